@@ -1,0 +1,44 @@
+package dispositions
+
+import (
+	"context"
+
+	"stanch/receiver/leak"
+)
+
+// Issuer knows the keys that it issued. What else it can do with a key it says by implementing [Disabler], [Deleter],
+// [Enabler], [Locker]; there are no "not implemented" methods.
+//
+// Methods are safe for concurrent use, bounded in time by ctx, and try once: the engine retries. An error wraps
+// leak.ErrNotFound, leak.ErrLocked or leak.ErrCredential when, and only when, the issuer's answer means that;
+// *leak.Throttled when the issuer asked to wait; everything else is unresolved, and never taken for success. No error
+// holds the secret, our own credential or a URL.
+type Issuer interface {
+	// Locate asks whose key the secret is. leak.ErrNotFound: the issuer, asked with a working credential, has no such
+	// key. An empty secret is refused without asking.
+	Locate(ctx context.Context, secret leak.Secret) (leak.Key, error)
+	// Read returns the key as it is now, looked up by id. leak.ErrNotFound: it is gone.
+	Read(ctx context.Context, id string) (leak.Key, error)
+}
+
+// Disabler can make a key useless in a way that can be undone. A nil error means that the issuer accepted it, which
+// proves nothing: the engine reads the key again. Disabling twice is no error.
+type Disabler interface {
+	Disable(ctx context.Context, id string) error
+}
+
+// Deleter can delete a key for good. A nil error proves nothing; deleting a key that is gone is leak.ErrNotFound.
+type Deleter interface {
+	Delete(ctx context.Context, id string) error
+}
+
+// Enabler can undo Disable.
+type Enabler interface {
+	Enable(ctx context.Context, id string) error
+}
+
+// Locker can lift and set the lock that keeps a key from being changed.
+type Locker interface {
+	Unlock(ctx context.Context, id string) error
+	Lock(ctx context.Context, id string) error
+}

@@ -1,0 +1,97 @@
+// Package queue is what stanch stores: the streams of NATS JetStream, by name and limit, and the few things that stages
+// do with them. [Embedded] runs the real server inside the process; [Memory] is its twin for simulations. Both pass
+// the suite in queuetest. Nothing is acknowledged before it is on disk.
+package queue
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrNoMessage means that a subject holds no message.
+	ErrNoMessage = errors.New("no such message")
+	// ErrConflict means that the subject's last sequence is not the one expected, or that nobody can tell whether the
+	// message was stored: read the last message and compare.
+	ErrConflict = errors.New("somebody else wrote first")
+	// ErrFull means that a limit of the stream or of the store is reached. Nothing of that message was stored.
+	ErrFull = errors.New("the queue is full")
+	// ErrTooLarge means that a message is larger than its stream takes.
+	ErrTooLarge = errors.New("the message is too large for its stream")
+)
+
+// Message is one stored message. No raw token is ever in a subject or an id.
+type Message struct {
+	Subject string
+	ID      string // absorbs the same message sent again within the stream's window; empty: none
+	Data    []byte
+
+	// The rest is set on messages read, and ignored on messages written.
+	Seq       uint64    // in the stream
+	Time      time.Time // when it was stored
+	Delivered int       // how often Work handed it out, this time included
+}
+
+// Store keeps messages in streams. A message belongs to the stream whose subjects match its own. Methods are safe for
+// concurrent use.
+type Store interface {
+	// Append stores messages and returns when every one of them is on disk. On an error some may be stored: append
+	// them again.
+	Append(ctx context.Context, messages ...Message) error
+	// AppendAfter stores a message only if the last sequence on its subject is last (0: there is none), and returns
+	// the new sequence. ErrConflict: it is not, or the answer was lost and the message may be stored all the same.
+	AppendAfter(ctx context.Context, message Message, last uint64) (uint64, error)
+	// Last returns the newest message on a subject, never a stale one, or ErrNoMessage.
+	Last(ctx context.Context, subject string) (Message, error)
+	// Scan yields the messages that match a filter and were stored when it was called, oldest first. An error ends it.
+	Scan(ctx context.Context, filter string) iter.Seq2[Message, error]
+	// Follow hands over every message that matches a filter and was stored since a time (zero: all), oldest first,
+	// then those that come, one at a time. It calls caughtUp once, when what was stored at the call has been handed
+	// over. It returns nil when ctx ends, or the error of handle.
+	Follow(ctx context.Context, filter string, since time.Time, caughtUp func(), handle func(Message) error) error
+	// Work consumes a stream as c says, until ctx ends. Handlers still running then have DrainTimeout to end; their
+	// context outlives ctx by that much. A nil error settles the message for good; [Later] brings it back after the
+	// delay it names, any other error after a delay that grows from one second to five minutes. While a handler runs
+	// its message is kept from being handed out again. It returns nil when ctx ends.
+	Work(ctx context.Context, c Consumer, handle func(context.Context, Message) error) error
+	// Remove deletes what a subject holds; none is no error.
+	Remove(ctx context.Context, subject string) error
+	// Stats reports on a stream.
+	Stats(ctx context.Context, stream string) (Stats, error)
+}
+
+// Consumer says how Work consumes a stream.
+type Consumer struct {
+	Stream  string
+	Name    string // durable: work goes on where the last run of that name stopped
+	Workers int    // handlers at once; 0: one
+	// New makes a consumer that does not exist yet start with what comes, not with what is stored.
+	New bool
+}
+
+// Stats is the state of a stream.
+type Stats struct {
+	Messages uint64
+	Bytes    uint64
+	// Oldest is when the oldest message was stored; zero when there is none.
+	Oldest time.Time
+}
+
+// Later is the error of a handler that wants its message back after a delay.
+type Later struct {
+	Delay time.Duration
+	Err   error // why; for the log
+}
+
+// Error says why.
+func (l *Later) Error() string { return l.Err.Error() }
+
+// Unwrap returns why.
+func (l *Later) Unwrap() error { return l.Err }
+
+// DrainTimeout is how long handlers may still run when Work is told to end: longer than an issuer's slowest answer is
+// not worth waiting for, because every turn can be taken up again.
+const DrainTimeout = 10 * time.Second

@@ -1,0 +1,47 @@
+package queue
+
+import (
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// The streams. Their limits are in the table below; the sum of the MaxBytes is reserved, so it must fit the store.
+const (
+	Alerts    = "ALERTS"    // work queue: sealed alerts on their way to the engine
+	Pointers  = "POINTERS"  // work queue: reports without the secret on their way to the collector
+	Incidents = "INCIDENTS" // the log: one subject an incident, never deleted, never purged
+	Kept      = "SEALED"    // the sealed alert of each unfinished incident, one a fingerprint
+	Sightings = "SIGHTINGS" // where keys were seen, encrypted under a key of the day
+	Dead      = "DEAD"      // dead letters, sealed
+	Probes    = "PROBES"    // the store probe: one small message, overwritten
+)
+
+// AlertSubject is where a source's alerts are queued.
+func AlertSubject(source string) string { return "alerts." + source }
+
+// IncidentSubject is the subject of one incident in the log; IncidentSubjects matches all of them.
+func IncidentSubject(f leak.Fingerprint) string { return "incidents." + string(f) }
+
+// KeptSubject is where the sealed alert of an unfinished incident is kept.
+func KeptSubject(f leak.Fingerprint) string { return "sealed." + string(f) }
+
+// SightingSubject is the subject of one sighting; with id "*" it matches every sighting of an incident.
+func SightingSubject(f leak.Fingerprint, id string) string {
+	return "sightings." + string(f) + "." + id
+}
+
+// DeadSubject is where a source's dead letters go.
+func DeadSubject(source string) string { return "dead." + source }
+
+// Filters for a whole stream.
+const (
+	AllIncidents = "incidents.>"
+	AllKept      = "sealed.>"
+)
+
+// MaxAlertSize is the largest message that ALERTS takes, in bytes. A record that would not fit becomes a dead letter.
+const MaxAlertSize = 64 << 10
+
+// MaxKeptAge is how long the secret of an unfinished incident is kept at most.
+const MaxKeptAge = 30 * 24 * time.Hour

@@ -1,0 +1,52 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"stanch/receiver/leak"
+)
+
+// Errors of sources that decide the answer to a delivery. Nothing else about the delivery is told to the sender.
+var (
+	// ErrUnverified means that the delivery is not proved to be the source's: 401.
+	ErrUnverified = errors.New("the delivery is not verified")
+	// ErrUnavailable means that nobody can tell now, for lack of a usable public key: 503, so that it is sent again.
+	ErrUnavailable = errors.New("verification is unavailable")
+	// ErrFormat means that a verified delivery is not the format at all: 400.
+	ErrFormat = errors.New("the delivery is not in the source's format")
+)
+
+// Source is a feed of deliveries. An adapter knows what is unique to its vendor: where the proof of origin is, how it is
+// checked, how a body reads. Limits, sealing, queueing, answers and metrics are the Handler's. Methods are safe for
+// concurrent use, and no error of theirs holds a part of the delivery.
+type Source interface {
+	// Admit looks at the header alone, before a byte of the body is read: ErrUnverified when the proof of origin is
+	// missing or cannot be one.
+	Admit(header http.Header) error
+	// Verify checks the proof over the raw body. Nothing of the body is parsed, stored or logged before it returns nil.
+	// It returns an error that wraps ErrUnverified or ErrUnavailable.
+	Verify(ctx context.Context, header http.Header, body []byte) error
+	// Parse reads a verified body. One bad record is a Bad of its own and never costs the rest; an error wraps
+	// ErrFormat and means that the body as a whole is not the format.
+	Parse(header http.Header, body []byte) (Parsed, error)
+}
+
+// Parsed is what a delivery says.
+type Parsed struct {
+	Found []leak.Content
+	Bad   []Bad
+}
+
+// Bad is one record that cannot be read: it goes to the dead letters, sealed.
+type Bad struct {
+	Raw    leak.Secret // the record as it came
+	Reason string      // for people; holds nothing of the record
+}
+
+// Runner is a Source that has work of its own to do while it is served, such as keeping public keys fresh.
+type Runner interface {
+	// Run blocks until ctx ends and then returns nil.
+	Run(ctx context.Context) error
+}
