@@ -1,0 +1,154 @@
+// Package seal keeps secrets from everybody but the engine. A [Recipient] seals what an alert says the moment it is
+// known, with HPKE (RFC 9180, ML-KEM-768 with X25519, HKDF-SHA256, AES-256-GCM) to a public key; only [Identities], which
+// the engine alone holds, open it again. Fingerprints, the names of secrets, are made here as well, and [Days] encrypts
+// what must be forgotten after a time.
+package seal
+
+import (
+	"crypto/hmac"
+	"crypto/hpke"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrIdentity means that no identity held here is the one that something was sealed to.
+	ErrIdentity = errors.New("sealed to an identity that is not among our keys")
+	// ErrDamaged means that something sealed does not open: it was changed, or belongs to another fingerprint.
+	ErrDamaged = errors.New("the sealed content does not open")
+)
+
+// version is the first byte of everything sealed; it is bound into the encryption as well.
+const version = 1
+
+// idSize is the length of the key id that follows the version, so that a reader knows which identity opens it.
+const idSize = 8
+
+func kem() hpke.KEM   { return hpke.MLKEM768X25519() }
+func kdf() hpke.KDF   { return hpke.HKDFSHA256() }
+func aead() hpke.AEAD { return hpke.AES256GCM() }
+
+// Recipient seals: it holds the public half of the sealing key, and the fingerprint key. It is safe for concurrent use.
+type Recipient struct {
+	public       hpke.PublicKey
+	id           []byte
+	fingerprints FingerprintKey
+}
+
+// Seal makes an alert of what a source reported at a time. The alert's id and fingerprint are the same whenever the
+// same report is sealed; the sealed bytes never are.
+func (r *Recipient) Seal(source string, at time.Time, c leak.Content) (leak.Alert, error) {
+	fingerprint := r.fingerprints.Fingerprint(c.Secret)
+	sealed, err := r.seal(fingerprint, c)
+	if err != nil {
+		return leak.Alert{}, fmt.Errorf("sealing an alert: %w", err)
+	}
+	return leak.Alert{
+		V:           1,
+		ID:          r.fingerprints.sighting(fingerprint, source, c),
+		Source:      source,
+		Fingerprint: fingerprint,
+		Sealed:      sealed,
+		ReceivedAt:  at,
+	}, nil
+}
+
+func (r *Recipient) seal(f leak.Fingerprint, c leak.Content) (leak.Sealed, error) {
+	plain, err := json.Marshal(content{[]byte(c.Secret.Reveal()), c.Type, c.URL, c.Place})
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	ciphertext, err := hpke.Seal(r.public, kdf(), aead(), info(f), plain)
+	if err != nil {
+		return nil, err
+	}
+	sealed := make(leak.Sealed, 0, 1+idSize+len(ciphertext))
+	sealed = append(sealed, version)
+	sealed = append(sealed, r.id...)
+	return append(sealed, ciphertext...), nil
+}
+
+// Identities open what was sealed to any of them: the present one and those before a rotation. They are safe for
+// concurrent use.
+type Identities struct {
+	private map[string]hpke.PrivateKey // by key id
+}
+
+// Open returns what an alert says. It returns ErrIdentity or ErrDamaged, and no error of it holds any of the content.
+func (ids *Identities) Open(a leak.Alert) (leak.Content, error) {
+	if len(a.Sealed) < 1+idSize || a.Sealed[0] != version {
+		return leak.Content{}, fmt.Errorf("opening an alert: %w", ErrDamaged)
+	}
+	id, ciphertext := a.Sealed[1:1+idSize], a.Sealed[1+idSize:]
+	private, ok := ids.private[string(id)]
+	if !ok {
+		return leak.Content{}, fmt.Errorf("opening an alert sealed to %x: %w", id, ErrIdentity)
+	}
+	plain, err := hpke.Open(private, kdf(), aead(), info(a.Fingerprint), ciphertext)
+	if err != nil {
+		return leak.Content{}, fmt.Errorf("opening an alert: %w", ErrDamaged)
+	}
+	defer clear(plain)
+	var c content
+	if json.Unmarshal(plain, &c) != nil {
+		return leak.Content{}, fmt.Errorf("opening an alert: %w", ErrDamaged)
+	}
+	return leak.Content{Secret: leak.NewSecret(string(c.Secret)), Type: c.Type, URL: c.URL, Place: c.Place}, nil
+}
+
+// content is leak.Content as it is encoded in order to be sealed. The secret is bytes: a dead letter need not be text.
+type content struct {
+	Secret []byte `json:"secret"`
+	Type   string `json:"type"`
+	URL    string `json:"url"`
+	Place  string `json:"place"`
+}
+
+// info binds the format version and the fingerprint, so that sealed content cannot be moved to another incident.
+func info(f leak.Fingerprint) []byte {
+	return append([]byte{'s', 't', 'a', 'n', 'c', 'h', ' ', 's', 'e', 'a', 'l', version}, f...)
+}
+
+func keyID(public hpke.PublicKey) []byte {
+	sum := sha256.Sum256(public.Bytes())
+	return sum[:idSize]
+}
+
+// FingerprintKey is the local key under which secrets get their names. Whoever holds it can check a guess of a secret
+// against a fingerprint, so it is guarded like the others.
+type FingerprintKey struct {
+	key []byte
+}
+
+// Fingerprint names a secret.
+func (k FingerprintKey) Fingerprint(s leak.Secret) leak.Fingerprint {
+	return leak.Fingerprint(hex.EncodeToString(k.mac(s.Reveal())))
+}
+
+// ID names the key itself, so that a store can tell whether it belongs to it. It says nothing about the key.
+func (k FingerprintKey) ID() string { return hex.EncodeToString(k.mac("\x00stanch key id")[:idSize]) }
+
+// sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands
+// for without giving it away.
+func (k FingerprintKey) sighting(f leak.Fingerprint, source string, c leak.Content) string {
+	return hex.EncodeToString(k.mac("\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place)[:16])
+}
+
+func (k FingerprintKey) mac(parts ...string) []byte {
+	h := hmac.New(sha256.New, k.key)
+	for i, part := range parts {
+		if i > 0 {
+			h.Write([]byte{0})
+		}
+		h.Write([]byte(part))
+	}
+	return h.Sum(nil)
+}

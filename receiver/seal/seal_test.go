@@ -1,0 +1,333 @@
+package seal_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/seal"
+)
+
+const planted = "planted-token-0123456789abcdef"
+
+var received = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+
+func content() leak.Content {
+	return leak.Content{
+		Secret: leak.NewSecret(planted), Type: "ibm_cloud_iam_key",
+		URL: "https://example.com/planted/url", Place: "commit",
+	}
+}
+
+func keys(t *testing.T) (dir string, r *seal.Recipient, ids *seal.Identities) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "keys")
+	if err := seal.Ensure(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir, recipient(t, dir), identities(t, dir)
+}
+
+func recipient(t *testing.T, dir string) *seal.Recipient {
+	t.Helper()
+	r, err := seal.LoadRecipient(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func identities(t *testing.T, dir string) *seal.Identities {
+	t.Helper()
+	ids, err := seal.LoadIdentities(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+func sealed(t *testing.T, r *seal.Recipient, c leak.Content) leak.Alert {
+	t.Helper()
+	a, err := r.Seal("gh-partner", received, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestSealAndOpen(t *testing.T) {
+	_, r, ids := keys(t)
+	a := sealed(t, r, content())
+	wire, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, clear := range []string{planted, "planted/url", "ibm_cloud_iam_key"} {
+		if bytes.Contains(wire, []byte(clear)) || bytes.Contains(a.Sealed, []byte(clear)) {
+			t.Errorf("the alert shows %q in clear", clear)
+		}
+	}
+	var back leak.Alert
+	if err := json.Unmarshal(wire, &back); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ids.Open(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := content(); !got.Secret.Equal(want.Secret) || got.URL != want.URL || got.Type != want.Type || got.Place != want.Place {
+		t.Errorf("opened %+v, want %+v", got, want)
+	}
+}
+
+func TestSealNamesReports(t *testing.T) {
+	_, r, _ := keys(t)
+	a, again := sealed(t, r, content()), sealed(t, r, content())
+	if a.ID != again.ID || a.Fingerprint != again.Fingerprint {
+		t.Error("the same report has two names")
+	}
+	if bytes.Equal(a.Sealed, again.Sealed) {
+		t.Error("the same report is sealed to the same bytes")
+	}
+	elsewhere := content()
+	elsewhere.URL += "/2"
+	if b := sealed(t, r, elsewhere); b.ID == a.ID || b.Fingerprint != a.Fingerprint {
+		t.Error("the same secret at another place must have another id and the same fingerprint")
+	}
+	_, other, _ := keys(t)
+	if b := sealed(t, other, content()); b.Fingerprint == a.Fingerprint {
+		t.Error("two fingerprint keys give the same fingerprint")
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	_, r, ids := keys(t)
+	_, _, strangers := keys(t)
+	change := func(f func(*leak.Alert)) leak.Alert {
+		a := sealed(t, r, content())
+		f(&a)
+		return a
+	}
+	for name, test := range map[string]struct {
+		ids  *seal.Identities
+		a    leak.Alert
+		want error
+	}{
+		"other identities":      {strangers, sealed(t, r, content()), seal.ErrIdentity},
+		"empty":                 {ids, leak.Alert{}, seal.ErrDamaged},
+		"cut":                   {ids, change(func(a *leak.Alert) { a.Sealed = a.Sealed[:100] }), seal.ErrDamaged},
+		"one bit":               {ids, change(func(a *leak.Alert) { a.Sealed[len(a.Sealed)-1] ^= 1 }), seal.ErrDamaged},
+		"other version":         {ids, change(func(a *leak.Alert) { a.Sealed[0]++ }), seal.ErrDamaged},
+		"another's fingerprint": {ids, change(func(a *leak.Alert) { a.Fingerprint = "00" }), seal.ErrDamaged},
+	} {
+		if _, err := test.ids.Open(test.a); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", name, err, test.want)
+		} else if strings.Contains(err.Error(), planted) {
+			t.Errorf("%s: the error shows the secret", name)
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	dir, r, _ := keys(t)
+	old := sealed(t, r, content())
+	if err := seal.Rotate(dir); err != nil {
+		t.Fatal(err)
+	}
+	fresh := sealed(t, recipient(t, dir), content())
+	if bytes.Equal(old.Sealed[:9], fresh.Sealed[:9]) {
+		t.Error("after a rotation alerts are still sealed to the key before it")
+	}
+	if old.Fingerprint != fresh.Fingerprint || old.ID != fresh.ID {
+		t.Error("a rotation changed the names of secrets")
+	}
+	ids := identities(t, dir)
+	for _, a := range []leak.Alert{old, fresh} {
+		if _, err := ids.Open(a); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := ids.Matches(recipient(t, dir)); err != nil {
+		t.Error(err)
+	}
+	if err := ids.Matches(r); err != nil {
+		t.Errorf("the identity before the rotation is gone: %v", err)
+	}
+}
+
+func TestKeysAreNeverOverwritten(t *testing.T) {
+	dir, r, _ := keys(t)
+	if err := seal.Generate(dir); !errors.Is(err, seal.ErrKeysExist) {
+		t.Fatalf("got %v, want ErrKeysExist", err)
+	}
+	if err := seal.Ensure(dir); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := sealed(t, r, content()), sealed(t, recipient(t, dir), content()); a.Fingerprint != b.Fingerprint {
+		t.Error("Ensure made other keys")
+	}
+	if err := os.Remove(filepath.Join(dir, "fingerprint.key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Ensure(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.LoadRecipient(dir); err == nil || !strings.Contains(err.Error(), "fingerprint.key is missing") {
+		t.Errorf("a missing fingerprint key: got %v", err)
+	}
+}
+
+func TestKeyFilesAreChecked(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		want  string
+	}{
+		"wider than 0600": {func(t *testing.T, dir string) {
+			if err := os.Chmod(filepath.Join(dir, "fingerprint.key"), 0o640); err != nil {
+				t.Fatal(err)
+			}
+		}, "mode 0640"},
+		"another kind": {func(t *testing.T, dir string) {
+			swap(t, filepath.Join(dir, "sealing.recipient"), []byte("stanch-identity-1:AAAA\n"))
+		}, "no stanch-recipient-1 file"},
+		"damaged": {func(t *testing.T, dir string) {
+			swap(t, filepath.Join(dir, "sealing.recipient"), []byte("stanch-recipient-1:!!\n"))
+		}, "damaged"},
+		"short fingerprint key": {func(t *testing.T, dir string) {
+			swap(t, filepath.Join(dir, "fingerprint.key"), []byte("stanch-fingerprint-1:AAAA\n"))
+		}, "3 bytes instead of 32"},
+		"no recipient": {func(t *testing.T, dir string) {
+			swap(t, filepath.Join(dir, "sealing.recipient"), []byte("stanch-recipient-1:AAAA\n"))
+		}, "holds no recipient"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, _, _ := keys(t)
+			test.spoil(t, dir)
+			_, err := seal.LoadRecipient(dir)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q in it", err, test.want)
+			}
+		})
+	}
+}
+
+func swap(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeyFilesModes(t *testing.T) {
+	dir, _, _ := keys(t)
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(paths) != 3 {
+		t.Fatalf("got %v, %v; want three files", paths, err)
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %04o", path, info.Mode().Perm())
+		}
+	}
+}
+
+func openDays(t *testing.T, dir string) *seal.Days {
+	t.Helper()
+	days, err := seal.OpenDays(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return days
+}
+
+func TestDays(t *testing.T) {
+	dir := t.TempDir()
+	days := openDays(t, dir)
+	old, err := days.Seal(received.AddDate(0, 0, -31), []byte(planted), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := days.Seal(received, []byte(planted), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(fresh, []byte(planted)) {
+		t.Error("encrypted in clear")
+	}
+	if _, err := days.Open(fresh, "b"); !errors.Is(err, seal.ErrDamaged) {
+		t.Errorf("opened in another context: %v", err)
+	}
+	again := openDays(t, dir)
+	if got, err := again.Open(old, "a"); err != nil || string(got) != planted {
+		t.Errorf("another process opens %q, %v", got, err)
+	}
+	if n, err := days.Forget(received.AddDate(0, 0, -30)); err != nil || n != 1 {
+		t.Errorf("forgot %d days, %v; want 1", n, err)
+	}
+	if _, err := days.Open(old, "a"); !errors.Is(err, seal.ErrForgotten) {
+		t.Errorf("a forgotten day: got %v, want ErrForgotten", err)
+	}
+	if got, err := days.Open(fresh, "a"); err != nil || string(got) != planted {
+		t.Errorf("a day that is not forgotten: %q, %v", got, err)
+	}
+}
+
+func TestDaysMadeByManyAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var group sync.WaitGroup
+	sealed := make([][]byte, 8)
+	for i := range sealed {
+		days := openDays(t, dir)
+		group.Go(func() {
+			var err error
+			if sealed[i], err = days.Seal(received, []byte(planted), "a"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	days := openDays(t, dir)
+	for _, s := range sealed {
+		if _, err := days.Open(s, "a"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	dir := f.TempDir()
+	if err := seal.Ensure(dir); err != nil {
+		f.Fatal(err)
+	}
+	r, err := seal.LoadRecipient(dir)
+	if err != nil {
+		f.Fatal(err)
+	}
+	ids, err := seal.LoadIdentities(dir)
+	if err != nil {
+		f.Fatal(err)
+	}
+	a, err := r.Seal("s", received, content())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(a.Sealed), string(a.Fingerprint))
+	f.Add([]byte{1}, "")
+	f.Fuzz(func(t *testing.T, sealed []byte, fingerprint string) {
+		got, err := ids.Open(leak.Alert{Fingerprint: leak.Fingerprint(fingerprint), Sealed: sealed})
+		if err == nil && !got.Secret.Equal(content().Secret) {
+			t.Error("opened something that was never sealed")
+		}
+	})
+}
