@@ -1,0 +1,157 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// memoryConsumer is the place of one durable consumer in a stream of a [Memory]. The stream's lock guards it.
+type memoryConsumer struct {
+	stream *memoryStream
+	begun  uint64           // what is up to this sequence was handed out at least once
+	loans  map[uint64]*loan // what was handed out and is not settled, by sequence
+}
+
+// loan is a message that was handed out.
+type loan struct {
+	delivered int
+	out       bool      // a handler has it
+	due       time.Time // when it may be handed out again, once it is back
+}
+
+var errSecondConsumer = errors.New("a work queue has one consumer, and it has another name")
+
+// consumer finds a consumer or creates it.
+func (s *memoryStream) consumer(c Consumer) (*memoryConsumer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.consumers[c.Name]; ok {
+		return known, nil
+	}
+	if s.workQueue && len(s.consumers) > 0 {
+		return nil, errSecondConsumer
+	}
+	fresh := &memoryConsumer{stream: s, loans: make(map[uint64]*loan)}
+	if c.New {
+		fresh.begun = s.seq
+	}
+	s.consumers[c.Name] = fresh
+	return fresh, nil
+}
+
+// next is the consumer's hand.
+func (c *memoryConsumer) next(ctx context.Context) (handed, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return handed{}, err
+		}
+		m, wait, changed, ok := c.take()
+		if ok {
+			return c.onLoan(m), nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// take lends out a message: one that is due again, or else the next that never was. When there is none it says for how
+// long that will be so at most, and what closes at the next change.
+func (c *memoryConsumer) take() (m Message, wait time.Duration, changed <-chan struct{}, ok bool) {
+	c.stream.mu.Lock()
+	defer c.stream.mu.Unlock()
+	c.stream.expire()
+	seq, wait := c.due()
+	if seq == 0 {
+		seq = c.fresh()
+	}
+	if seq == 0 {
+		return Message{}, wait, c.stream.changed, false
+	}
+	i, _ := c.stream.find(seq)
+	m = copied(c.stream.messages[i])
+	m.Delivered = c.lend(seq)
+	return m, 0, nil, true
+}
+
+// lend notes that a message is out, and returns for the how manieth time.
+func (c *memoryConsumer) lend(seq uint64) int {
+	l, ok := c.loans[seq]
+	if !ok {
+		l = &loan{}
+		c.loans[seq] = l
+	}
+	l.out = true
+	l.delivered++
+	return l.delivered
+}
+
+// due returns the message that is due for longest, or 0 and how long it will be until the first is.
+func (c *memoryConsumer) due() (uint64, time.Duration) {
+	var first uint64
+	var at time.Time
+	for seq, l := range c.loans {
+		if _, stored := c.stream.find(seq); !stored {
+			delete(c.loans, seq)
+			continue
+		}
+		if !l.out && (first == 0 || l.due.Before(at) || l.due.Equal(at) && seq < first) {
+			first, at = seq, l.due
+		}
+	}
+	if first == 0 {
+		return 0, idle
+	}
+	if wait := time.Until(at); wait > 0 {
+		return 0, wait
+	}
+	return first, 0
+}
+
+// idle is how long a consumer waits that nothing will come back to. A change wakes it.
+const idle = time.Hour
+
+// fresh returns the first message that was never handed out, or 0, and moves past it.
+func (c *memoryConsumer) fresh() uint64 {
+	i, _ := c.stream.find(c.begun + 1)
+	if i == len(c.stream.messages) {
+		return 0
+	}
+	c.begun = c.stream.messages[i].Seq
+	return c.begun
+}
+
+// onLoan says how a message is given back.
+func (c *memoryConsumer) onLoan(m Message) handed {
+	return handed{
+		Message: m,
+		done:    func() error { c.settle(m.Seq); return nil },
+		back:    func(delay time.Duration) error { c.back(m.Seq, delay); return nil },
+		keep:    func() error { return nil },
+	}
+}
+
+// settle ends a loan for good.
+func (c *memoryConsumer) settle(seq uint64) {
+	c.stream.mu.Lock()
+	defer c.stream.mu.Unlock()
+	delete(c.loans, seq)
+	if c.stream.workQueue {
+		c.stream.cut(seq)
+	}
+}
+
+// back ends a loan until the message is due again.
+func (c *memoryConsumer) back(seq uint64, delay time.Duration) {
+	c.stream.mu.Lock()
+	defer c.stream.mu.Unlock()
+	if l, ok := c.loans[seq]; ok {
+		l.out, l.due = false, time.Now().Add(delay)
+		c.stream.announce()
+	}
+}

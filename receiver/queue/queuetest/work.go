@@ -1,0 +1,262 @@
+package queuetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"stanch/receiver/queue"
+)
+
+var engine = queue.Consumer{Stream: queue.Alerts, Name: "engine"}
+
+// worker works in the background.
+func worker(
+	t *testing.T, s queue.Store, c queue.Consumer, handle func(context.Context, queue.Message) error,
+) running {
+	return start(t, func(ctx context.Context) error { return s.Work(ctx, c, handle) })
+}
+
+// telling returns a handler that settles everything, and says what it saw.
+func telling() (func(context.Context, queue.Message) error, <-chan queue.Message) {
+	saw := make(chan queue.Message, 1000)
+	return func(_ context.Context, m queue.Message) error {
+		saw <- m
+		return nil
+	}, saw
+}
+
+// datas is the data of the next n messages, sorted.
+func datas(t *testing.T, saw <-chan queue.Message, n int) []string {
+	t.Helper()
+	var data []string
+	for range n {
+		data = append(data, string(mustWait(t, saw, "message").Data))
+	}
+	slices.Sort(data)
+	return data
+}
+
+func testWorkSettles(t *testing.T, s queue.Store) {
+	first := alert("1")
+	first.ID = "id"
+	mustAppend(t, s, first)
+	handle, saw := telling()
+	r := worker(t, s, engine, handle)
+	m := mustWait(t, saw, "message")
+	if m.Subject != first.Subject || m.ID != first.ID || m.Seq != 1 || m.Delivered != 1 || m.Time.IsZero() {
+		t.Errorf("got %+v, want the message, delivered once", m)
+	}
+	mustAppend(t, s, alert("2"), alert("3"))
+	wantData(t, "what comes", datas(t, saw, 2), "2", "3")
+	r.stop(t)
+	wantCount(t, s, queue.Alerts, 0)
+}
+
+// testWorkLater: Later brings a message back after the delay, delivered once more.
+func testWorkLater(t *testing.T, s queue.Store) {
+	mustAppend(t, s, alert("1"))
+	const delay = 300 * time.Millisecond
+	times := make(chan time.Time, 10)
+	r := worker(t, s, engine, func(_ context.Context, m queue.Message) error {
+		if times <- time.Now(); m.Delivered < 3 {
+			return fmt.Errorf("not yet: %w", &queue.Later{Delay: delay, Err: errors.New("try later")})
+		}
+		return nil
+	})
+	last := mustWait(t, times, "message")
+	for range 2 {
+		next := mustWait(t, times, "message again")
+		if passed := next.Sub(last); passed < delay/2 {
+			t.Errorf("came back after %v, want %v at least", passed, delay)
+		}
+		last = next
+	}
+	r.stop(t)
+	wantCount(t, s, queue.Alerts, 0)
+}
+
+// testWorkError: an error brings a message back, and does not keep others waiting.
+func testWorkError(t *testing.T, s queue.Store) {
+	mustAppend(t, s, alert("bad"), alert("good"))
+	saw := make(chan string, 10)
+	r := worker(t, s, engine, func(_ context.Context, m queue.Message) error {
+		saw <- fmt.Sprint(string(m.Data), m.Delivered)
+		if string(m.Data) == "bad" && m.Delivered == 1 {
+			return errors.New("did not work")
+		}
+		return nil
+	})
+	wantSaw(t, saw, "bad1", "good1", "bad2")
+	r.stop(t)
+	wantCount(t, s, queue.Alerts, 0)
+}
+
+func testWorkPanic(t *testing.T, s queue.Store) {
+	mustAppend(t, s, alert("1"))
+	handle, saw := telling()
+	r := worker(t, s, engine, func(ctx context.Context, m queue.Message) error {
+		if m.Delivered == 1 {
+			panic("a value that might be a secret")
+		}
+		return handle(ctx, m)
+	})
+	if m := mustWait(t, saw, "message again"); m.Delivered != 2 {
+		t.Errorf("delivered %d times, want 2", m.Delivered)
+	}
+	r.stop(t)
+}
+
+// testWorkManyWait: however many messages wait to come back, what is new is handled.
+func testWorkManyWait(t *testing.T, s queue.Store) {
+	const waiting = 1500
+	mustAppend(t, s, numbered(waiting)...)
+	mustAppend(t, s, alert("new"))
+	handle, saw := telling()
+	var sent atomic.Int32
+	r := worker(t, s, engine, func(ctx context.Context, m queue.Message) error {
+		if string(m.Data) == "new" {
+			return handle(ctx, m)
+		}
+		sent.Add(1)
+		return &queue.Later{Delay: time.Hour, Err: errors.New("tomorrow")}
+	})
+	mustWait(t, saw, "new message")
+	r.stop(t)
+	if got := sent.Load(); got != waiting {
+		t.Errorf("%d messages were sent back, want %d", got, waiting)
+	}
+	wantCount(t, s, queue.Alerts, waiting)
+}
+
+// testWorkParallel: as many handlers run at once as there are workers, and no more.
+func testWorkParallel(t *testing.T, s queue.Store) {
+	const workers, messages = 4, 20
+	mustAppend(t, s, numbered(messages)...)
+	var running, most atomic.Int32
+	entered, leave := make(chan struct{}, messages), make(chan struct{})
+	c := engine
+	c.Workers = workers
+	r := worker(t, s, c, func(context.Context, queue.Message) error {
+		now := running.Add(1)
+		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+		}
+		entered <- struct{}{}
+		<-leave
+		running.Add(-1)
+		return nil
+	})
+	for range workers {
+		mustWait(t, entered, "handler")
+	}
+	close(leave)
+	for range messages - workers {
+		mustWait(t, entered, "handler")
+	}
+	r.stop(t)
+	if got := most.Load(); got != workers {
+		t.Errorf("%d handlers at once, want %d", got, workers)
+	}
+	wantCount(t, s, queue.Alerts, 0)
+}
+
+func testWorkTwoNames(t *testing.T, s queue.Store) {
+	mustAppend(t, s, entry("a", "1"), entry("b", "2"))
+	for _, name := range []string{"console", "slack"} {
+		handle, saw := telling()
+		r := worker(t, s, queue.Consumer{Stream: queue.Incidents, Name: name}, handle)
+		wantData(t, name, datas(t, saw, 2), "1", "2")
+		r.stop(t)
+	}
+	wantData(t, "log", scanned(t, s, queue.AllIncidents), "1", "2")
+}
+
+func testWorkOneConsumerAQueue(t *testing.T, s queue.Store) {
+	mustAppend(t, s, alert("1"))
+	handle, saw := telling()
+	r := worker(t, s, engine, handle)
+	mustWait(t, saw, "message")
+	r.stop(t)
+	for _, c := range []queue.Consumer{
+		{Stream: queue.Alerts, Name: "another"},
+		{Stream: queue.Alerts, Name: "engine", New: true},
+		{Stream: "ELSEWHERE", Name: "engine"},
+	} {
+		if err := s.Work(t.Context(), c, handle); err == nil {
+			t.Errorf("%+v: no error", c)
+		}
+	}
+}
+
+func testWorkNew(t *testing.T, s queue.Store) {
+	mustAppend(t, s, entry("a", "old"))
+	c := queue.Consumer{Stream: queue.Incidents, Name: "console", New: true}
+	// 1. The consumer starts with what comes after it was made; nobody can tell when that is but by what it shows.
+	handle, saw := telling()
+	r := worker(t, s, c, handle)
+	for n := 0; len(saw) == 0; n++ {
+		mustAppend(t, s, entry("b", "new"))
+		if n > 10_000 {
+			t.Fatal("nothing came")
+		}
+	}
+	if m := mustWait(t, saw, "message"); string(m.Data) != "new" {
+		t.Errorf("got %q, want what is new", m.Data)
+	}
+	r.stop(t)
+	// 2. Then it goes on where it stopped: New no longer matters.
+	mustAppend(t, s, entry("c", "meanwhile"))
+	handle, saw = telling()
+	r = worker(t, s, c, handle)
+	for string(mustWait(t, saw, "message meanwhile").Data) != "meanwhile" {
+	}
+	r.stop(t)
+}
+
+// testWorkDrains: when ctx ends, a running handler ends undisturbed, its message is settled, and no other is begun.
+func testWorkDrains(t *testing.T, s queue.Store) {
+	mustAppend(t, s, numbered(5)...)
+	entered, leave := make(chan context.Context, 5), make(chan struct{})
+	r := worker(t, s, engine, func(ctx context.Context, _ queue.Message) error {
+		entered <- ctx
+		<-leave
+		return ctx.Err()
+	})
+	ctx := mustWait(t, entered, "handler")
+	r.cancel()
+	if ctx.Err() != nil {
+		t.Error("the handler was cancelled at once")
+	}
+	close(leave)
+	r.stop(t)
+	if len(entered) > 0 {
+		t.Error("another handler was begun")
+	}
+	wantCount(t, s, queue.Alerts, 4)
+	// What was on its way is not lost, and does not wait.
+	handle, saw := telling()
+	r = worker(t, s, engine, handle)
+	wantData(t, "the rest", datas(t, saw, 4), "1", "2", "3", "4")
+	r.stop(t)
+}
+
+func testWorkResumes(t *testing.T, s queue.Store) {
+	c := queue.Consumer{Stream: queue.Incidents, Name: "console"}
+	mustAppend(t, s, entry("a", "1"), entry("a", "2"))
+	handle, saw := telling()
+	r := worker(t, s, c, handle)
+	wantData(t, "at first", datas(t, saw, 2), "1", "2")
+	r.stop(t)
+	mustAppend(t, s, entry("a", "3"))
+	handle, saw = telling()
+	r = worker(t, s, c, handle)
+	wantData(t, "then", datas(t, saw, 1), "3")
+	r.stop(t)
+	if len(saw) > 0 {
+		t.Errorf("got %q again", (<-saw).Data)
+	}
+}

@@ -1,0 +1,126 @@
+package queue
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// DefaultMaxStore is the size of the whole store, in bytes, when none is configured.
+const DefaultMaxStore = 8 << 30
+
+// The limits of streams that others rely on.
+const (
+	// MaxDeadSize is the largest message that DEAD takes, in bytes.
+	MaxDeadSize = 512 << 10
+	// MaxSightingAge is how long a sighting is kept.
+	MaxSightingAge = 30 * 24 * time.Hour
+	// MaxDeadAge is how long a dead letter is kept.
+	MaxDeadAge = 90 * 24 * time.Hour
+)
+
+const (
+	// shares is into how many parts the store is divided; every stream reserves some of them.
+	shares = 64
+	// headerRoom is what a message's headers (its id, its expected sequence) may take beside the data: NATS counts
+	// them in, and a limit that people configure or are told about is one of the data alone.
+	headerRoom = 4 << 10
+	// dedupWindow is how long a stream remembers message ids. Each costs about 350 bytes, and time at the next start.
+	dedupWindow = 2 * time.Minute
+	// keysEntry is the metadata of INCIDENTS that holds the id of the fingerprint key.
+	keysEntry = "stanch_keys"
+	// probeSubject is where the store probe writes.
+	probeSubject = "probes.store"
+)
+
+// stream is one row of the table of streams.
+type stream struct {
+	name       string
+	prefix     string // first token of its subjects
+	share      int64  // of the store, in parts of [shares]
+	size       int    // largest data of a message, in bytes
+	workQueue  bool   // a settled message is gone
+	deny       bool   // no message is ever deleted or purged
+	perSubject int64  // messages kept a subject; -1: all
+	age        time.Duration
+}
+
+var table = []stream{
+	{name: Alerts, prefix: "alerts", share: 8, size: MaxAlertSize, perSubject: -1, workQueue: true},
+	{name: Pointers, prefix: "pointers", share: 4, size: MaxAlertSize, perSubject: -1, workQueue: true},
+	{name: Incidents, prefix: "incidents", share: 32, size: MaxAlertSize, perSubject: -1, deny: true},
+	{name: Kept, prefix: "sealed", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
+	{name: Sightings, prefix: "sightings", share: 8, size: MaxAlertSize, perSubject: -1, age: MaxSightingAge},
+	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge},
+	{name: Probes, prefix: "probes", share: 1, size: 1 << 10, perSubject: 1},
+}
+
+// Streams lists the names of all streams.
+func Streams() []string {
+	names := make([]string, 0, len(table))
+	for _, s := range table {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// streamOf finds the stream that a subject, or a filter, belongs to.
+func streamOf(subject string) (stream, error) {
+	prefix, rest, _ := strings.Cut(subject, ".")
+	for _, s := range table {
+		if s.prefix == prefix && rest != "" {
+			return s, nil
+		}
+	}
+	return stream{}, fmt.Errorf("no stream takes the subject %q", subject)
+}
+
+// streamNamed finds a stream by its name.
+func streamNamed(name string) (stream, error) {
+	for _, s := range table {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return stream{}, fmt.Errorf("there is no stream %q", name)
+}
+
+// takes reports whether the stream takes a message of that size.
+func (s stream) takes(m Message) error {
+	if len(m.Data) > s.size {
+		return fmt.Errorf("%w: %d bytes, and %s takes %d", ErrTooLarge, len(m.Data), s.name, s.size)
+	}
+	return nil
+}
+
+// config is what JetStream is told of the stream. DiscardNew: a full stream refuses instead of forgetting; with one
+// message a subject, a newer one still replaces the older. PersistMode stays the default, because the asynchronous one
+// silently turns off the disk flush before each acknowledgement.
+func (s stream) config(maxStore int64, replicas int, keys string) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name:              s.name,
+		Subjects:          []string{s.prefix + ".>"},
+		Retention:         jetstream.LimitsPolicy,
+		Storage:           jetstream.FileStorage,
+		Discard:           jetstream.DiscardNew,
+		MaxBytes:          maxStore / shares * s.share,
+		MaxMsgs:           -1,
+		MaxConsumers:      -1,
+		MaxMsgsPerSubject: s.perSubject,
+		MaxMsgSize:        int32(s.size + headerRoom),
+		MaxAge:            s.age,
+		Duplicates:        dedupWindow,
+		Replicas:          replicas,
+		DenyDelete:        s.deny,
+		DenyPurge:         s.deny,
+	}
+	if s.workQueue {
+		c.Retention = jetstream.WorkQueuePolicy
+	}
+	if s.name == Incidents {
+		c.Metadata = map[string]string{keysEntry: keys}
+	}
+	return c
+}
