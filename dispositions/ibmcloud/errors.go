@@ -1,0 +1,176 @@
+package ibmcloud
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"stanch/receiver/leak"
+)
+
+// maxWait bounds what is taken of a Retry-After; IAM's own limits are by the minute.
+const maxWait = time.Hour
+
+// Errors that nobody decides on; they are unresolved.
+var (
+	errEmpty      = errors.New("locating the key: the secret is empty")
+	errUnsendable = errors.New("the value cannot be sent in a header")
+	errInvalidID  = errors.New("the id is not that of an API key")
+	errOtherKey   = errors.New("the answer is about another key")
+	errNoKey      = errors.New("the answer holds no valid key id")
+	errOwn        = errors.New("the key is one of our own")
+	errNoToken    = errors.New("the answer holds no token")
+	errUnreadable = errors.New("the answer cannot be read")
+	errNoAnswer   = errors.New("no answer")
+	errTimeout    = errors.New("no answer in time")
+)
+
+// unknownValueCode is how IAM's token endpoint, and perhaps its lookup by value, says that no key has a value.
+const unknownValueCode = "BXNIM0415E"
+
+// messageCode is what is kept of an error answer besides its status. Anything longer could hold a piece of a secret.
+var messageCode = regexp.MustCompile(`^[A-Z]{3,8}[0-9]{3,5}[A-Z]$`)
+
+// refusal is an error answer of IAM, reduced to what may be shown to anyone.
+type refusal struct {
+	doing  string
+	status int
+	code   string // IBM's message code; empty: none that is well-formed
+	token  bool   // whether it came from the token endpoint, and so is about our own credential
+	means  error  // nil: nobody classified it
+}
+
+// Error says what was being done and what IAM answered.
+func (r *refusal) Error() string {
+	text := fmt.Sprintf("%s: IAM answers %d", r.doing, r.status)
+	if r.code != "" {
+		text += " " + r.code
+	}
+	if r.means != nil {
+		text += ": " + r.means.Error()
+	}
+	return text
+}
+
+// Unwrap returns what the answer means, nil when nobody classified it.
+func (r *refusal) Unwrap() error { return r.means }
+
+// byState reports whether the refusal may be due to the state of the key that was to be changed.
+func (r *refusal) byState() bool {
+	return !r.token && (r.status == http.StatusConflict || r.status == http.StatusBadRequest ||
+		r.status == http.StatusForbidden)
+}
+
+// saysUnknownValue reports whether an error is IAM's "400, API key not found", which does not say whose key it means.
+func saysUnknownValue(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && !r.token && r.status == http.StatusBadRequest && r.code == unknownValueCode
+}
+
+// classify is the one place that says what the failure of a call means. It keeps nothing of err, whose text and fields
+// hold URLs, headers and bodies. Of the SDK's two ways to report a refused token request, an error that is about
+// get_token is always about our own credential, whatever status it has, and never about the leaked key.
+func classify(ctx context.Context, doing string, response *core.DetailedResponse, err error) error {
+	r := &refusal{doing: doing}
+	var problem *core.HTTPProblem
+	var refused *core.AuthenticationError
+	switch {
+	case errors.As(err, &refused) && refused.HTTPProblem != nil:
+		response, r.token = refused.Response, true
+	case errors.As(err, &problem) && problem.OperationID == "get_token":
+		response, r.token = problem.Response, true
+	}
+	if response == nil || response.StatusCode < 300 {
+		return unanswered(ctx, doing, response, err)
+	}
+	body, _ := response.Result.(map[string]any)
+	code, message := codes(body)
+	r.status, r.code = response.StatusCode, message
+	r.means = meaning(r, code)
+	return throttled(r, response.Headers)
+}
+
+// meaning is what an error answer says about the key or our credential; nil: nothing that is established.
+func meaning(r *refusal, code string) error {
+	switch r.status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return leak.ErrCredential
+	case http.StatusBadRequest:
+		if r.token {
+			return leak.ErrCredential
+		}
+	case http.StatusNotFound:
+		if !r.token && code == "not_found" {
+			return leak.ErrNotFound
+		}
+	}
+	return nil
+}
+
+// throttled adds how long IAM asks to wait, if it does.
+func throttled(r *refusal, header http.Header) error {
+	after := header.Get("Retry-After")
+	if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable && after != "" {
+		return &leak.Throttled{After: parseWait(after, time.Now()), Err: r}
+	}
+	return r
+}
+
+// unanswered says why there is no answer, or none that can be read.
+func unanswered(ctx context.Context, doing string, response *core.DetailedResponse, err error) error {
+	var netErr *net.OpError
+	var dnsErr *net.DNSError
+	var tlsErr *tls.CertificateVerificationError
+	var urlErr *url.Error
+	why := errNoAnswer
+	switch {
+	case ctx.Err() != nil:
+		why = ctx.Err()
+	case response != nil:
+		why = errUnreadable
+	case errors.As(err, &urlErr) && urlErr.Timeout():
+		why = errTimeout
+	case errors.As(err, &dnsErr):
+		why = dnsErr
+	case errors.As(err, &tlsErr):
+		why = tlsErr
+	case errors.As(err, &netErr):
+		why = netErr
+	}
+	return fmt.Errorf("%s: %w", doing, why)
+}
+
+// codes reads IBM's two shapes of error bodies: that of /v1, of which only a single error is taken, and that of the
+// token endpoint. The code is empty in the second; the message code is empty when it is not well-formed.
+func codes(body map[string]any) (code, message string) {
+	message, _ = body["errorCode"].(string)
+	if list, _ := body["errors"].([]any); len(list) == 1 {
+		only, _ := list[0].(map[string]any)
+		code, _ = only["code"].(string)
+		message, _ = only["message_code"].(string)
+	}
+	if !messageCode.MatchString(message) {
+		message = ""
+	}
+	return code, message
+}
+
+// parseWait reads a Retry-After, which is seconds or a date, as a time between none and maxWait.
+func parseWait(s string, now time.Time) time.Duration {
+	wait := time.Duration(0)
+	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
+		wait = time.Duration(min(seconds, int64(maxWait/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(s); err == nil {
+		wait = at.Sub(now)
+	}
+	return max(0, min(wait, maxWait))
+}

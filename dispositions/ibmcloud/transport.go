@@ -1,0 +1,46 @@
+package ibmcloud
+
+import (
+	"crypto/tls"
+	"net/http"
+	"time"
+)
+
+const (
+	// callTimeout bounds a call whose context sets no sooner end, a token request among them.
+	callTimeout = 20 * time.Second
+	// maxAnswer bounds how much of an answer is read, in bytes: a key takes two thousand.
+	maxAnswer = 1 << 20
+	// maxConnections is how many connections are kept open: the engine's workers.
+	maxConnections = 64
+)
+
+// newClient makes the one client for tokens and keys. It follows no redirect, which would hand the leaked key or our
+// own to another host.
+func newClient() *http.Client {
+	return &http.Client{
+		Timeout:       callTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: bounded{&http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			ForceAttemptHTTP2:      true,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxIdleConnsPerHost:    maxConnections,
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: 1 << 16,
+		}},
+	}
+}
+
+// bounded cuts answers that are too long; what is cut cannot be read as success.
+type bounded struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
+	}
+	return response, err
+}
