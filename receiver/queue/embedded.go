@@ -19,6 +19,9 @@ const (
 	startTimeout = 2 * time.Minute
 	// closeTimeout is how long Close takes at most.
 	closeTimeout = 15 * time.Second
+	// serverMaxStore is what the server may reserve, in bytes: more than anybody has. The streams' own limits, which add
+	// up to MaxStore, bound the store; with MaxStore here too the server would refuse to make a store smaller.
+	serverMaxStore = 1 << 60
 	// maxMemory bounds what the server keeps in memory for readers, in bytes.
 	maxMemory = 64 << 20
 )
@@ -127,7 +130,7 @@ func options(c Config) *server.Options {
 		JetStream:              true,
 		StoreDir:               c.Dir,
 		SyncAlways:             true,
-		JetStreamMaxStore:      c.MaxStore,
+		JetStreamMaxStore:      serverMaxStore,
 		JetStreamMaxMemory:     maxMemory,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -24,7 +25,7 @@ func (j *JetStream) Work(ctx context.Context, c Consumer, handle func(context.Co
 	if err != nil {
 		return err
 	}
-	consumer, err := j.durable(ctx, c)
+	err = j.durable(ctx, c)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -32,7 +33,7 @@ func (j *JetStream) Work(ctx context.Context, c Consumer, handle func(context.Co
 		return fmt.Errorf("opening consumer %s of %s: %w", c.Name, c.Stream, err)
 	}
 	err = crew{Consumer: c, handle: handle, log: j.log}.run(ctx, func(ctx context.Context) (hand, error) {
-		return j.hand(ctx, s, consumer)
+		return j.hand(ctx, s, c)
 	})
 	if err != nil {
 		return fmt.Errorf("consuming %s as %s: %w", c.Stream, c.Name, err)
@@ -53,7 +54,7 @@ func (c Consumer) stream() (stream, error) {
 }
 
 // durable creates a consumer or adjusts the one there is. Where it started stays as it was.
-func (j *JetStream) durable(ctx context.Context, c Consumer) (jetstream.Consumer, error) {
+func (j *JetStream) durable(ctx context.Context, c Consumer) error {
 	config := jetstream.ConsumerConfig{
 		Durable:       c.Name,
 		AckPolicy:     jetstream.AckExplicitPolicy,
@@ -69,22 +70,20 @@ func (j *JetStream) durable(ctx context.Context, c Consumer) (jetstream.Consumer
 	if err == nil {
 		config.DeliverPolicy = there.CachedInfo().Config.DeliverPolicy
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, err
+		return err
 	}
-	return j.js.CreateOrUpdateConsumer(ctx, c.Stream, config)
+	_, err = j.js.CreateOrUpdateConsumer(ctx, c.Stream, config)
+	return err
 }
 
-// hand takes one message at a time: none waits in this process while another process could work on it. When ctx ends,
-// what the server has sent by then still comes out.
-func (j *JetStream) hand(ctx context.Context, s stream, consumer jetstream.Consumer) (hand, error) {
-	messages, err := consumer.Messages(
-		jetstream.PullMaxMessages(1), jetstream.WithMessagesErrOnMissingHeartbeat(false))
+// hand opens a worker's hand.
+func (j *JetStream) hand(ctx context.Context, s stream, c Consumer) (hand, error) {
+	p, err := newPuller(ctx, j.js.Conn(), c)
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, messages.Drain)
-	return func(context.Context) (handed, error) {
-		raw, err := messages.Next()
+	return func(ctx context.Context) (handed, error) {
+		raw, err := p.next(ctx)
 		if err != nil {
 			return handed{}, err
 		}
@@ -92,20 +91,28 @@ func (j *JetStream) hand(ctx context.Context, s stream, consumer jetstream.Consu
 	}, nil
 }
 
-// onLoan says how a message is given back. Only on a work queue does waiting for the server's word make a settled message
-// settled for good.
-func onLoan(s stream, raw jetstream.Msg) (handed, error) {
-	m, err := incoming(raw)
+// onLoan says how a message is given back. Waiting for the server's word makes a settled message settled for good on a
+// work queue, and only there.
+func onLoan(s stream, raw *nats.Msg) (handed, error) {
+	meta, err := raw.Metadata()
 	if err != nil {
-		return handed{}, err
+		return handed{}, fmt.Errorf("reading a message: %w", err)
 	}
-	h := handed{Message: m, done: raw.Ack, back: raw.NakWithDelay, keep: raw.InProgress}
+	h := handed{
+		Message: Message{
+			Subject:   raw.Subject,
+			ID:        raw.Header.Get(jetstream.MsgIDHeader),
+			Data:      raw.Data,
+			Seq:       meta.Sequence.Stream,
+			Time:      meta.Timestamp,
+			Delivered: int(meta.NumDelivered),
+		},
+		done: func() error { return raw.Ack() },
+		back: func(delay time.Duration) error { return raw.NakWithDelay(delay) },
+		keep: func() error { return raw.InProgress() },
+	}
 	if s.workQueue {
-		h.done = func() error {
-			ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-			defer cancel()
-			return raw.DoubleAck(ctx)
-		}
+		h.done = func() error { return raw.AckSync(nats.AckWait(settleTimeout)) }
 	}
 	return h, nil
 }

@@ -91,7 +91,7 @@ func (m *Memory) Follow(
 // read is the history of a filter since a time.
 func (m *Memory) read(ctx context.Context, filter string, since time.Time) history {
 	return func(yield func(Message, error) bool) {
-		s, err := streamOf(filter)
+		s, err := readable(filter)
 		if err != nil {
 			yield(Message{}, err)
 			return

@@ -13,10 +13,10 @@ import (
 const (
 	// quiet is how long a reader that is still behind waits for a message before it asks whether there is one: what it
 	// was to read may have been removed meanwhile.
-	quiet = 5 * time.Second
+	quiet = 3 * time.Second
 	// heartbeat is how often the server shows an idle reader that it is there. After two that are missing the reader
 	// starts anew behind what it has seen.
-	heartbeat = 2 * time.Second
+	heartbeat = time.Second
 	// readAhead is how many messages a reader has on their way to it.
 	readAhead = 256
 )
@@ -53,6 +53,15 @@ func follow(ctx context.Context, messages history, caughtUp func(), handle func(
 		}
 	}
 	return nil
+}
+
+// readable finds the stream of a filter that is to be read. A work queue is not: whoever takes of it settles.
+func readable(filter string) (stream, error) {
+	s, err := streamOf(filter)
+	if err == nil && s.workQueue {
+		return stream{}, fmt.Errorf("%s is a work queue and cannot be read", s.name)
+	}
+	return s, err
 }
 
 // Scan implements [Store].
@@ -98,16 +107,16 @@ type reader struct {
 
 func (j *JetStream) reader(ctx context.Context, filter string, since time.Time) (*reader, error) {
 	r := &reader{last: func(ctx context.Context) (Message, error) { return j.Last(ctx, filter) }}
+	s, err := readable(filter)
+	if err != nil {
+		return nil, err
+	}
 	newest, err := r.last(ctx)
 	if err != nil && !errors.Is(err, ErrNoMessage) {
 		return nil, err
 	}
 	if !newest.Time.Before(since) {
 		r.target = newest.Seq
-	}
-	s, err := streamOf(filter)
-	if err != nil {
-		return nil, err
 	}
 	consumer, err := j.js.OrderedConsumer(ctx, s.name, ordered(filter, since))
 	if err != nil {
@@ -196,18 +205,17 @@ func (r *reader) lower(ctx context.Context) error {
 	return nil
 }
 
-// incoming is a message as a consumer hands it out.
+// incoming is a message as a reader receives it.
 func incoming(raw jetstream.Msg) (Message, error) {
 	meta, err := raw.Metadata()
 	if err != nil {
 		return Message{}, fmt.Errorf("reading a message: %w", err)
 	}
 	return Message{
-		Subject:   raw.Subject(),
-		ID:        raw.Headers().Get(jetstream.MsgIDHeader),
-		Data:      raw.Data(),
-		Seq:       meta.Sequence.Stream,
-		Time:      meta.Timestamp,
-		Delivered: int(meta.NumDelivered),
+		Subject: raw.Subject(),
+		ID:      raw.Headers().Get(jetstream.MsgIDHeader),
+		Data:    raw.Data(),
+		Seq:     meta.Sequence.Stream,
+		Time:    meta.Timestamp,
 	}, nil
 }

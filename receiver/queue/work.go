@@ -121,13 +121,13 @@ func (c crew) one(ctx context.Context, m handed) error {
 	if err == nil {
 		return m.done()
 	}
-	delay := delayAfter(m.Delivered)
+	level, delay := slog.LevelWarn, delayAfter(m.Delivered)
 	if later, ok := errors.AsType[*Later](err); ok {
-		delay = max(later.Delay, 0)
+		level, delay = slog.LevelDebug, max(later.Delay, 0)
 	} else if ctx.Err() != nil {
 		delay = 0 // it was cut off; that is not the message's fault
 	}
-	c.log.Warn("message comes back", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq,
+	c.log.Log(ctx, level, "message comes back", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq,
 		"delivered", m.Delivered, "after", delay, "err", err)
 	return m.back(delay)
 }

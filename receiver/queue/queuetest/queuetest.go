@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 		{"Stats", testStats},
 		{"Scan", testScan},
 		{"ScanStops", testScanStops},
+		{"ScanRemoval", testScanRemoval},
 		{"Follow", testFollow},
 		{"FollowSince", testFollowSince},
 		{"FollowNothing", testFollowNothing},

@@ -59,11 +59,43 @@ func testScanStops(t *testing.T, s queue.Store) {
 		last = err
 	}
 	wantError(t, last, context.Canceled)
-	// 4. With an error when there is no such stream.
-	for _, err := range s.Scan(t.Context(), "elsewhere.>") {
-		if last = err; err == nil {
-			t.Error("scanning a stream that is not there: no error")
+	// 4. With an error when there is no such stream, or none that can be read.
+	for _, filter := range []string{"elsewhere.>", "alerts.>"} {
+		last = nil
+		for _, err := range s.Scan(t.Context(), filter) {
+			last = err
 		}
+		if last == nil {
+			t.Errorf("scanning %s: no error", filter)
+		}
+	}
+}
+
+// testScanRemoval: a scan ends although what it was to end with was removed meanwhile.
+func testScanRemoval(t *testing.T, s queue.Store) {
+	const stored = 1000
+	subject := func(i int) string { return queue.SightingSubject("f", fmt.Sprint(i)) }
+	var messages []queue.Message
+	for i := range stored {
+		messages = append(messages, queue.Message{Subject: subject(i), Data: []byte("x")})
+	}
+	mustAppend(t, s, messages...)
+	seen := 0
+	for _, err := range s.Scan(t.Context(), "sightings.>") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen++; seen > 1 {
+			continue
+		}
+		for i := stored - 10; i < stored; i++ {
+			if err := s.Remove(t.Context(), subject(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if seen != stored-10 {
+		t.Errorf("saw %d messages, want %d", seen, stored-10)
 	}
 }
 

@@ -1,0 +1,84 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stanch/receiver/queue"
+)
+
+func TestProbe(t *testing.T) {
+	s := open(t, queue.Config{})
+	p := queue.NewProbe(s)
+	if p.Ready() == nil {
+		t.Error("ready before the first probe")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- p.Run(ctx) }()
+	for n := uint64(0); n == 0; {
+		stats, err := s.Stats(t.Context(), queue.Probes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = stats.Messages
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v, want nil", err)
+	}
+}
+
+// failing is a store whose disk fails when it is told to.
+type failing struct {
+	queue.Store
+	fails atomic.Bool
+}
+
+var errDisk = errors.New("the disk failed")
+
+func (f *failing) Append(ctx context.Context, messages ...queue.Message) error {
+	if f.fails.Load() {
+		return errDisk
+	}
+	return f.Store.Append(ctx, messages...)
+}
+
+func TestProbeFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := queue.NewMemory()
+		s := &failing{Store: memory}
+		p := queue.NewProbe(s)
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(t.Context()) }()
+		// 1. It works, and what it writes replaces what it wrote.
+		time.Sleep(time.Hour)
+		if err := p.Ready(); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+		wantMessages(t, memory, queue.Probes, 1)
+		// 2. Failures that pass are told and forgotten.
+		s.fails.Store(true)
+		time.Sleep(8 * time.Second)
+		if err := p.Ready(); !errors.Is(err, errDisk) {
+			t.Errorf("got error %v, want %v", err, errDisk)
+		}
+		s.fails.Store(false)
+		time.Sleep(time.Minute)
+		if err := p.Ready(); err != nil {
+			t.Errorf("not ready again: %v", err)
+		}
+		// 3. Three in a row end it.
+		s.fails.Store(true)
+		if err := <-ended; !errors.Is(err, errDisk) {
+			t.Errorf("ended with %v, want %v", err, errDisk)
+		}
+		if err := p.Ready(); err == nil {
+			t.Error("ready after the end")
+		}
+	})
+}
