@@ -3,6 +3,7 @@ package queue_test
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"stanch/receiver/queue"
@@ -25,9 +26,10 @@ func benchmarkAppend(b *testing.B, s queue.Store, writers int) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	var all sync.WaitGroup
+	var sent atomic.Int64
 	for w := range writers {
 		all.Go(func() {
-			for range b.N / writers {
+			for sent.Add(1) <= int64(b.N) {
 				if err := s.Append(b.Context(), queue.Message{Subject: fmt.Sprint("alerts.", w), Data: data}); err != nil {
 					b.Error(err)
 					return

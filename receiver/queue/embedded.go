@@ -117,7 +117,10 @@ func (e *Embedded) start(ctx context.Context, c Config) error {
 	e.JetStream, err = newJetStream(ctx, e.conn, layout{
 		maxStore: c.MaxStore, replicas: 1, keys: c.Keys, vacant: vacantIn(c.Dir),
 	}, c.Log)
-	return err
+	if err != nil {
+		return err
+	}
+	return e.adopt(ctx)
 }
 
 func options(c Config) *server.Options {

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -92,9 +93,7 @@ func TestEmbeddedKeepsConsumers(t *testing.T) {
 	c := queue.Config{Dir: t.TempDir()}
 	s := mustReopen(t, c)
 	alerts := []queue.Message{{Subject: "alerts.gh", Data: []byte("1")}, {Subject: "alerts.gh", Data: []byte("2")}}
-	if err := s.Append(t.Context(), alerts...); err != nil {
-		t.Fatal(err)
-	}
+	mustAppend(t, s, alerts...)
 	if got := takeOne(t, s); got != "1" {
 		t.Errorf("took %q, want 1", got)
 	}
@@ -103,6 +102,31 @@ func TestEmbeddedKeepsConsumers(t *testing.T) {
 	defer mustClose(t, s)
 	if got := takeOne(t, s); got != "2" {
 		t.Errorf("took %q, want 2", got)
+	}
+}
+
+// TestEmbeddedAdopts: what a process took and did not settle before it died is handed out when the next one starts, and
+// not after the minute for which its message was its own.
+func TestEmbeddedAdopts(t *testing.T) {
+	c := queue.Config{Dir: t.TempDir()}
+	s := mustReopen(t, c)
+	mustAppend(t, s, queue.Message{Subject: "alerts.gh", Data: []byte("0")}, queue.Message{Subject: "alerts.gh", Data: []byte("1")})
+	if got := takeOne(t, s); got != "0" {
+		t.Fatalf("took %q, want 0", got)
+	}
+	mustClose(t, s)
+	tamper(t, c.Dir, func(js jetstream.JetStream) error {
+		consumer, err := js.Consumer(t.Context(), queue.Alerts, "engine")
+		if err != nil {
+			return err
+		}
+		_, err = consumer.Next()
+		return err
+	})
+	s = mustReopen(t, c)
+	defer mustClose(t, s)
+	if got := takeOne(t, s); got != "1" {
+		t.Errorf("took %q, want what was not settled", got)
 	}
 }
 
@@ -328,4 +352,31 @@ func takeOne(t *testing.T, s queue.Store) string {
 		t.Fatalf("working: %v", err)
 	}
 	return data
+}
+
+// TestWorkLogsNoPanicValue: what a handler panics with might be a secret.
+func TestWorkLogsNoPanicValue(t *testing.T) {
+	var text bytes.Buffer
+	s, err := queue.OpenEmbedded(t.Context(), queue.Config{
+		Dir: t.TempDir(), Log: slog.New(slog.NewJSONHandler(&text, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, queue.Message{Subject: "alerts.gh", Data: []byte("1")})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err = s.Work(ctx, queue.Consumer{Stream: queue.Alerts, Name: "engine"}, func(context.Context, queue.Message) error {
+		cancel()
+		panic("planted-token")
+	})
+	if err != nil {
+		t.Errorf("working: %v", err)
+	}
+	mustClose(t, s)
+	for want, there := range map[string]bool{"handler panicked": true, `"type":"string"`: true, "planted-token": false} {
+		if got := strings.Contains(text.String(), want); got != there {
+			t.Errorf("the log has %q: %v, want %v: %s", want, got, there, text.String())
+		}
+	}
 }
