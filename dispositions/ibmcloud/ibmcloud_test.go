@@ -1,0 +1,174 @@
+package ibmcloud_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"stanch/dispositions"
+	"stanch/dispositions/ibmcloud"
+	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/issuertest"
+	"stanch/receiver/leak"
+)
+
+// full is everything that the issuer can do.
+type full interface {
+	dispositions.Issuer
+	dispositions.Disabler
+	dispositions.Deleter
+	dispositions.Enabler
+	dispositions.Locker
+}
+
+// iam is a fake with a key for stanch, and an issuer that runs on it.
+type iam struct {
+	*ibmtest.Server
+	issuer full
+	ownID  string
+	own    leak.Secret
+}
+
+// ownIAMID is who the issuer under test acts as.
+const ownIAMID = "iam-ServiceId-11111111-2222-3333-4444-555555555555"
+
+// startServer starts a fake that stops with the test.
+func startServer(t testing.TB, o ibmtest.Options) *ibmtest.Server {
+	t.Helper()
+	server, err := ibmtest.Start(o)
+	if err != nil {
+		t.Fatalf("starting the fake: %v", err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+// start starts a fake and opens an issuer on it.
+func start(t testing.TB, switches ibmtest.Switches) *iam {
+	t.Helper()
+	f := &iam{Server: startServer(t, ibmtest.Options{Switches: switches})}
+	f.ownID, f.own = f.AddKey(ibmtest.Key{Name: "stanch", IAMID: ownIAMID, Administrator: true})
+	f.issuer = open(t, f.URL(), f.own)
+	return f
+}
+
+// open opens an issuer on a URL.
+func open(t testing.TB, url string, own leak.Secret) full {
+	t.Helper()
+	config := ibmcloud.Config{URL: url, Auth: ibmcloud.Auth{Type: "iam", APIKeyFile: keyFile(t, own.Reveal()+"\n")}}
+	issuer, err := config.Open("ibm", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return issuer.(full)
+}
+
+// keyFile writes a key file.
+func keyFile(t testing.TB, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "apikey")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func (f *iam) mustLocate(t testing.TB, secret leak.Secret) leak.Key {
+	t.Helper()
+	key, err := f.issuer.Locate(context.Background(), secret)
+	if err != nil {
+		t.Fatalf("Locate: %v", err)
+	}
+	return key
+}
+
+func (f *iam) mustRead(t testing.TB, id string) leak.Key {
+	t.Helper()
+	key, err := f.issuer.Read(context.Background(), id)
+	if err != nil {
+		t.Fatalf("Read: %v", err)
+	}
+	return key
+}
+
+func TestConformance(t *testing.T) {
+	for _, switches := range ibmtest.Positions() {
+		t.Run(fmt.Sprintf("%+v", switches), func(t *testing.T) {
+			t.Parallel()
+			issuertest.Run(t, issuertest.Harness{New: func(t *testing.T) issuertest.World { return world(t, switches) }})
+		})
+	}
+}
+
+func world(t *testing.T, switches ibmtest.Switches) issuertest.World {
+	f := start(t, switches)
+	return issuertest.World{
+		Issuer: f.issuer,
+		AddKey: func(locked bool) (string, leak.Secret) {
+			return f.AddKey(ibmtest.Key{Name: "leaked", Setting: "disable", Locked: locked})
+		},
+		State: func(id string) (issuertest.State, bool) {
+			k, ok := f.Key(id)
+			return issuertest.State{Disabled: k.Disabled, Locked: k.Locked}, ok
+		},
+		UnknownID:     "ApiKey-00000000-0000-0000-0000-000000000000",
+		UnknownSecret: leak.NewSecret("nobodyhasthisvalue-nobodyhasthisvalue-123456"),
+		Own:           f.own,
+		URL:           f.URL(),
+		Break:         f.breakAs,
+		Mend:          f.ClearFaults,
+	}
+}
+
+// faults are how the fake fails as the suite wants it to, without those that need more than a fault.
+var faults = map[issuertest.Breakage]ibmtest.Fault{
+	issuertest.Throttle:         {Status: 429, Header: map[string]string{"Retry-After": fmt.Sprint(issuertest.RetryAfter.Seconds())}},
+	issuertest.ThrottleAbsurdly: {Status: 429, Header: map[string]string{"Retry-After": "86400000"}},
+	issuertest.ServerError: {
+		Status: 500, ContentType: "application/json",
+		Body: `{"errors":[{"code":"internal","message_code":"BXNIM0003E","message":"https://iam.cloud.ibm.com is not well"}]}`,
+	},
+	issuertest.HTML:         {Status: 502, ContentType: "text/html", Body: "<html>https://proxy.example/</html>"},
+	issuertest.HTMLSuccess:  {Status: 200, ContentType: "text/html", Body: "<html>https://portal.example/</html>"},
+	issuertest.EmptySuccess: {Status: 200, ContentType: "application/json", Body: "{}"},
+	issuertest.Empty:        {Status: 503},
+	issuertest.BareNotFound: {Status: 404, ContentType: "text/html", Body: "<html>no route</html>"},
+	issuertest.Redirect:     {Status: 302, Header: map[string]string{"Location": "https://elsewhere.example/"}},
+	issuertest.Cut:          {Cut: true},
+	issuertest.Hang:         {Delay: 1 << 40, Status: 500},
+}
+
+func (f *iam) breakAs(how issuertest.Breakage) {
+	fault, ok := faults[how]
+	switch {
+	case ok:
+		fault.Times = ibmtest.Forever
+		f.AddFault(fault)
+	case how == issuertest.Credential:
+		f.Act("delete", f.ownID)
+		f.RevokeTokens()
+	case how == issuertest.Forbidden:
+		f.AddFault(ibmtest.Fault{
+			Path: "/v1/*", Status: 403, Times: ibmtest.Forever, ContentType: "application/json", Body: forbidden,
+		})
+		for _, path := range []string{"/v1/*/*", "/v1/*/*/*"} {
+			f.AddFault(ibmtest.Fault{
+				Path: path, Status: 403, Times: ibmtest.Forever, ContentType: "application/json", Body: forbidden,
+			})
+		}
+	case how == issuertest.Lie:
+		for _, method := range []string{"DELETE", "POST"} {
+			for _, path := range []string{"/v1/apikeys/*", "/v1/apikeys/*/*"} {
+				f.AddFault(ibmtest.Fault{Method: method, Path: path, Lie: true, Times: ibmtest.Forever})
+			}
+		}
+	default:
+		panic("the fake cannot fail as the suite wants it to: " + how)
+	}
+}
+
+const forbidden = `{"errors":[{"code":"forbidden","message_code":"BXNIM0513E",` +
+	`"message":"You are not authorized to use this API"}],"status_code":403}`
