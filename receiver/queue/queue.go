@@ -70,6 +70,8 @@ type Consumer struct {
 	Workers int    // handlers at once; 0: one
 	// New makes a consumer that does not exist yet start with what comes, not with what is stored.
 	New bool
+	// Ready is called once when the consumer exists, so that nothing stored from then on passes it by; nil: nobody asks.
+	Ready func()
 }
 
 // Stats is the state of a stream.
