@@ -126,7 +126,7 @@ type Key struct {
 	// Own is set for a credential that stanch itself runs on; it is never acted on.
 	Own bool `json:"own,omitempty"`
 	// TokenLife is how long tokens already issued for the key outlive it; 0 when none do.
-	TokenLife time.Duration `json:"token_life,omitempty"`
+	TokenLife time.Duration `json:"token_life_ns,omitempty"`
 }
 
 // Decision is the action that policy chose, and why.

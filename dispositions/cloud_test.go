@@ -1,0 +1,155 @@
+package dispositions_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// cloud is an issuer in memory, for tests in fake time: an HTTP fake cannot run there. The adapters are tested against
+// theirs.
+type cloud struct {
+	mu      sync.Mutex
+	keys    map[string]leak.Key    // by id; a key that is deleted is not there
+	values  map[string]leak.Secret // by id
+	effects map[string]int         // effect calls, by op and id
+	// fault is asked before a call and after it; an error of it is the answer. Nil: none.
+	fault func(op string, after bool) error
+	// lie makes effects answer success and do nothing.
+	lie bool
+}
+
+func newCloud() *cloud {
+	return &cloud{keys: map[string]leak.Key{}, values: map[string]leak.Secret{}, effects: map[string]int{}}
+}
+
+func (c *cloud) add(k leak.Key) leak.Secret {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value := leak.NewSecret("planted-" + k.ID)
+	if k.Account == "" {
+		k.Account = "acme"
+	}
+	k.TokenLife = time.Hour
+	c.keys[k.ID], c.values[k.ID] = k, value
+	return value
+}
+
+func (c *cloud) set(id string, change func(*leak.Key)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.keys[id]
+	change(&k)
+	c.keys[id] = k
+}
+
+func (c *cloud) get(id string) (leak.Key, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.keys[id]
+	return k, ok
+}
+
+func (c *cloud) count(op, id string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.effects[op+" "+id]
+}
+
+func (c *cloud) ask(op string, after bool) error {
+	if c.fault == nil {
+		return nil
+	}
+	return c.fault(op, after)
+}
+
+// spoil sets the fault.
+func (c *cloud) spoil(fault func(op string, after bool) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fault = fault
+}
+
+func (c *cloud) liar(lie bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lie = lie
+}
+
+// call does one call, with the fault before it or after it.
+func (c *cloud) call(ctx context.Context, op string, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.ask(op, false); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return c.ask(op, true)
+}
+
+func (c *cloud) Locate(ctx context.Context, secret leak.Secret) (found leak.Key, err error) {
+	err = c.call(ctx, "locate", func() error {
+		for id, value := range c.values {
+			if value.Equal(secret) {
+				if k, ok := c.keys[id]; ok {
+					found = k
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("looking up a key: %w", leak.ErrNotFound)
+	})
+	return found, err
+}
+
+func (c *cloud) Read(ctx context.Context, id string) (found leak.Key, err error) {
+	err = c.call(ctx, "read", func() error {
+		k, ok := c.keys[id]
+		if !ok {
+			return fmt.Errorf("reading a key: %w", leak.ErrNotFound)
+		}
+		found = k
+		return nil
+	})
+	return found, err
+}
+
+func (c *cloud) effect(ctx context.Context, op, id string, change func(k leak.Key) error) error {
+	return c.call(ctx, op, func() error {
+		c.effects[op+" "+id]++
+		k, ok := c.keys[id]
+		switch {
+		case !ok:
+			return fmt.Errorf("changing a key: %w", leak.ErrNotFound)
+		case k.Locked && op != "unlock":
+			return fmt.Errorf("changing a key: %w", leak.ErrLocked)
+		case c.lie:
+			return nil
+		}
+		return change(k)
+	})
+}
+
+func (c *cloud) Disable(ctx context.Context, id string) error {
+	return c.effect(ctx, "disable", id, func(k leak.Key) error { k.Disabled = true; c.keys[id] = k; return nil })
+}
+
+func (c *cloud) Delete(ctx context.Context, id string) error {
+	return c.effect(ctx, "delete", id, func(leak.Key) error { delete(c.keys, id); return nil })
+}
+
+func (c *cloud) Unlock(ctx context.Context, id string) error {
+	return c.effect(ctx, "unlock", id, func(k leak.Key) error { k.Locked = false; c.keys[id] = k; return nil })
+}
+
+func (c *cloud) Lock(ctx context.Context, id string) error {
+	return c.effect(ctx, "lock", id, func(k leak.Key) error { k.Locked = true; c.keys[id] = k; return nil })
+}

@@ -1,0 +1,90 @@
+package dispositions
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stanch/receiver/leak"
+)
+
+// The results of a disposition.
+const (
+	resultProved = "proved" // the issuer, asked again, says so
+	resultLeft   = "left"   // policy says nothing
+	resultHeld   = "held"
+	resultFailed = "failed"
+	resultNoKey  = "unknown"
+)
+
+// The turns that turn_duration_seconds tells apart.
+const (
+	turnLocate = "locate"
+	turnIntend = "intend"
+	turnAct    = "act"
+	turnProve  = "prove"
+	turnRecord = "record"
+)
+
+type metrics struct {
+	dispositions *prometheus.CounterVec
+	contain      *prometheus.HistogramVec
+	turns        *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer, issuers []Configured) *metrics {
+	m := &metrics{
+		dispositions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stanch_dispositions_total",
+			Help: "How many incidents came to each result.",
+		}, []string{"issuer", "action", "result"}),
+		contain: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:                        "stanch_contain_duration_seconds",
+			Help:                        "Time from the receipt of an alert until the key was proved dead.",
+			Buckets:                     []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600},
+			NativeHistogramBucketFactor: 1.1,
+		}, []string{"issuer", "action"}),
+		turns: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:                        "stanch_turn_duration_seconds",
+			Help:                        "Time that one turn of an incident took.",
+			Buckets:                     []float64{.0005, .001, .005, .01, .05, .1, .5, 1, 5, 10, 30},
+			NativeHistogramBucketFactor: 1.1,
+		}, []string{"turn"}),
+	}
+	r.MustRegister(m.dispositions, m.contain, m.turns)
+	m.zero(issuers)
+	return m
+}
+
+func (m *metrics) zero(issuers []Configured) {
+	for _, i := range issuers {
+		for _, action := range []leak.Action{leak.Disable, leak.Delete} {
+			for _, result := range []string{resultProved, resultHeld, resultFailed} {
+				m.dispositions.WithLabelValues(i.Name, string(action), result)
+			}
+			m.contain.WithLabelValues(i.Name, string(action))
+		}
+		m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), resultLeft)
+	}
+	m.dispositions.WithLabelValues("", string(leak.Nothing), resultNoKey)
+	for _, turn := range []string{turnLocate, turnIntend, turnAct, turnProve, turnRecord} {
+		m.turns.WithLabelValues(turn)
+	}
+}
+
+func (m *metrics) turn(name string, begin time.Time) {
+	m.turns.WithLabelValues(name).Observe(time.Since(begin).Seconds())
+}
+
+// ended counts an incident that came to a result. The time to contain runs from the alert that was worked on: a key that
+// leaks again a month later is not a month late.
+func (m *metrics) ended(i leak.Incident, a leak.Alert, result string) {
+	action := i.Action
+	if action == "" {
+		action = leak.Nothing
+	}
+	m.dispositions.WithLabelValues(i.Issuer, string(action), result).Inc()
+	if result == resultProved {
+		m.contain.WithLabelValues(i.Issuer, string(action)).Observe(i.ContainedAt.Sub(a.ReceivedAt).Seconds())
+	}
+}
