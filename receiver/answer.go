@@ -1,0 +1,102 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// MaxRecords is how many records a delivery can have whatever the limits say: a source that counts more while it
+// parses returns ErrTooMany rather than fill the memory.
+const MaxRecords = 100_000
+
+// ErrTooMany means that a verified delivery holds more records than MaxRecords: 413.
+var ErrTooMany = errors.New("the delivery holds too many records")
+
+// What the Handler itself finds wrong with a delivery.
+var (
+	errUnknownSource = errors.New("there is no such source")
+	errMethod        = errors.New("the method is not POST")
+	errContentType   = errors.New("the content is not declared as plain JSON")
+	errTooLarge      = errors.New("the body is too large")
+	errThrottled     = errors.New("the address keeps failing verification")
+	errUnread        = errors.New("the body did not arrive whole and in time")
+	errBusy          = errors.New("the deliveries in flight use up the memory set aside for them")
+	errPanic         = errors.New("the source panicked")
+)
+
+// answer is how a delivery ends: what the sender is told, and what we call it in metrics and log.
+type answer struct {
+	result string
+	status int
+	level  slog.Level
+}
+
+var stored = answer{"stored", http.StatusNoContent, slog.LevelInfo}
+
+// notStored is the answer to everything that nobody classified: a failure never looks like a success, nor like
+// something that is not worth sending again.
+var notStored = answer{"not_stored", http.StatusServiceUnavailable, slog.LevelError}
+
+// answers is the table of answers, the first that matches wins. Whatever may be an alert gets a 5xx when it is not
+// stored, because a sender gives up on a 4xx; 429 is therefore for those only who have just failed verification.
+// Strangers can cause the lines logged at debug level without end.
+var answers = []struct {
+	err error
+	answer
+}{
+	{errUnknownSource, answer{"unknown_source", http.StatusNotFound, slog.LevelDebug}},
+	{errMethod, answer{"method", http.StatusMethodNotAllowed, slog.LevelDebug}},
+	{errContentType, answer{"content_type", http.StatusUnsupportedMediaType, slog.LevelWarn}},
+	{errThrottled, answer{"throttled", http.StatusTooManyRequests, slog.LevelDebug}},
+	{ErrUnverified, answer{"unverified", http.StatusUnauthorized, slog.LevelWarn}},
+	{ErrUnavailable, answer{"unavailable", http.StatusServiceUnavailable, slog.LevelError}},
+	{ErrFormat, answer{"format", http.StatusBadRequest, slog.LevelError}},
+	{ErrTooMany, answer{"too_many", http.StatusRequestEntityTooLarge, slog.LevelError}},
+	{errTooLarge, answer{"too_large", http.StatusRequestEntityTooLarge, slog.LevelWarn}},
+	{errUnread, answer{"unread", http.StatusServiceUnavailable, slog.LevelWarn}},
+	{errBusy, answer{"busy", http.StatusServiceUnavailable, slog.LevelWarn}},
+	{errPanic, answer{"panic", http.StatusServiceUnavailable, slog.LevelError}},
+}
+
+// answerTo is the one place where an error becomes an answer.
+func answerTo(err error) answer {
+	if err == nil {
+		return stored
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			return a.answer
+		}
+	}
+	return notStored
+}
+
+// write answers with the status and its name alone.
+func (a answer) write(w http.ResponseWriter) {
+	switch a.status {
+	case http.StatusNoContent:
+		w.WriteHeader(a.status)
+		return
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "30")
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "60")
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	http.Error(w, http.StatusText(a.status), a.status)
+}
+
+// record counts and logs a delivery: one line, with nothing in it that the sender chose.
+func (h *Handler) record(ctx context.Context, d *delivery, a answer, err error) {
+	took := time.Since(d.at)
+	h.metrics.observe(d, a.result, took)
+	attrs := []any{"source", d.source, "result", a.result, "alerts", d.alerts, "bad", d.bad, "duration", took}
+	if err != nil {
+		attrs = append(attrs, "err", err)
+	}
+	h.log.Log(ctx, a.level, "delivery", attrs...)
+}

@@ -1,0 +1,203 @@
+// Package receiver takes deliveries from sources and queues what they say. The steps that every delivery shares
+// (limits, sealing, queueing, the answer, log and metrics) live here, once; a [Source] is what is unique to a vendor.
+// Nothing is parsed before it is verified, nothing is queued before it is sealed, and a delivery is acknowledged only
+// when every record of it is on disk.
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// GitHub waits 15 seconds for an answer (partner agreement, 3.1), and counts a later one as none. What is not read or
+// not stored by then is refused with 503 while the sender still listens.
+const (
+	readTimeout     = 8 * time.Second
+	deliveryTimeout = 14 * time.Second
+)
+
+// sealer seals what an alert says, the moment it is known. The receiver holds the public half of the key only.
+type sealer interface {
+	Seal(source string, at time.Time, c leak.Content) (leak.Alert, error)
+}
+
+// appender stores messages; on return without an error every one of them is on disk.
+type appender interface {
+	Append(ctx context.Context, messages ...queue.Message) error
+}
+
+// Limits bound what deliveries may cost. Zero values mean the defaults.
+type Limits struct {
+	// Body is the largest body of a delivery, in bytes; 0: 25 MiB, the most that GitHub sends.
+	Body int64
+	// AlertsPerDelivery is how many records a delivery may hold; 0: 10,000; at most MaxRecords.
+	AlertsPerDelivery int
+	// InFlightBytes is how much of bodies is held in memory at once; 0: 64 MiB. It is never less than one whole body.
+	InFlightBytes int64
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Body <= 0 {
+		l.Body = 25 << 20
+	}
+	if l.AlertsPerDelivery <= 0 {
+		l.AlertsPerDelivery = 10_000
+	}
+	if l.InFlightBytes <= 0 {
+		l.InFlightBytes = 64 << 20
+	}
+	l.AlertsPerDelivery = min(l.AlertsPerDelivery, MaxRecords)
+	l.InFlightBytes = max(l.InFlightBytes, l.Body+1)
+	return l
+}
+
+// Config is what a Handler needs. Only Sources, Seal and Store are required.
+type Config struct {
+	Sources map[string]Source // by configured name, which must be a valid queue subject token
+	Limits  Limits
+	Seal    sealer
+	Store   appender
+	Log     *slog.Logger          // nil: nothing is logged
+	Metrics prometheus.Registerer // nil: nothing is exported
+}
+
+// Handler serves POST /hooks/NAME for every configured source, and nothing else. It is safe for concurrent use.
+type Handler struct {
+	sources  map[string]Source
+	limits   Limits
+	seal     sealer
+	store    appender
+	log      *slog.Logger
+	metrics  *metrics
+	strikes  *strikes
+	budget   *semaphore.Weighted // bytes of bodies in memory
+	suspects *semaphore.Weighted // the same for addresses that keep failing, so that they cannot use up the budget
+}
+
+// New makes a Handler. It panics if its metrics are registered already, because that is a mistake in the wiring.
+func New(c Config) *Handler {
+	limits := c.Limits.withDefaults()
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{
+		sources:  maps.Clone(c.Sources),
+		limits:   limits,
+		seal:     c.Seal,
+		store:    c.Store,
+		log:      c.Log,
+		metrics:  newMetrics(c.Metrics, slices.Sorted(maps.Keys(c.Sources))),
+		strikes:  newStrikes(),
+		budget:   semaphore.NewWeighted(limits.InFlightBytes),
+		suspects: semaphore.NewWeighted(limits.Body + 1),
+	}
+}
+
+// ServeHTTP answers one delivery as the table of answers says. No answer holds anything of the request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d := &delivery{at: time.Now(), address: addressOf(r)}
+	err := h.receive(w, r, d)
+	if errors.Is(err, ErrUnverified) && h.strikes.add(d.address) {
+		err = fmt.Errorf("%w: %w", errThrottled, err)
+	}
+	a := answerTo(err)
+	h.record(r.Context(), d, a, err)
+	a.write(w)
+}
+
+// delivery is what is known of one request while it is handled; nothing of it is a secret.
+type delivery struct {
+	at      time.Time
+	address address
+	source  string // configured name; empty while, and if, there is no such source
+	alerts  int    // stored
+	bad     int    // stored as dead letters
+}
+
+// receive takes a delivery through all its steps, in the one order in which nothing costs more than it must: what the
+// header tells comes before the body, the proof before the parser, the disk before the answer.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (err error) {
+	defer recoverInto(&err, h.log)
+	name, _ := strings.CutPrefix(r.URL.Path, "/hooks/")
+	source, ok := h.sources[name]
+	if !ok || r.URL.Path != "/hooks/"+name {
+		return errUnknownSource
+	}
+	d.source = name
+	if err := h.admit(source, r); err != nil {
+		return err
+	}
+	body, release, err := h.read(w, r, d.address)
+	defer release()
+	if err != nil {
+		return err
+	}
+	// The sender may hang up and we store all the same: it will only send again what is already safe.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), d.at.Add(deliveryTimeout))
+	defer cancel()
+	if err := source.Verify(ctx, r.Header, body); err != nil {
+		return err
+	}
+	h.strikes.forgive(d.address)
+	parsed, err := source.Parse(r.Header, body)
+	if err != nil {
+		return err
+	}
+	return h.keep(ctx, d, parsed)
+}
+
+// admit refuses what can be refused before a byte of the body is read.
+func (h *Handler) admit(source Source, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return errMethod
+	}
+	if !isJSON(r.Header) {
+		return errContentType
+	}
+	if err := source.Admit(r.Header); err != nil {
+		return err
+	}
+	if r.ContentLength > h.limits.Body {
+		return errTooLarge
+	}
+	return nil
+}
+
+// isJSON reports whether a body is declared as plain JSON, or not declared at all. A compressed body is refused: its
+// true size would be known only after it was unpacked.
+func isJSON(header http.Header) bool {
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return false
+	}
+	declared := header.Get("Content-Type")
+	if declared == "" {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(declared)
+	return err == nil && kind == "application/json"
+}
+
+// recoverInto turns a panic into an error, so that one delivery never costs another. The value of the panic may be a
+// part of the delivery and is thrown away; a stack holds addresses, not contents.
+func recoverInto(err *error, log *slog.Logger) {
+	if recover() == nil {
+		return
+	}
+	log.Error("handling a delivery panicked", "stack", string(debug.Stack()))
+	*err = errPanic
+}

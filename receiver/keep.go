@@ -1,0 +1,110 @@
+package receiver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// maxRaw is how much of a record a dead letter keeps, in bytes: twice in base64 it still fits its stream.
+const maxRaw = 192 << 10
+
+// What an alert says beside the secret is cut to these lengths, in bytes: no place, however long its name, keeps a
+// good secret out of the queue.
+const (
+	maxURL  = 4 << 10
+	maxName = 256
+)
+
+// keep seals everything that a delivery says and waits until all of it is on disk.
+func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed) error {
+	// The whole delivery is refused, because a part of it cannot be acknowledged alone, and what was taken in silence
+	// would be lost. The operator raises the limit; the sender still holds everything.
+	if len(p.Found)+len(p.Bad) > h.limits.AlertsPerDelivery {
+		return ErrTooMany
+	}
+	messages, err := h.messages(ctx, d, p)
+	if err != nil {
+		return err
+	}
+	if len(messages) > 0 {
+		if err := h.store.Append(ctx, messages...); err != nil {
+			return fmt.Errorf("queueing a delivery: %w", err)
+		}
+	}
+	for _, m := range messages {
+		if m.Subject == queue.AlertSubject(d.source) {
+			d.alerts++
+		} else {
+			d.bad++
+		}
+	}
+	return nil
+}
+
+// messages seals the records of a delivery on all processors: one takes a tenth of a millisecond, and a delivery may
+// hold thousands.
+func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.Message, error) {
+	messages := make([]queue.Message, len(p.Found)+len(p.Bad))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range messages {
+		group.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("sealing a delivery: %w", err)
+			}
+			if i < len(p.Found) {
+				messages[i], err = h.alert(d, p.Found[i])
+			} else {
+				bad := p.Bad[i-len(p.Found)]
+				messages[i], err = h.deadLetter(d, leak.Content{Secret: bad.Raw}, bad.Reason)
+			}
+			return err
+		})
+	}
+	return messages, group.Wait()
+}
+
+// alert makes the message of one alert, or of a dead letter if no message can hold it.
+func (h *Handler) alert(d *delivery, c leak.Content) (queue.Message, error) {
+	c.URL, c.Type, c.Place = cut(c.URL, maxURL), cut(c.Type, maxName), cut(c.Place, maxName)
+	alert, err := h.seal.Seal(d.source, d.at, c)
+	if err != nil {
+		return queue.Message{}, err
+	}
+	message, err := encode(queue.AlertSubject(d.source), alert.ID, alert)
+	if err == nil && len(message.Data) > queue.MaxAlertSize {
+		return h.deadLetter(d, c, "the token is longer than an alert can be")
+	}
+	return message, err
+}
+
+// deadLetter makes the message of a record that cannot be an alert. What is too long for one is cut.
+func (h *Handler) deadLetter(d *delivery, c leak.Content, reason string) (queue.Message, error) {
+	if raw := c.Secret.Reveal(); len(raw) > maxRaw {
+		c.Secret = leak.NewSecret(raw[:maxRaw])
+		reason = fmt.Sprintf("%s (only its first %d bytes are kept)", reason, maxRaw)
+	}
+	alert, err := h.seal.Seal(d.source, d.at, c)
+	if err != nil {
+		return queue.Message{}, err
+	}
+	letter := leak.DeadLetter{V: 1, Reason: reason, Alert: alert, At: d.at}
+	return encode(queue.DeadSubject(d.source), alert.ID, letter)
+}
+
+func encode(subject, id string, v any) (queue.Message, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return queue.Message{}, fmt.Errorf("encoding for %s: %w", subject, err)
+	}
+	return queue.Message{Subject: subject, ID: id, Data: data}, nil
+}
+
+func cut(s string, most int) string { return s[:min(len(s), most)] }

@@ -1,0 +1,146 @@
+package receiver
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// A key document has a kilobyte or two; what is larger than this many bytes is none.
+const maxDocument = 1 << 20
+
+// fetchTimeout leaves a sender that waits 15 seconds for its answer the time to get one.
+const fetchTimeout = 5 * time.Second
+
+// document is what a key server said. It never changes.
+type document struct {
+	keys      map[string]*ecdsa.PublicKey // by id
+	etag      string
+	confirmed time.Time // when the server was asked and said so; zero: never
+}
+
+// fetcher asks one server for its key document.
+type fetcher struct {
+	client *http.Client
+	url    string
+	token  leak.Secret
+}
+
+func newFetcher(address string, token leak.Secret, transport http.RoundTripper) fetcher {
+	client := &http.Client{Timeout: fetchTimeout, Transport: transport, CheckRedirect: sameServer}
+	return fetcher{client, address, token}
+}
+
+// sameServer follows a redirect only to where it came from: keys from anywhere else prove nothing.
+func sameServer(r *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) > 3 {
+		return errors.New("the key server redirects to somewhere else")
+	}
+	return nil
+}
+
+// fetch returns the server's document: have, confirmed, if it has not changed.
+func (f fetcher) fetch(ctx context.Context, have *document) (*document, error) {
+	asked := time.Now()
+	response, err := f.ask(ctx, have.etag)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusNotModified && have.etag != "" {
+		return &document{have.keys, have.etag, asked}, nil
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the key server answers %d", response.StatusCode)
+	}
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the key document: %w", err)
+	}
+	keys, err := parseKeys(data)
+	if err != nil {
+		return nil, err
+	}
+	return &document{keys, response.Header.Get("ETag"), asked}, nil
+}
+
+func (f fetcher) ask(ctx context.Context, etag string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
+	if err != nil {
+		return nil, errors.New("the URL of the key document is not one")
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "stanch") // GitHub refuses requests without one
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
+	if !f.token.Empty() {
+		request.Header.Set("Authorization", "Bearer "+f.token.Reveal())
+	}
+	response, err := f.client.Do(request)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // without the URL, which may have a query
+	}
+	return response, err
+}
+
+// parseKeys reads a key document. An entry that is no P-256 key with an id is passed over; a document with no other
+// entries is an error, so that it takes nobody's place. Of two keys with one id the first counts.
+func parseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
+	if len(data) > maxDocument {
+		return nil, errors.New("the key document is too large")
+	}
+	var list struct {
+		Keys []json.RawMessage `json:"public_keys"`
+	}
+	if json.Unmarshal(data, &list) != nil {
+		return nil, errors.New("the key document is not in the format")
+	}
+	keys := map[string]*ecdsa.PublicKey{}
+	for _, entry := range list.Keys {
+		id, key := parseKey(entry)
+		if key != nil && keys[id] == nil {
+			keys[id] = key
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the key document holds no usable key")
+	}
+	return keys, nil
+}
+
+// parseKey returns nil for what is no usable key.
+func parseKey(data []byte) (string, *ecdsa.PublicKey) {
+	var entry struct {
+		ID  string `json:"key_identifier"`
+		PEM string `json:"key"`
+	}
+	if json.Unmarshal(data, &entry) != nil || entry.ID == "" {
+		return "", nil
+	}
+	block, _ := pem.Decode([]byte(entry.PEM))
+	if block == nil {
+		return "", nil
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return "", nil
+	}
+	key, ok := parsed.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return "", nil
+	}
+	return entry.ID, key
+}

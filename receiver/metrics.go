@@ -1,0 +1,65 @@
+package receiver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// metrics counts deliveries. The names of its sources are the configured ones: a name that only a request knows is
+// counted under the empty label.
+type metrics struct {
+	deliveries *prometheus.CounterVec
+	alerts     *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
+	factory := promauto.With(reg)
+	m := &metrics{
+		deliveries: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "stanch_deliveries_total",
+			Help: "Requests to the hook of a source, by how they were answered. The source is empty when there is no such source.",
+		}, []string{"source", "result"}),
+		alerts: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "stanch_alerts_total",
+			Help: "Alerts stored, repetitions included.",
+		}, []string{"source"}),
+		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name:                            "stanch_delivery_duration_seconds",
+			Help:                            "Time from the header of a request to a configured source to its answer.",
+			Buckets:                         []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"source"}),
+	}
+	m.deliveries.WithLabelValues("", answerTo(errUnknownSource).result)
+	for _, source := range sources {
+		m.initialise(source)
+	}
+	return m
+}
+
+// initialise makes every series of a source exist from the start, so that the first failure is an increase.
+func (m *metrics) initialise(source string) {
+	m.deliveries.WithLabelValues(source, stored.result)
+	m.deliveries.WithLabelValues(source, notStored.result)
+	for _, a := range answers {
+		if a.err != errUnknownSource {
+			m.deliveries.WithLabelValues(source, a.result)
+		}
+	}
+	m.alerts.WithLabelValues(source)
+	m.duration.WithLabelValues(source)
+}
+
+func (m *metrics) observe(d *delivery, result string, took time.Duration) {
+	m.deliveries.WithLabelValues(d.source, result).Inc()
+	if d.source == "" {
+		return
+	}
+	m.alerts.WithLabelValues(d.source).Add(float64(d.alerts))
+	m.duration.WithLabelValues(d.source).Observe(took.Seconds())
+}

@@ -1,0 +1,80 @@
+// Package sourcetest holds the conformance suite of every source, [Run], and what plays the vendor in tests, scripts and
+// the demo: a [Signer] that signs deliveries, and a [KeyServer] that publishes its public key.
+package sourcetest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+)
+
+// Signer signs deliveries as a partner feed does: ECDSA on P-256 over the SHA-256 of the body. Safe for concurrent use.
+type Signer struct {
+	id  string
+	key *ecdsa.PrivateKey
+	pem string
+}
+
+// NewSigner makes a Signer with a new key. Its id is the SHA-256 of the public key, in hex like GitHub's.
+func NewSigner() (*Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a signing key: %w", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("making a signing key: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	return &Signer{hex.EncodeToString(sum[:]), key, string(public)}, nil
+}
+
+// ID is the id under which the public key is published.
+func (s *Signer) ID() string { return s.id }
+
+// Sign returns the signature of a body, in standard base64 of ASN.1 DER.
+func (s *Signer) Sign(body []byte) (keyID, signature string) {
+	sum := sha256.Sum256(body)
+	der, err := ecdsa.SignASN1(rand.Reader, s.key, sum[:])
+	if err != nil {
+		panic("signing with a good key does not fail: " + err.Error())
+	}
+	return s.id, base64.StdEncoding.EncodeToString(der)
+}
+
+// GitHubHeader returns the header of a partner delivery of GitHub's with this body.
+func (s *Signer) GitHubHeader(body []byte) http.Header {
+	id, signature := s.Sign(body)
+	return http.Header{
+		"Content-Type":                 {"application/json"},
+		"Github-Public-Key-Identifier": {id},
+		"Github-Public-Key-Signature":  {signature},
+	}
+}
+
+// Document returns the key document that publishes these signers, the last one as the current key.
+func Document(signers ...*Signer) []byte {
+	type entry struct {
+		ID      string `json:"key_identifier"`
+		PEM     string `json:"key"`
+		Current bool   `json:"is_current"`
+	}
+	entries := make([]entry, len(signers))
+	for i, s := range signers {
+		entries[i] = entry{s.id, s.pem, i == len(signers)-1}
+	}
+	data, err := json.Marshal(map[string]any{"public_keys": entries})
+	if err != nil {
+		panic("encoding strings does not fail: " + err.Error())
+	}
+	return data
+}
