@@ -52,7 +52,7 @@ var table = []stream{
 	{name: Pointers, prefix: "pointers", share: 4, size: MaxAlertSize, perSubject: -1, workQueue: true},
 	{name: Incidents, prefix: "incidents", share: 32, size: MaxAlertSize, perSubject: -1, deny: true},
 	{name: Kept, prefix: "sealed", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
-	{name: Sightings, prefix: "sightings", share: 8, size: MaxAlertSize, perSubject: -1, age: MaxSightingAge},
+	{name: Sightings, prefix: "sightings", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxSightingAge},
 	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge},
 	{name: Probes, prefix: "probes", share: 1, size: 1 << 10, perSubject: 1},
 }
