@@ -80,8 +80,8 @@ func TestTokenWaitersAreIndependent(t *testing.T) {
 	}()
 	go cancel()
 	f.mustLocate(t, secret)
-	if err := <-first; !errors.Is(err, context.Canceled) {
-		t.Errorf("the one who gave up: error %v, want cancelled", err)
+	if err := <-first; err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("the one who gave up: error %v, want cancelled, or none if it was too late to", err)
 	}
 	if n := f.Requests()[tokenRoute]; n > 1 {
 		t.Errorf("got %d token requests, want 1 at most", n)

@@ -17,6 +17,9 @@ import (
 // minute is how IAM writes times.
 const minute = "2006-01-02T15:04-0700"
 
+// maxHistory is how many changes of a key are remembered.
+const maxHistory = 100
+
 // Key is an API key as a test adds it and reads it back.
 type Key struct {
 	ID          string `json:"id"` // empty: made up
@@ -136,7 +139,8 @@ func (f *Fake) change(k *key, op, by, half string) bool {
 // replace stores the next version of a key.
 func (f *Fake) replace(k, next *key, op, by, half string) {
 	next.tag, next.modified = k.tag+1, f.now()
-	next.history = append(slices.Clone(k.history), f.happened(by, k.Account, strings.ToUpper(op)))
+	kept := k.history[max(0, len(k.history)+1-maxHistory):]
+	next.history = append(slices.Clone(kept), f.happened(by, k.Account, strings.ToUpper(op)))
 	if half != ByValue {
 		f.byID[k.ID] = next
 	}
