@@ -1,0 +1,237 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// facts answers the reader's questions, in the order in which they come up. A question that does not arise has no
+// fact.
+func (s story) facts() []Fact {
+	var facts []Fact
+	for _, f := range []Fact{
+		{"What leaked", s.whatLeaked()},
+		{"Where it was seen", s.whereSeen()},
+		{"Whose it is", s.whose()},
+		{"What was done", s.whatWasDone()},
+		{"How long it took", s.howLong()},
+		{"What breaks now", s.whatBreaks()},
+		{"Tokens already issued", s.tokens()},
+		{"Can it be undone", s.undoing()},
+		{"What to do next", s.next()},
+	} {
+		if f.Text != "" {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+func (s story) whatLeaked() string {
+	if s.Key.ID == "" {
+		return fmt.Sprintf("A secret with the fingerprint %s; no issuer told which key it is.", s.ID)
+	}
+	parts := []string{fmt.Sprintf("A key of %s", s.issuer())}
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+" "+value)
+		}
+	}
+	if s.Key.Name != "" {
+		add("name", fmt.Sprintf("%q", s.Key.Name))
+	}
+	add("kind", s.Key.Kind)
+	add("id", s.Key.ID)
+	add("account", s.Key.Account)
+	if !s.Key.CreatedAt.IsZero() {
+		add("made", stamp(s.Key.CreatedAt))
+	}
+	return strings.Join(parts, ", ") + "."
+}
+
+func (s story) whereSeen() string {
+	switch {
+	case !s.available:
+		return fmt.Sprintf("Not available at the moment (seen %s); %s tells.", s.times(), s.command("show"))
+	case len(s.seen) == 0:
+		return fmt.Sprintf("No longer kept (seen %s).", s.times())
+	}
+	newest := s.seen[len(s.seen)-1]
+	if s.SightingCount <= 1 && len(s.seen) == 1 {
+		return place(newest)
+	}
+	return fmt.Sprintf("%s: first %s; newest %s", s.times(), place(s.seen[0]), place(newest))
+}
+
+// times says how often the key was seen.
+func (s story) times() string {
+	n := max(s.SightingCount, len(s.seen))
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// place says where and when one sighting was, and who told of it.
+func place(s leak.Sighting) string {
+	where := s.URL
+	if where == "" {
+		where = "at a place that was not told"
+	}
+	if s.Place != "" {
+		where += " (" + s.Place + ")"
+	}
+	if s.Source != "" {
+		where += ", told by " + s.Source
+	}
+	if !s.SeenAt.IsZero() {
+		where += " at " + stamp(s.SeenAt)
+	}
+	return where
+}
+
+func (s story) whose() string {
+	switch {
+	case s.Key.ID == "":
+		return "Nobody knows: no issuer told which key it is."
+	case s.Key.Owner == "":
+		return "The issuer does not say."
+	case s.Key.Account != "":
+		return fmt.Sprintf("%s, in account %s.", s.Key.Owner, s.Key.Account)
+	}
+	return s.Key.Owner + "."
+}
+
+func (s story) whatWasDone() string {
+	sentences := []string{s.deed()}
+	if s.State == leak.Left && len(s.said) > 0 {
+		sentences = nil // the step says it, and why
+	}
+	sentences = append(sentences, s.said...)
+	if s.Reason != "" && !strings.Contains(strings.Join(s.said, " "), s.Reason) {
+		sentences = append(sentences, "Why: "+ended(s.Reason))
+	}
+	if s.Rule != "" {
+		sentences = append(sentences, fmt.Sprintf("Rule: %s.", s.Rule))
+	}
+	return strings.Join(sentences, " ")
+}
+
+// deed says in one sentence how things stand with the key. Only a contained incident is called proved.
+func (s story) deed() string {
+	switch s.State {
+	case leak.Contained:
+		return fmt.Sprintf("The key is %s, proved at %s.", s.end(), stamp(s.ContainedAt))
+	case leak.Held:
+		if s.Key.Disabled {
+			return "The key is disabled. Deleting it waits for a person."
+		}
+		return fmt.Sprintf("Nothing yet: %s the key waits for a person.", doing(s.Action))
+	case leak.Left:
+		return "Nothing was done."
+	case leak.Unknown:
+		return "Nothing: nobody knows whose key it is."
+	case leak.Failed:
+		return s.deedFailed()
+	}
+	return fmt.Sprintf("The incident is %s.", s.State)
+}
+
+func (s story) deedFailed() string {
+	switch {
+	case s.Intended != "":
+		return fmt.Sprintf("Started and not proved: nothing shows that %s the key happened.", doing(s.Intended))
+	case s.Key.ID == "":
+		return "Nothing: the key could not be looked up."
+	}
+	return fmt.Sprintf("Nothing: %s the key did not succeed.", doing(s.Action))
+}
+
+func (s story) howLong() string {
+	switch {
+	case s.ReceivedAt.IsZero():
+		return ""
+	case s.State == leak.Contained:
+		return fmt.Sprintf("%s from the receipt of the first alert to the proof.", took(s.ContainedAt.Sub(s.ReceivedAt)))
+	case s.State == leak.Held || s.State == leak.Failed:
+		return fmt.Sprintf("Not finished; the first alert was received at %s.", stamp(s.ReceivedAt))
+	}
+	return ""
+}
+
+// took is a duration in as many digits as people read.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+func (s story) whatBreaks() string {
+	switch {
+	case s.State == leak.Unknown:
+		return "Nothing: no key was touched."
+	case s.Key.ID == "":
+		return "Nothing by our doing: no key was touched."
+	case s.gone():
+		return "Calls with this key are refused for good. " + s.lastUse()
+	case s.dead():
+		return "Calls with this key are refused until it is enabled again. " + s.lastUse()
+	case s.State == leak.Failed && s.Intended != "":
+		return "Perhaps calls with this key: nobody can tell whether it still works. " + s.lastUse()
+	}
+	return "Nothing: calls with this key work, whoever makes them. " + s.lastUse()
+}
+
+func (s story) lastUse() string {
+	if s.Key.LastUsedAt.IsZero() {
+		return "Its last use is not known."
+	}
+	return fmt.Sprintf("It was last used at %s.", stamp(s.Key.LastUsedAt))
+}
+
+func (s story) tokens() string {
+	life := minutes(s.Key.TokenLife)
+	switch {
+	case s.Key.ID == "" || s.Key.TokenLife == 0 && !s.dead():
+		return ""
+	case s.Key.TokenLife == 0:
+		return "None outlive the key."
+	case !s.dead():
+		return fmt.Sprintf("They work and new ones can be had; they outlive the key by %s at most.", life)
+	case s.TokensLiveUntil.IsZero():
+		return fmt.Sprintf("They work until they expire, %s after the key died at most.", life)
+	}
+	return fmt.Sprintf("They work until they expire, %s at most: until %s.", life, stamp(s.TokensLiveUntil))
+}
+
+// minutes is a token's life as issuers state it.
+func minutes(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%d seconds", int(d.Seconds()))
+	}
+	return fmt.Sprintf("%d minutes", int(d.Round(time.Minute).Minutes()))
+}
+
+func (s story) undoing() string {
+	switch {
+	case s.gone():
+		return "No: a deleted key is gone. Make a new key where it was in use."
+	case s.State == leak.Contained:
+		return fmt.Sprintf("Yes: %s enables it at %s again, and then it works as before, for whoever found it too.",
+			s.command("undo"), s.issuer())
+	case s.Key.Disabled && s.State == leak.Held:
+		return fmt.Sprintf("Yes, until it is deleted: %s enables it. Deleting is for good.", s.command("undo"))
+	case s.State == leak.Held && s.Action == leak.Delete:
+		return "Nothing is done yet. Deleting is for good; a disabled key can be enabled again."
+	case s.State == leak.Held:
+		return "Nothing is done yet. A disabled key can be enabled again."
+	}
+	return ""
+}
