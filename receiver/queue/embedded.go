@@ -39,8 +39,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Embedded is a [Store] on the real NATS server, inside this process and without a port. What Append acknowledges has been
-// flushed to the disk.
+// Embedded is a [Store] on the real NATS server, inside this process and without a port. What Append acknowledges is on
+// the disk, flushed.
 type Embedded struct {
 	*JetStream
 	server *server.Server
@@ -53,7 +53,7 @@ type Embedded struct {
 func OpenEmbedded(ctx context.Context, c Config) (*Embedded, error) {
 	e, err := openEmbedded(ctx, c.withDefaults())
 	if err != nil {
-		return nil, fmt.Errorf("the store %s: %w", c.Dir, err)
+		return nil, fmt.Errorf("opening the store %s: %w", c.Dir, err)
 	}
 	return e, nil
 }
@@ -92,7 +92,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
 	if !ours {
-		return nil, errors.Join(errors.New("is in use by another process"), lock.Close())
+		return nil, errors.Join(errors.New("it is in use by another process"), lock.Close())
 	}
 	return lock, nil
 }

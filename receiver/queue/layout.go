@@ -55,7 +55,7 @@ func (l layout) find(ctx context.Context, js jetstream.JetStream, s stream, foun
 	}
 	got := handle.CachedInfo().Config
 	if s.name == Incidents && got.Metadata[keysEntry] != l.keys {
-		return fmt.Errorf("belongs to other keys (%q, not %q); nothing was changed", got.Metadata[keysEntry], l.keys)
+		return fmt.Errorf("it belongs to other keys (%q, not %q); nothing was changed", got.Metadata[keysEntry], l.keys)
 	}
 	field, err := difference(got, s.config(l.maxStore, l.replicas, l.keys))
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Memory is a [Store] in memory, for simulations and tests: it blocks on channels and timers only, so it runs in a bubble
-// of testing/synctest. It differs from [Embedded] in that it is never full, that a consumer's place ends with it, and that
-// a message whose handler never returns does not come back.
+// Memory is a [Store] in memory, for simulations and tests: it blocks on channels and timers only, so it runs in a
+// bubble of testing/synctest. It differs from [Embedded] in that it is never full, and in that a message whose handler
+// never returns does not come back.
 type Memory struct {
 	streams map[string]*memoryStream
 	log     *slog.Logger

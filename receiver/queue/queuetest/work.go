@@ -194,27 +194,26 @@ func testWorkOneConsumerAQueue(t *testing.T, s queue.Store) {
 
 func testWorkNew(t *testing.T, s queue.Store) {
 	mustAppend(t, s, entry("a", "old"))
-	c := queue.Consumer{Stream: queue.Incidents, Name: "console", New: true}
-	// 1. The consumer starts with what comes after it was made; nobody can tell when that is but by what it shows.
+	ready := make(chan struct{}, 2)
+	c := queue.Consumer{
+		Stream: queue.Incidents, Name: "console", New: true, Ready: func() { ready <- struct{}{} },
+	}
+	// 1. The consumer starts with what comes after it was made.
 	handle, saw := telling()
 	r := worker(t, s, c, handle)
-	for n := 0; len(saw) == 0; n++ {
-		mustAppend(t, s, entry("b", "new"))
-		if n > 10_000 {
-			t.Fatal("nothing came")
-		}
-	}
-	if m := mustWait(t, saw, "message"); string(m.Data) != "new" {
-		t.Errorf("got %q, want what is new", m.Data)
-	}
+	mustWait(t, ready, "consumer")
+	mustAppend(t, s, entry("b", "new"))
+	wantData(t, "at first", datas(t, saw, 1), "new")
 	r.stop(t)
 	// 2. Then it goes on where it stopped: New no longer matters.
 	mustAppend(t, s, entry("c", "meanwhile"))
 	handle, saw = telling()
 	r = worker(t, s, c, handle)
-	for string(mustWait(t, saw, "message meanwhile").Data) != "meanwhile" {
-	}
+	wantData(t, "then", datas(t, saw, 1), "meanwhile")
 	r.stop(t)
+	if len(ready) != 1 {
+		t.Errorf("ready was called %d times by the second Work, want once", len(ready))
+	}
 }
 
 // testWorkDrains: when ctx ends, a running handler ends undisturbed, its message is settled, and no other is begun.
