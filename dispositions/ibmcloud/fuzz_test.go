@@ -14,22 +14,23 @@ import (
 var shown = regexp.MustCompile(`^(locating the key|looking up our own key): ` +
 	`(IAM answers [0-9]{3}( [A-Z]{3,8}[0-9]{3,5}[A-Z])?(: .*)?|the answer .*|no answer|the issuer knows no such key)$`)
 
-// FuzzLocateAnswer answers a lookup with anything.
+// FuzzLocateAnswer answers a lookup with anything in the body.
 func FuzzLocateAnswer(f *testing.F) {
-	f.Add(200, "application/json", `{"id":"ApiKey-5ccff000-9ff1-4481-a760-29c22a7603e7","iam_id":"IBMid-1"}`)
-	f.Add(200, "application/json", `{"id":"ApiKey-5ccff000-9ff1-4481-a760-29c22a7603e7","created_at":"2024-10-04T12:28+0000"}`)
-	f.Add(200, "text/html", `<html>`)
-	f.Add(404, "application/json", `{"status_code":"404","errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`)
-	f.Add(404, "application/json", `{"errors":[]}`)
-	f.Add(400, "application/json", `{"errorCode":"BXNIM0415E","errorDetails":"BXNIM0102E"}`)
-	f.Add(422, "application/json", `{"status_code":422,"errors":[{"code":7,"message_code":null}]}`)
+	f.Add(200, true, `{"id":"ApiKey-5ccff000-9ff1-4481-a760-29c22a7603e7","iam_id":"IBMid-1"}`)
+	f.Add(200, true, `{"id":"ApiKey-5ccff000-9ff1-4481-a760-29c22a7603e7","created_at":"2024-10-04T12:28+0000"}`)
+	f.Add(200, false, `<html>`)
+	f.Add(404, true, `{"status_code":"404","errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`)
+	f.Add(404, true, `{"errors":[]}`)
+	f.Add(400, true, `{"errorCode":"BXNIM0415E","errorDetails":"BXNIM0102E"}`)
+	f.Add(422, true, `{"status_code":422,"errors":[{"code":7,"message_code":null}]}`)
 	fake := start(f, ibmtest.Switches{})
 	_, secret := fake.AddKey(ibmtest.Key{})
 	fake.mustLocate(f, secret)
-	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
+	f.Fuzz(func(t *testing.T, status int, asJSON bool, body string) {
 		if status < 200 || status > 599 || status == 401 || status == 429 || status == 503 {
 			t.Skip("not an answer, or one that asks for more calls")
 		}
+		contentType := map[bool]string{true: "application/json", false: "text/html"}[asJSON]
 		fake.ClearFaults()
 		fake.AddFault(ibmtest.Fault{
 			Path: "/v1/apikeys/details", Status: status, ContentType: contentType, Body: body,
