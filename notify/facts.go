@@ -110,7 +110,9 @@ func (s story) whatWasDone() string {
 	if s.State == leak.Left && len(s.said) > 0 {
 		sentences = nil // the step says it, and why
 	}
-	sentences = append(sentences, s.said...)
+	for _, text := range s.said {
+		sentences = append(sentences, sentence(text))
+	}
 	if s.Reason != "" && !strings.Contains(strings.Join(s.said, " "), s.Reason) {
 		sentences = append(sentences, "Why: "+ended(s.Reason))
 	}
@@ -169,8 +171,10 @@ func took(d time.Duration) string {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < time.Minute:
 		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
 	}
-	return d.Round(time.Second).String()
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
 func (s story) whatBreaks() string {
@@ -226,12 +230,12 @@ func (s story) undoing() string {
 	case s.State == leak.Contained:
 		return fmt.Sprintf("Yes: %s enables it at %s again, and then it works as before, for whoever found it too.",
 			s.command("undo"), s.issuer())
-	case s.Key.Disabled && s.State == leak.Held:
+	case s.State == leak.Held && s.Key.Disabled:
 		return fmt.Sprintf("Yes, until it is deleted: %s enables it. Deleting is for good.", s.command("undo"))
-	case s.State == leak.Held && s.Action == leak.Delete:
-		return "Nothing is done yet. Deleting is for good; a disabled key can be enabled again."
-	case s.State == leak.Held:
-		return "Nothing is done yet. A disabled key can be enabled again."
+	case s.State == leak.Held && s.Action == leak.Delete, s.Intended == leak.Delete:
+		return "Deleting a key is for good; only a disabled one can be enabled again."
+	case s.State == leak.Held, s.Intended == leak.Disable:
+		return "A disabled key can be enabled again."
 	}
-	return ""
+	return "There is nothing to undo."
 }

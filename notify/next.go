@@ -26,9 +26,9 @@ func (s story) next() string {
 	return s.command("show") + " tells more."
 }
 
-// command is a command on this incident, marked so that nobody breaks it over two lines.
+// command is a command on this incident, marked so that nobody breaks it over two lines. The id is short, as lists show it.
 func (s story) command(verb string) string {
-	return fmt.Sprintf("`stanch incidents %s %s`", verb, s.ID)
+	return fmt.Sprintf("`stanch incidents %s %s`", verb, s.ID.Short())
 }
 
 func (s story) nextContained() string {
@@ -58,6 +58,10 @@ func (s story) nextLeft() string {
 	if s.Key.Disabled {
 		return "Nothing in a hurry: the key is of no use to whoever found it. Delete it if nobody will enable it again."
 	}
+	if s.Rule == "accounts" {
+		return fmt.Sprintf("The key still works, for whoever found it too, and its account is not ours: tell its owner. "+
+			"If it is ours, add it to `accounts` of the issuer %s.", s.issuer())
+	}
 	next := fmt.Sprintf("The key still works, for whoever found it too. Rotate it: make a new key, put it in place, "+
 		"then disable this one at %s.", s.issuer())
 	if hint := s.settingHint(); hint != "" {
@@ -78,9 +82,6 @@ func (s story) settingHint() string {
 		return "To have stanch act the next time, set `policy.default: disable`, or the key's own leak action at its issuer."
 	case "protect":
 		return "It is never acted on while `policy.protect` names it."
-	case "accounts":
-		return fmt.Sprintf("It is of an account that is not ours: tell its owner. If it is ours, add the account to "+
-			"`accounts` of the issuer %s.", s.issuer())
 	case "own_credential":
 		return "stanch itself runs on it, so give stanch the new key before you disable this one."
 	case "dry_run":
@@ -99,11 +100,18 @@ func (s story) nextFailed() string {
 			"With `policy.unlock: true` stanch unlocks such keys itself.", s.issuer(), s.command("retry"))
 	case s.failedFor(leak.ErrCredential):
 		return fmt.Sprintf("Give stanch a credential that %s accepts and that may see and change keys: it is tried again by "+
-			"itself, or at once by %s. Until then the key may work: disable it by hand if that is faster.",
-			s.issuer(), s.command("retry"))
+			"itself, or at once by %s. %s", s.issuer(), s.command("retry"), s.byHand())
 	}
 	return fmt.Sprintf("It is tried again by itself, or at once by %s; `stanch doctor` asks whether the issuer can be reached. "+
-		"Until then the key may work: disable it by hand at %s if that is faster.", s.command("retry"), s.issuer())
+		"%s", s.command("retry"), s.byHand())
+}
+
+// byHand says what the reader can do while an action does not succeed.
+func (s story) byHand() string {
+	if s.Key.Disabled {
+		return "Until then the key is disabled, and of no use to whoever found it."
+	}
+	return fmt.Sprintf("Until then the key may work: disable it by hand at %s if that is faster.", s.issuer())
 }
 
 // failedFor reports whether the words of the failure name a cause. The log holds words and no errors; the engine ends

@@ -75,7 +75,7 @@ func newStory(e leak.Entry, sightings []leak.Sighting) story {
 	}
 	for _, step := range e.Steps {
 		if _, ok := told[step.Step]; ok && step.Text != "" {
-			s.said = append(s.said, sentence(plain(step.Text)))
+			s.said = append(s.said, plain(step.Text))
 		}
 	}
 	for _, sighting := range sightings {
@@ -132,7 +132,7 @@ func (s story) titleHeld() string {
 	if s.Key.Disabled {
 		return s.subject() + " is disabled; deleting it waits for approval"
 	}
-	return fmt.Sprintf("%s still works: %s waits for approval", s.subject(), doing(s.Action))
+	return fmt.Sprintf("%s still works: %s it waits for approval", s.subject(), doing(s.Action))
 }
 
 func (s story) titleLeft() string {

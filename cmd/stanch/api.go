@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stanch/dispositions/ledger"
+	"stanch/receiver/leak"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// view is an incident as the API shows it: with its sightings, as far as they are not forgotten, and all its steps.
+type view struct {
+	leak.Incident
+	Sightings []leak.Sighting `json:"sightings"`
+	Steps     []leak.Step     `json:"steps"`
+}
+
+// defaultList is how many incidents a list holds when nobody asks for another number.
+const defaultList = 100
+
+// api answers operators, on the private listener and on the unix socket. It only reads.
+type api struct {
+	ledger    *ledger.Ledger
+	index     *ledger.Index
+	sightings *ledger.Sightings
+	gatherer  prometheus.Gatherer
+	ready     func() error
+	log       *slog.Logger
+}
+
+func (a *api) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/incidents", a.list)
+	mux.HandleFunc("GET /api/v1/incidents/{id}", a.show)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "healthy") })
+	mux.HandleFunc("GET /-/ready", a.answerReady)
+	return mux
+}
+
+func (a *api) answerReady(w http.ResponseWriter, _ *http.Request) {
+	if err := a.ready(); err != nil {
+		http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ready")
+}
+
+func (a *api) list(w http.ResponseWriter, r *http.Request) {
+	query, err := listQuery(r.URL.Query())
+	if err != nil {
+		a.refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	incidents, err := a.index.List(r.Context(), query)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	views := make([]view, 0, len(incidents))
+	for _, incident := range incidents {
+		v, err := a.view(r.Context(), incident.ID)
+		if err != nil {
+			a.fail(w, err)
+			return
+		}
+		views = append(views, v)
+	}
+	answer(w, http.StatusOK, views)
+}
+
+// listQuery reads ?state= and ?limit=.
+func listQuery(values url.Values) (ledger.Query, error) {
+	query := ledger.Query{State: leak.State(values.Get("state")), Limit: defaultList}
+	if query.State != "" && !slices.Contains(leak.States, query.State) {
+		return ledger.Query{}, fmt.Errorf("state must be one of %v", leak.States)
+	}
+	if limit := values.Get("limit"); limit != "" {
+		n, err := strconv.Atoi(limit)
+		if err != nil || n < 0 {
+			return ledger.Query{}, errors.New("limit must be a whole number; 0 lists all")
+		}
+		query.Limit = n
+	}
+	return query, nil
+}
+
+func (a *api) show(w http.ResponseWriter, r *http.Request) {
+	id, err := a.index.Find(r.PathValue("id"))
+	if err != nil {
+		a.refuse(w, http.StatusNotFound, err)
+		return
+	}
+	v, err := a.view(r.Context(), id)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, v)
+}
+
+func (a *api) view(ctx context.Context, id leak.Fingerprint) (view, error) {
+	head, err := a.ledger.Read(ctx, id)
+	if err != nil {
+		return view{}, err
+	}
+	steps, err := a.ledger.Steps(ctx, id)
+	if err != nil {
+		return view{}, err
+	}
+	seen, err := a.sightings.Of(ctx, id)
+	if err != nil {
+		return view{}, err
+	}
+	return view{Incident: head.Incident, Sightings: append([]leak.Sighting{}, seen...), Steps: steps}, nil
+}
+
+func (a *api) fail(w http.ResponseWriter, err error) {
+	a.log.Error("answering an operator", "err", err)
+	a.refuse(w, http.StatusInternalServerError, err)
+}
+
+func (a *api) refuse(w http.ResponseWriter, status int, err error) {
+	answer(w, status, map[string]string{"error": err.Error()})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(v) // the reader is gone
+}
+
+// checkHost refuses requests whose Host is a name that we do not go by, so that a page elsewhere cannot point its own
+// name at this listener and read it from a browser. Addresses are always right; metrics and health hold nothing to read.
+func checkHost(next http.Handler, names ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		open := r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/-/")
+		if !open && !knownHost(r.Host, names) {
+			http.Error(w, "this listener does not go by that name", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func knownHost(hostport string, names []string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return strings.EqualFold(host, "localhost") || slices.ContainsFunc(names, func(name string) bool {
+		return name != "" && strings.EqualFold(host, name)
+	})
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stanch/receiver/leak"
+
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// faultFunc takes the path of a field and what is wrong with it.
+type faultFunc func(field, problem string)
+
+// under is a faultFunc for the fields within one.
+func (f faultFunc) under(path string) faultFunc {
+	return func(field, problem string) { f(join(path, field), problem) }
+}
+
+// check reports every fault of a configuration whose defaults are filled in.
+func (c *Config) check(fault faultFunc) {
+	c.Web.check(fault.under("web"))
+	c.Limits.check(fault.under("limits"))
+	c.Policy.check(fault.under("policy"))
+	if c.Retention > maxRetention {
+		fault("retention", "must be 30d at most: partner agreements allow no longer")
+	}
+	checkEntries(fault, "sources", c.Sources)
+	checkEntries(fault, "issuers", c.Issuers)
+	checkEntries(fault, "notifiers", c.Notifiers)
+	for _, required := range []struct {
+		field string
+		count int
+	}{{"sources", len(c.Sources)}, {"issuers", len(c.Issuers)}} {
+		if required.count == 0 {
+			fault(required.field, "give at least one")
+		}
+	}
+}
+
+// named is an entry of one of the three lists.
+type named interface {
+	name() string
+	check(fault faultFunc)
+}
+
+// goodName keeps a name fit for a path, a subject and a metric label.
+var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+func checkEntries[E named](fault faultFunc, field string, entries []E) {
+	first := map[string]int{}
+	for i, e := range entries {
+		here := fault.under(fmt.Sprintf("%s[%d]", field, i))
+		earlier, taken := first[e.name()]
+		switch {
+		case e.name() == "":
+			here("name", "is missing")
+		case !goodName.MatchString(e.name()):
+			here("name", "must be of lower-case letters, digits and hyphens, and not begin with a hyphen")
+		case taken:
+			here("name", fmt.Sprintf("is the name of %s[%d] already", field, earlier))
+		default:
+			first[e.name()] = i
+		}
+		e.check(here)
+	}
+}
+
+func (s Source) name() string   { return s.Name }
+func (i Issuer) name() string   { return i.Name }
+func (n Notifier) name() string { return n.Name }
+
+func (s Source) check(fault faultFunc) {
+	if s.Adapter != nil {
+		s.Adapter.Check(fault)
+	}
+}
+
+func (n Notifier) check(fault faultFunc) {
+	if n.Adapter != nil {
+		n.Adapter.Check(fault)
+	}
+}
+
+func (i Issuer) check(fault faultFunc) {
+	if len(i.TokenTypes) == 0 && i.Pattern == "" {
+		fault("token_types", "give token_types or a pattern: without both, this issuer is shown no secret")
+	}
+	if problem := checkPattern(i.Pattern); problem != "" {
+		fault("pattern", problem)
+	}
+	if i.Adapter != nil {
+		i.Adapter.Check(fault)
+	}
+}
+
+func checkPattern(pattern string) string {
+	re, err := regexp.Compile(pattern)
+	if at, ok := errors.AsType[*syntax.Error](err); ok {
+		return "not a regular expression: " + string(at.Code)
+	}
+	if pattern != "" && re.MatchString("") {
+		return "matches even nothing at all; it must tell this issuer's tokens from all others"
+	}
+	return ""
+}
+
+func (w Web) check(fault faultFunc) {
+	w.Public.check(fault.under("public"))
+	w.Private.check(fault.under("private"))
+	anyPort := strings.HasSuffix(w.Public.Address, ":0")
+	if w.Public.Address == w.Private.Address && !anyPort {
+		fault("private.address", "is the public listener's too")
+	}
+	if w.ExternalURL == "" {
+		return
+	}
+	u, err := url.Parse(w.ExternalURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		fault("external_url", "must be an http or https URL with a host")
+	} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		fault("external_url", "must hold no user, no query and no fragment")
+	}
+}
+
+func (l Listener) check(fault faultFunc) {
+	_, port, err := net.SplitHostPort(l.Address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		fault("address", "must be host:port with a number as port")
+	}
+	if err := web.Validate(l.ConfigFile); err != nil {
+		fault("config_file", "is not a web configuration that works; the exporter toolkit documents its fields")
+	}
+}
+
+func (l Limits) check(fault faultFunc) {
+	if l.AlertsPerDelivery < 0 {
+		fault("alerts_per_delivery", "must be positive")
+	}
+	if l.InFlightBytes < l.Body {
+		fault("in_flight_bytes", "must be at least limits.body, or no delivery of that size is ever taken")
+	}
+}
+
+func (p Policy) check(fault faultFunc) {
+	checkAction(fault, "default", p.Default, leak.Nothing, leak.Disable, leak.Delete)
+	checkAction(fault, "key_none", p.KeyNone, leak.Nothing, leak.Disable)
+	if slices.Contains(p.Protect, "") {
+		fault("protect", "must hold no empty id")
+	}
+	if p.Fuse.Max < 0 {
+		fault("fuse.max", "must be positive")
+	}
+}
+
+func checkAction(fault faultFunc, field string, action leak.Action, allowed ...leak.Action) {
+	if slices.Contains(allowed, action) {
+		return
+	}
+	words := make([]string, len(allowed))
+	for i, a := range allowed {
+		words[i] = string(a)
+	}
+	fault(field, oneOf(words)+suggestion(string(action), words))
+}
+
+func (d *decoder) checkFiles() {
+	for _, file := range d.files {
+		if problem := checkFile(file.name); problem != "" {
+			d.check(file.path, problem)
+		}
+	}
+}
+
+// checkFile reports what is wrong with a file that a field names. It does not repeat the path, which may be the secret.
+func checkFile(name string) string {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return "is not a regular file"
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(name)
+	}
+	switch {
+	case err != nil && !filepath.IsAbs(name):
+		return reason(err) + " (seen from the working directory)"
+	case err != nil:
+		return reason(err)
+	case len(bytes.TrimSpace(data)) == 0:
+		return "the file is empty"
+	}
+	return ""
+}

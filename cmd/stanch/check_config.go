@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
+)
+
+func newCheckConfig() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check-config FILE",
+		Short: "Check a configuration file and print every fault of it",
+		Long: "Check a configuration file, and whether the secret files that it names are there. Every fault is printed\n" +
+			"on standard error as FILE:LINE: TEXT, and the exit code is 1 then. No value of the file is ever printed.",
+		Example: "  stanch check-config /etc/stanch/stanch.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return checkConfig(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+}
+
+func checkConfig(file string, stdout, stderr io.Writer) error {
+	c, faults := Load(file)
+	if len(faults) > 0 {
+		return faulty(stderr, faults)
+	}
+	if _, err := fmt.Fprintf(stdout, "%s: OK\n", file); err != nil {
+		return err
+	}
+	return c.summarise(stdout)
+}
+
+// faulty prints the faults of a configuration and returns an error that counts them.
+func faulty(stderr io.Writer, faults []Fault) error {
+	for _, fault := range faults {
+		_, _ = fmt.Fprintln(stderr, fault)
+	}
+	if len(faults) == 1 {
+		return errors.New("the configuration has a fault")
+	}
+	return fmt.Errorf("the configuration has %d faults", len(faults))
+}
+
+// summarise prints what a configuration comes to, in words.
+func (c *Config) summarise(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+	row := func(name, text string) { _, _ = fmt.Fprintf(table, "  %s:\t%s\n", name, text) }
+	row("sources", entries(c.Sources, "none"))
+	row("issuers", entries(c.Issuers, "none"))
+	row("notifiers", entries(c.Notifiers, "none, so nobody is told"))
+	row("policy", c.Policy.String())
+	row("fuse", fmt.Sprintf("%d keys of an account within %s", c.Policy.Fuse.Max, duration(c.Policy.Fuse.Per)))
+	row("retention", duration(c.Retention))
+	return table.Flush()
+}
+
+func entries[E fmt.Stringer](list []E, none string) string {
+	if len(list) == 0 {
+		return none
+	}
+	words := make([]string, len(list))
+	for i, e := range list {
+		words[i] = e.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// String is the source's name and type.
+func (s Source) String() string { return s.Name + " (" + s.Type + ")" }
+
+// String is the issuer's name and type.
+func (i Issuer) String() string { return i.Name + " (" + i.Type + ")" }
+
+// String is the notifier's name and type.
+func (n Notifier) String() string { return n.Name + " (" + n.Type + ")" }
+
+// String is the policy in words.
+func (p Policy) String() string {
+	words := []string{
+		"the key's own setting decides",
+		"no setting: " + string(p.Default),
+		"set to none: " + string(p.KeyNone),
+	}
+	if p.Unlock {
+		words = append(words, "locked: unlock and act")
+	} else {
+		words = append(words, "locked: page")
+	}
+	if n := len(p.Protect); n > 0 {
+		words = append(words, fmt.Sprintf("protected keys: %d", n))
+	}
+	if p.DryRun {
+		words = append(words, "dry run, so no key is touched")
+	}
+	return strings.Join(words, "; ")
+}
+
+func duration(d time.Duration) string { return model.Duration(d).String() }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// Config is the configuration file, and this comment with those of its fields is the operator's manual to it.
+//
+// The file is one YAML document. Unknown and repeated keys are refused. A size is a whole number with B, KiB, MiB, GiB
+// or TiB ("25MiB"; a bare number is bytes), a duration is written as Prometheus writes it ("500ms", "10m", "1h30m",
+// "30d"). A field left out, and one that is zero, has the default that its comment names. Paths that are relative start
+// at the working directory of the process, not at the file. No secret stands in the file: each is a path to a file of
+// its own, in a field that ends in _file or _files; such a file must be there and hold something.
+//
+// Sources, issuers and notifiers each have a name (lower-case letters, digits and hyphens; it becomes a part of
+// subjects, paths and metric labels, so renaming one makes it another) and a type, which says what else the entry holds.
+type Config struct {
+	// Store is where alerts and incidents are kept.
+	Store Store `yaml:"store"`
+	// KeysDir is the directory of the sealing and fingerprint keys, ./keys by default; they are made at the first start.
+	// Keep it apart from the store: whoever has both can read the secrets that wait there.
+	KeysDir string `yaml:"keys_dir"`
+	// Web is what listens, and how people reach it.
+	Web Web `yaml:"web"`
+	// Limits bound what one sender can make the receiver hold.
+	Limits Limits `yaml:"limits"`
+	// Sources are the feeds that report leaked keys; at least one. Each is served at /hooks/NAME.
+	Sources []Source `yaml:"sources"`
+	// Issuers are the services that can disable or delete a leaked key; at least one, asked in this order.
+	Issuers []Issuer `yaml:"issuers"`
+	// Policy says what is done with a leaked key.
+	Policy Policy `yaml:"policy"`
+	// Notifiers are the channels on which people are told. Without any, nobody is told.
+	Notifiers []Notifier `yaml:"notifiers"`
+	// Retention is how long the places where keys were seen are kept; 30d by default, and at most, because partner
+	// agreements forbid longer.
+	Retention time.Duration `yaml:"retention"`
+}
+
+// Store is where alerts and incidents are kept.
+type Store struct {
+	// Embedded is the NATS server inside the process, which is the default. Each write is on disk before it counts.
+	Embedded Embedded `yaml:"embedded"`
+}
+
+// Embedded is the store of the NATS server inside the process.
+type Embedded struct {
+	// Dir is its directory, ./data by default; made at the first start, and locked while a process uses it.
+	Dir string `yaml:"dir"`
+	// MaxBytes is how much the store may hold before deliveries are refused with 503; 8GiB by default.
+	MaxBytes Size `yaml:"max_bytes"`
+}
+
+// Web is what listens, and how people reach it.
+type Web struct {
+	// Public takes the deliveries of sources and nothing else; on 127.0.0.1:8080 by default.
+	Public Listener `yaml:"public"`
+	// Private is for operators: page, API, metrics and health; on 127.0.0.1:9095 by default.
+	Private Listener `yaml:"private"`
+	// ExternalURL is the http or https URL under which people reach the private listener; notices link to it. By default
+	// they hold no link.
+	ExternalURL string `yaml:"external_url"`
+}
+
+// Listener is one address that is listened on.
+type Listener struct {
+	// Address is host:port; an empty host is every address of the machine, port 0 is any free port.
+	Address string `yaml:"address"`
+	// ConfigFile is a web configuration file of the Prometheus exporter toolkit: TLS and sign-in. By default there is
+	// neither, which is only right on a loopback address or behind a proxy.
+	ConfigFile string `yaml:"config_file"`
+}
+
+// Limits bound what one sender can make the receiver hold.
+type Limits struct {
+	// Body is the largest delivery that is read, 25MiB by default; a larger one is answered 413.
+	Body Size `yaml:"body"`
+	// AlertsPerDelivery is how many alerts one delivery may hold, 10000 by default.
+	AlertsPerDelivery int `yaml:"alerts_per_delivery"`
+	// InFlightBytes is how much of all deliveries together is held in memory at once, 64MiB by default and at least
+	// Body; a delivery that does not fit is answered 503, and sources send it again.
+	InFlightBytes Size `yaml:"in_flight_bytes"`
+}
+
+// Source is a feed that reports leaked keys.
+type Source struct {
+	// Name is the last part of its path, /hooks/NAME.
+	Name string `yaml:"name"`
+	// Type is the kind of feed.
+	Type string `yaml:"type"`
+	// Adapter holds the fields that a source of that type has beside these.
+	Adapter sourceConfig `yaml:"-"`
+}
+
+// Issuer is a service that issued keys and can disable or delete them.
+type Issuer struct {
+	// Name is how incidents and metrics call it.
+	Name string `yaml:"name"`
+	// Type is the kind of service.
+	Type string `yaml:"type"`
+	// TokenTypes are the sources' names for the tokens that this issuer issues. A secret is shown to no issuer whose
+	// token types and pattern do not match it; one of the two must be given.
+	TokenTypes []string `yaml:"token_types"`
+	// Pattern is a regular expression (RE2) that this issuer's tokens match from the first character to the last.
+	Pattern string `yaml:"pattern"`
+	// Accounts are the issuer's accounts whose keys may be acted on; a key of another is left alone, and paged. By
+	// default every account that the credential reaches.
+	Accounts []string `yaml:"accounts"`
+	// Adapter holds the fields that an issuer of that type has beside these.
+	Adapter issuerConfig `yaml:"-"`
+}
+
+// Policy says what is done with a leaked key: what the key's owner configured for it, unless a field here says more.
+type Policy struct {
+	// Default is the action for a key of which its issuer says no setting: nothing, disable or delete; disable by default.
+	Default leak.Action `yaml:"default"`
+	// KeyNone is the action for a key whose own setting is none: nothing or disable; nothing by default. An issuer may
+	// answer none also when nobody chose.
+	KeyNone leak.Action `yaml:"key_none"`
+	// DryRun decides and records, and does nothing to any key.
+	DryRun bool `yaml:"dry_run"`
+	// Unlock allows a locked key to be unlocked in order to act on it. By default a locked key is paged.
+	Unlock bool `yaml:"unlock"`
+	// Protect lists the ids of keys that are never touched and always paged.
+	Protect []string `yaml:"protect"`
+	// Fuse limits destructive actions.
+	Fuse Fuse `yaml:"fuse"`
+}
+
+// Fuse limits how many keys of one account are disabled or deleted within a time, so that a forged or mistaken flood
+// cannot take a company down. What goes past it waits for a person.
+type Fuse struct {
+	// Max is how many; 50 by default.
+	Max int `yaml:"max"`
+	// Per is within what time; 10m by default.
+	Per time.Duration `yaml:"per"`
+}
+
+// Notifier is a channel on which people are told.
+type Notifier struct {
+	// Name is how metrics and logs call it. What was delivered is remembered under it.
+	Name string `yaml:"name"`
+	// Type is the kind of channel.
+	Type string `yaml:"type"`
+	// Adapter holds the fields that a notifier of that type has beside these.
+	Adapter notifierConfig `yaml:"-"`
+}
+
+// maxRetention is how long a sighting of a partner source may be kept.
+const maxRetention = 30 * 24 * time.Hour
+
+// Load reads a configuration file and returns it with its defaults filled in, or every fault of it, sorted by line.
+func Load(file string) (*Config, []Fault) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, []Fault{{File: file, Text: "cannot be read: " + reason(err)}}
+	}
+	return parse(file, data)
+}
+
+func parse(file string, data []byte) (*Config, []Fault) {
+	d := decoder{faultList: newFaultList(file)}
+	c := new(Config)
+	if d.document(data, c) {
+		c.fillIn()
+		d.checkFiles()
+		c.check(d.check)
+	}
+	if len(d.faults) > 0 {
+		return nil, d.sorted()
+	}
+	return c, nil
+}
+
+func (c *Config) fillIn() {
+	fallback(&c.Store.Embedded.Dir, "./data")
+	fallback(&c.KeysDir, "./keys")
+	fallback(&c.Web.Public.Address, "127.0.0.1:8080")
+	fallback(&c.Web.Private.Address, "127.0.0.1:9095")
+	fallback(&c.Limits.Body, 25*mebibyte)
+	fallback(&c.Limits.AlertsPerDelivery, 10_000)
+	fallback(&c.Limits.InFlightBytes, 64*mebibyte)
+	fallback(&c.Policy.Default, leak.Disable)
+	fallback(&c.Policy.KeyNone, leak.Nothing)
+	fallback(&c.Policy.Fuse.Max, 50)
+	fallback(&c.Policy.Fuse.Per, 10*time.Minute)
+	fallback(&c.Retention, maxRetention)
+}
+
+func fallback[T comparable](field *T, value T) { *field = cmp.Or(*field, value) }
+
+// reason is what is wrong with a file, without the path, which may be a secret in the wrong place.
+func reason(err error) string {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return at.Err.Error()
+	}
+	return "an unexpected error"
+}

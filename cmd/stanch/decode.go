@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v4"
+)
+
+// decoder reads a YAML document into structs, notes every fault on the way, and remembers the line of each field. It
+// walks the nodes itself, because the YAML package quotes values in its errors and knows no fields that depend on others.
+type decoder struct {
+	faultList
+	files []secretFile
+}
+
+// secretFile is a field that holds the path of a file.
+type secretFile struct{ path, name string }
+
+// entry is a struct whose further fields depend on its type: adapt returns the struct that has them, nil when no
+// adapter has that type, and the types that there are.
+type entry interface {
+	adapt(kind string) (own any, known []string)
+}
+
+// document reads the only document of a file and reports whether there is one to check.
+func (d *decoder) document(data []byte, to any) bool {
+	loader, err := yaml.NewLoader(bytes.NewReader(data))
+	if err != nil {
+		d.syntax(err)
+		return false
+	}
+	var first, second yaml.Node
+	if err := loader.Load(&first); err != nil {
+		d.syntax(err)
+		return false
+	}
+	d.lines[""] = first.Content[0].Line
+	d.value(first.Content[0], reflect.ValueOf(to).Elem(), "")
+	if err := loader.Load(&second); err == nil {
+		d.add(second.Line, "", "a second document starts here; the file must hold one")
+	} else if !errors.Is(err, io.EOF) {
+		d.syntax(err)
+	}
+	return true
+}
+
+// syntax reports an error of the YAML package. The words of its scanner and parser are fixed; the composer's quote.
+func (d *decoder) syntax(err error) {
+	if errors.Is(err, io.EOF) {
+		d.add(1, "", "the file is empty")
+		return
+	}
+	line, text := 1, "not valid YAML"
+	if at, ok := errors.AsType[*yaml.LoadError](err); ok {
+		line = cmp.Or(at.Mark.Line, 1)
+		if slices.Contains([]yaml.Stage{yaml.ReaderStage, yaml.ScannerStage, yaml.ParserStage}, at.Stage) {
+			text += ": " + at.Message
+		}
+	}
+	d.add(line, "", text)
+}
+
+func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	_, readsText := v.Addr().Interface().(encoding.TextUnmarshaler)
+	switch {
+	case n.ShortTag() == "!!null":
+	case readsText:
+		d.scalar(n, v, path)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), path)
+	case v.Kind() == reflect.Struct:
+		d.mapping(n, v, path)
+	case v.Kind() == reflect.Slice:
+		d.sequence(n, v, path)
+	default:
+		d.scalar(n, v, path)
+	}
+}
+
+func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.SequenceNode {
+		d.broke(path, "must be a list")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.lines[at] = item.Line
+		if item.ShortTag() == "!!null" {
+			d.broke(at, "is empty")
+		}
+		d.value(item, v.Index(i), at)
+	}
+}
+
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.broke(path, "must be a mapping of fields")
+		return
+	}
+	fields := fieldsOf(v)
+	known := d.adapt(n, v, path, fields)
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, at := n.Content[i], join(path, n.Content[i].Value)
+		field, ok := fields[key.Value]
+		switch {
+		case ok && seen[key.Value] > 0:
+			d.add(key.Line, at, fmt.Sprintf("given twice, first on line %d", seen[key.Value]))
+		case ok:
+			seen[key.Value] = key.Line
+			d.lines[at] = key.Line
+			d.value(n.Content[i+1], field, at)
+		case known:
+			d.unknown(key, path, slices.Sorted(maps.Keys(fields)))
+		}
+	}
+}
+
+// adapt adds the fields of an entry's own type. It reports whether every field is known then.
+func (d *decoder) adapt(n *yaml.Node, v reflect.Value, path string, fields map[string]reflect.Value) bool {
+	e, ok := v.Addr().Interface().(entry)
+	if !ok {
+		return true
+	}
+	kind, line := typeOf(n)
+	own, known := e.adapt(kind)
+	if own != nil {
+		maps.Copy(fields, fieldsOf(reflect.ValueOf(own).Elem()))
+		return true
+	}
+	problem := "is missing; "
+	if kind != "" {
+		problem = "unknown type; "
+	}
+	d.add(line, join(path, "type"), problem+oneOf(known)+suggestion(kind, known))
+	return false
+}
+
+// typeOf finds the type that an entry names, and the line to blame when it is none.
+func typeOf(n *yaml.Node) (kind string, line int) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "type" {
+			return n.Content[i+1].Value, n.Content[i].Line
+		}
+	}
+	return "", n.Line
+}
+
+// plainKey is what a key may look like to be repeated in a message; anything else may be a secret in the wrong place.
+var plainKey = regexp.MustCompile(`^([a-z_]{1,30}|<<)$`)
+
+func (d *decoder) unknown(key *yaml.Node, path string, known []string) {
+	at := path
+	if plainKey.MatchString(key.Value) {
+		at = join(path, key.Value)
+	}
+	d.add(key.Line, at, "unknown key"+suggestion(key.Value, known))
+}
+
+func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.ScalarNode || readScalar(n, v) != nil {
+		d.broke(path, "must be "+wanted(v))
+		return
+	}
+	if v.Kind() == reflect.String && namesFile(path) {
+		d.files = append(d.files, secretFile{path, v.String()})
+	}
+}
+
+func readScalar(n *yaml.Node, v reflect.Value) error {
+	switch to := v.Addr().Interface().(type) {
+	case *time.Duration:
+		d, err := model.ParseDuration(n.Value)
+		*to = time.Duration(d)
+		return err
+	case encoding.TextUnmarshaler:
+		return to.UnmarshalText([]byte(n.Value))
+	default:
+		return n.Load(to)
+	}
+}
+
+// wanted is what a field takes, in words.
+func wanted(v reflect.Value) string {
+	switch v.Interface().(type) {
+	case time.Duration:
+		return "a duration such as 10m or 30d"
+	case Size:
+		return "a size such as 25MiB"
+	}
+	switch {
+	case v.Kind() == reflect.Bool:
+		return "true or false"
+	case v.CanInt(), v.CanUint():
+		return "a whole number"
+	case v.Kind() == reflect.String:
+		return "text"
+	}
+	return "a value of its kind"
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lithammer/fuzzysearch/fuzzy"
+)
+
+// Fault is one thing that is wrong with a configuration file. Its text names fields and what they must be, and never
+// holds a value of the file: a secret in the wrong place is a common fault.
+type Fault struct {
+	File string
+	Line int // 1 is the first; 0 when the file could not be read at all
+	Text string
+}
+
+// String is the fault as compilers write theirs, so that editors can jump to it.
+func (f Fault) String() string {
+	if f.Line == 0 {
+		return f.File + ": " + f.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
+}
+
+// faultList collects the faults of one file, at most one a field and line: the first that is found explains the rest.
+type faultList struct {
+	file   string
+	lines  map[string]int  // of each field, by its path from the root
+	broken map[string]bool // fields whose value could not be read
+	seen   map[place]bool
+	faults []Fault
+}
+
+type place struct {
+	line int
+	path string
+}
+
+func newFaultList(file string) faultList {
+	return faultList{file: file, lines: map[string]int{}, broken: map[string]bool{}, seen: map[place]bool{}}
+}
+
+// add notes a fault of a field; the empty path is the file as a whole.
+func (l *faultList) add(line int, path, problem string) {
+	at := place{line, path}
+	if l.seen[at] {
+		return
+	}
+	l.seen[at] = true
+	text := problem
+	if path != "" {
+		text = path + ": " + problem
+	}
+	l.faults = append(l.faults, Fault{File: l.file, Line: line, Text: text})
+}
+
+// broke notes that the value of a field could not be read. Nothing else is then said of what it should hold.
+func (l *faultList) broke(path, problem string) {
+	l.broken[path] = true
+	l.check(path, problem)
+}
+
+// check notes what is wrong with a field, on its line, or on that of what should hold it.
+func (l *faultList) check(path, problem string) {
+	at := path
+	for l.lines[at] == 0 && at != "" {
+		at = parent(at)
+	}
+	if at != path && l.broken[at] {
+		return
+	}
+	l.add(max(1, l.lines[at]), path, problem)
+}
+
+func (l *faultList) sorted() []Fault {
+	slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	return l.faults
+}
+
+// farthest is the edit distance up to which a word is taken for another one, misspelt.
+const farthest = 2
+
+// suggestion is the end of a sentence that names the word which was probably meant, or nothing.
+func suggestion(written string, known []string) string {
+	best, distance := "", farthest+1
+	for _, word := range known {
+		limit := min(distance, len(word)/2+1)
+		if n := fuzzy.LevenshteinDistance(strings.ToLower(written), word); n < limit {
+			best, distance = word, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"reflect"
+	"strings"
+)
+
+// fieldsOf returns the fields of a struct by their YAML names, those of inlined structs included.
+func fieldsOf(v reflect.Value) map[string]reflect.Value {
+	fields := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, options, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		switch {
+		case name == "-" || !field.IsExported():
+		case options == "inline":
+			for inner, value := range fieldsOf(v.Field(i)) {
+				fields[inner] = value
+			}
+		case name == "":
+			fields[strings.ToLower(field.Name)] = v.Field(i)
+		default:
+			fields[name] = v.Field(i)
+		}
+	}
+	return fields
+}
+
+func join(path, field string) string {
+	if path == "" || field == "" {
+		return path + field
+	}
+	return path + "." + field
+}
+
+// parent is the path of what holds a field.
+func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
+
+// namesFile reports whether a field holds the path of a file.
+func namesFile(path string) bool {
+	if i := strings.LastIndexByte(path, '['); i > strings.LastIndexByte(path, '.') {
+		return strings.HasSuffix(path[:i], "_files")
+	}
+	return strings.HasSuffix(path, "_file")
+}
+
+// oneOf says that a value must be one of a few words.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return "must be " + strings.Join(words, "")
+	}
+	return "must be " + strings.Join(words[:last], ", ") + " or " + words[last]
+}

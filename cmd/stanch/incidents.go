@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"stanch/receiver/leak"
+
+	"github.com/spf13/cobra"
+)
+
+// newIncidents makes the command that lists incidents and shows one, by asking a running serve.
+func newIncidents() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "incidents",
+		Short:   "List incidents, and show one",
+		Long:    "Incidents asks a running 'stanch serve' over the unix socket in its store directory.",
+		Example: "  stanch incidents list --state failed\n  stanch incidents show 3f9a2c -o json",
+	}
+	dir := command.PersistentFlags().String("store.dir", "./data", "the store directory of the running serve")
+	output := command.PersistentFlags().StringP("output", "o", "table", "table or json")
+	command.AddCommand(newIncidentsList(dir, output), newIncidentsShow(dir, output))
+	return command
+}
+
+func newIncidentsList(dir, output *string) *cobra.Command {
+	command := &cobra.Command{
+		Use:     "list",
+		Short:   "List incidents, newest first",
+		Example: "  stanch incidents list\n  stanch incidents list --state held --limit 0 -o json",
+		Args:    cobra.NoArgs,
+	}
+	state := command.Flags().String("state", "", "only those in this state: open, held, failed, unknown, contained, left, closed")
+	limit := command.Flags().Int("limit", defaultList, "at most so many; 0 lists all")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		query := url.Values{"limit": {strconv.Itoa(*limit)}}
+		if *state != "" {
+			query.Set("state", *state)
+		}
+		var views []view
+		if err := dial(*dir).get(command.Context(), "/api/v1/incidents", query, &views); err != nil {
+			return err
+		}
+		return render(command.OutOrStdout(), *output, views, func(w io.Writer) { tableOf(w, views) })
+	}
+	return command
+}
+
+func newIncidentsShow(dir, output *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show ID",
+		Short:   "Show one incident with its steps",
+		Long:    "Show prints one incident with its steps. ID is the incident's id, or as much of its beginning as no other has.",
+		Example: "  stanch incidents show 3f9a2c71d0aa",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			v, err := getIncident(command.Context(), dial(*dir), args[0])
+			if err != nil {
+				return err
+			}
+			return render(command.OutOrStdout(), *output, v, func(w io.Writer) { timeline(w, v) })
+		},
+	}
+}
+
+func getIncident(ctx context.Context, c *client, id string) (view, error) {
+	var v view
+	err := c.get(ctx, "/api/v1/incidents/"+url.PathEscape(id), nil, &v)
+	return v, err
+}
+
+// render prints a value as JSON, or as people read it.
+func render(w io.Writer, format string, v any, forPeople func(io.Writer)) error {
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	case "table":
+		forPeople(w)
+		return nil
+	}
+	return fmt.Errorf("output must be table or json")
+}
+
+func tableOf(w io.Writer, views []view) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer func() { _ = table.Flush() }()
+	_, _ = fmt.Fprintln(table, "INCIDENT\tSTATE\tACTION\tRULE\tKEY\tNAME\tRECEIVED\tCONTAINED AFTER")
+	for _, v := range views {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID.Short(), v.State, v.Action, v.Rule,
+			dash(v.Key.ID), dash(printable(v.Key.Name)), v.ReceivedAt.UTC().Format(time.DateTime), containedAfter(v.Incident))
+	}
+}
+
+// timeline prints an incident as a person reads it at 3 a.m.: what it is first, what happened after.
+func timeline(w io.Writer, v view) {
+	head := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"incident", string(v.ID)},
+		{"state", string(v.State)},
+		{"severity", string(v.Severity)},
+		{"key", fmt.Sprintf("%s %s", dash(v.Key.ID), printable(v.Key.Name))},
+		{"issuer", dash(v.Issuer)},
+		{"owner", dash(printable(v.Key.Owner))},
+		{"account", dash(printable(v.Key.Account))},
+		{"action", fmt.Sprintf("%s by %s", dash(string(v.Action)), dash(v.Rule))},
+		{"reason", printable(v.Reason)},
+		{"contained", containedAfter(v.Incident)},
+		{"tokens live", tokensLive(v.Incident)},
+	} {
+		_, _ = fmt.Fprintf(head, "%s\t%s\n", line[0], line[1])
+	}
+	_ = head.Flush()
+	_, _ = fmt.Fprintf(w, "\nseen %d times\n", v.SightingCount)
+	for _, s := range v.Sightings {
+		_, _ = fmt.Fprintf(w, "  %s  %s  %s  %s\n", s.SeenAt.UTC().Format(time.DateTime), s.Source, dash(s.Place), printable(dash(s.URL)))
+	}
+	_, _ = fmt.Fprintln(w, "\nsteps")
+	for _, s := range v.Steps {
+		_, _ = fmt.Fprintf(w, "  %s  %-8s  %s  (%s)\n", s.At.UTC().Format("15:04:05.000"), s.Step, printable(s.Text), s.By)
+	}
+}
+
+func containedAfter(i leak.Incident) string {
+	if i.ContainedAt.IsZero() {
+		return "-"
+	}
+	return i.ContainedAt.Sub(i.ReceivedAt).Round(100 * time.Microsecond).String()
+}
+
+func tokensLive(i leak.Incident) string {
+	if i.TokensLiveUntil.IsZero() {
+		return "-"
+	}
+	return "until " + i.TokensLiveUntil.UTC().Format(time.DateTime) + " UTC at most"
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// printable replaces what could steer a terminal; names and places come from strangers.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"stanch/receiver/seal"
+
+	"github.com/spf13/cobra"
+)
+
+// newKeygen makes the command that makes key files.
+func newKeygen() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "keygen DIR",
+		Short: "Make sealing and fingerprint keys",
+		Long: `Keygen makes a sealing identity, its recipient and a fingerprint key in DIR, each readable by the owner only.
+It never overwrites a key. With --rotate it adds a sealing identity to those in DIR: what was sealed before still
+opens, and everything is sealed to the new one from the next start on. The fingerprint key names incidents and is not
+rotated.`,
+		Example: "  stanch keygen ./keys\n  stanch keygen --rotate ./keys",
+		Args:    cobra.ExactArgs(1),
+	}
+	rotate := command.Flags().Bool("rotate", false, "add a sealing identity to the keys in DIR")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if err := makeKeys(args[0], *rotate); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(command.OutOrStdout(), "keys are in %s; keep a copy, apart from the store\n", args[0])
+		return err
+	}
+	return command
+}
+
+func makeKeys(dir string, rotate bool) error {
+	if !rotate {
+		return seal.Generate(dir)
+	}
+	if _, err := seal.LoadIdentities(dir); err != nil {
+		return err
+	}
+	return seal.Rotate(dir)
+}

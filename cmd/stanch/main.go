@@ -1,0 +1,97 @@
+// Stanch stops the flow from a leaked key. It takes the secret-scanning alerts of GitHub and GitLab, and disables or
+// deletes each key as its owner configured, proves that it is dead, and tells the people on call.
+//
+//	stanch COMMAND [FLAGS]
+//
+// "stanch help" lists the commands, "stanch COMMAND --help" shows one with an example; [Config] is the manual of the
+// configuration file. Results go to standard output, everything else to standard error. An interrupt or SIGTERM ends a
+// command in order, a second one at once. The exit code is 0 for success, 1 for failure, 2 for wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program, and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	_, _ = fmt.Fprintf(stderr, "stanch: %v\n", err)
+	if _, ok := errors.AsType[*commandError](err); ok {
+		return exitError
+	}
+	_, _ = fmt.Fprintf(stderr, "Run '%s --help' for its usage.\n", cmd.CommandPath())
+	return exitUsage
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "stanch",
+		Short:             "Stop the flow from a leaked key",
+		Long:              "Stanch takes secret-scanning alerts, disables or deletes the leaked keys, proves it, and tells people.",
+		Example:           "  stanch check-config /etc/stanch/stanch.yaml",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(
+		newServe(),
+		newDemo(),
+		newIncidents(),
+		newCheckConfig(),
+		newKeygen(),
+		newVersion(),
+	)
+	markErrors(root)
+	return root
+}
+
+// commandError is what a command returned: it was called rightly and failed. Cobra's own errors are wrong usage.
+type commandError struct{ error }
+
+// Unwrap returns the error of the command.
+func (e *commandError) Unwrap() error { return e.error }
+
+func markErrors(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		markErrors(sub)
+	}
+	runE := cmd.RunE
+	if runE == nil {
+		return
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := runE(cmd, args); err != nil {
+			return &commandError{err}
+		}
+		return nil
+	}
+}

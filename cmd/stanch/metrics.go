@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stanch/dispositions/ledger"
+	"stanch/receiver/queue"
+)
+
+// statsTimeout bounds what one scrape waits for the store.
+const statsTimeout = 5 * time.Second
+
+// state exports what the store and the log hold at the moment of a scrape. Only the engine's role exports it, so that
+// replicas do not add up.
+type state struct {
+	store queue.Store
+	index *ledger.Index
+	log   *slog.Logger
+
+	pending, oldest, dead, incidents, held *prometheus.Desc
+}
+
+func newState(store queue.Store, index *ledger.Index, log *slog.Logger) *state {
+	return &state{
+		store: store, index: index, log: log,
+		pending: prometheus.NewDesc("stanch_queue_pending",
+			"How many messages of a stream are not settled yet.", []string{"stream"}, nil),
+		oldest: prometheus.NewDesc("stanch_queue_oldest_age_seconds",
+			"Age of the oldest message of a stream that is not settled yet; 0 when there is none.", []string{"stream"}, nil),
+		dead: prometheus.NewDesc("stanch_dead_letters",
+			"How many dead letters are kept.", nil, nil),
+		incidents: prometheus.NewDesc("stanch_incidents",
+			"How many incidents are in each state.", []string{"state"}, nil),
+		held: prometheus.NewDesc("stanch_fuse_held",
+			"How many incidents the fuse holds back.", nil, nil),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (s *state) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{s.pending, s.oldest, s.dead, s.incidents, s.held} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector]. What the store cannot tell is left out of the scrape.
+func (s *state) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
+	defer cancel()
+	for _, stream := range []string{queue.Alerts, queue.Pointers} {
+		if stats, ok := s.stats(ctx, stream); ok {
+			ch <- gauge(s.pending, float64(stats.Messages), stream)
+			ch <- gauge(s.oldest, age(stats.Oldest), stream)
+		}
+	}
+	if stats, ok := s.stats(ctx, queue.Dead); ok {
+		ch <- gauge(s.dead, float64(stats.Messages))
+	}
+	for state, count := range s.index.Counts() {
+		ch <- gauge(s.incidents, float64(count), string(state))
+	}
+	ch <- gauge(s.held, float64(s.index.Fused()))
+}
+
+func (s *state) stats(ctx context.Context, stream string) (queue.Stats, bool) {
+	stats, err := s.store.Stats(ctx, stream)
+	if err != nil {
+		s.log.Warn("reading the state of a stream", "stream", stream, "err", err)
+	}
+	return stats, err == nil
+}
+
+func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func age(oldest time.Time) float64 {
+	if oldest.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(oldest).Seconds())
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+
+	"stanch/dispositions"
+	"stanch/dispositions/ibmcloud"
+	"stanch/notify"
+	"stanch/notify/console"
+	"stanch/receiver"
+	"stanch/receiver/github"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The adapters, by the type that a configuration entry names. A new one is its folder and its line here.
+var (
+	sources = map[string]func() sourceConfig{
+		"github_partner": func() sourceConfig { return new(github.PartnerConfig) },
+	}
+	issuers = map[string]func() issuerConfig{
+		"ibmcloud": func() issuerConfig { return new(ibmcloud.Config) },
+	}
+	notifiers = map[string]func() notifierConfig{
+		"console": func() notifierConfig { return new(console.Config) },
+	}
+)
+
+// checker is a part of the configuration that knows its own faults. Check reports every one of them: the YAML path of
+// the field within its entry, and what is wrong, without the value.
+type checker interface {
+	Check(fault func(field, problem string))
+}
+
+// sourceConfig is the part of a source's entry that its adapter reads, and the way from it to the source.
+type sourceConfig interface {
+	checker
+	Open(name string, log *slog.Logger, reg prometheus.Registerer) (receiver.Source, error)
+}
+
+// issuerConfig is the part of an issuer's entry that its adapter reads, and the way from it to the issuer.
+type issuerConfig interface {
+	checker
+	Open(name string, log *slog.Logger) (dispositions.Issuer, error)
+}
+
+// notifierConfig is the part of a notifier's entry that its adapter reads, and the way from it to the notifier.
+type notifierConfig interface {
+	checker
+	Open(name string, log *slog.Logger) (notify.Notifier, error)
+}
+
+func (s *Source) adapt(kind string) (any, []string)   { return adapt(sources, kind, &s.Adapter) }
+func (i *Issuer) adapt(kind string) (any, []string)   { return adapt(issuers, kind, &i.Adapter) }
+func (n *Notifier) adapt(kind string) (any, []string) { return adapt(notifiers, kind, &n.Adapter) }
+
+func adapt[C checker](registry map[string]func() C, kind string, to *C) (any, []string) {
+	fresh, ok := registry[kind]
+	if !ok {
+		return nil, slices.Sorted(maps.Keys(registry))
+	}
+	*to = fresh()
+	return *to, nil
+}

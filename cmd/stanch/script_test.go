@@ -1,0 +1,24 @@
+package main_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	stanch "stanch/cmd/stanch"
+)
+
+// TestMain makes "stanch" in a script this very binary, run again as the command.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"stanch": func() {
+			os.Exit(stanch.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+}

@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"stanch/dispositions"
+	"stanch/dispositions/ledger"
+	"stanch/dispositions/policy"
+	"stanch/notify"
+	"stanch/receiver"
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+	"stanch/receiver/seal"
+)
+
+// hangUpTimeout is how long requests under way have when the service is told to stop. It is longer than a delivery may
+// take, so that a sender who is being served gets an answer.
+const hangUpTimeout = 16 * time.Second
+
+// Timeouts of the listeners. Bodies have their own, which the receiver sets.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+func newServe() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "serve",
+		Short:   "Run the service",
+		Long:    "Serve runs the receiver, the engine and the notifiers, with the store inside the process, until SIGINT or SIGTERM.",
+		Example: "  stanch serve --config.file stanch.yaml",
+		Args:    cobra.NoArgs,
+	}
+	file := command.Flags().String("config.file", "stanch.yaml", "the configuration file")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		config, faults := Load(*file)
+		if len(faults) > 0 {
+			return faulty(command.ErrOrStderr(), faults)
+		}
+		log := slog.New(slog.NewJSONHandler(command.ErrOrStderr(), nil))
+		return serve(command.Context(), config, log, func(public, private net.Addr) {
+			log.Info("serving", "public", public.String(), "private", private.String())
+		})
+	}
+	return command
+}
+
+// serve runs the service until ctx ends. It calls started when both listeners take connections.
+func serve(ctx context.Context, c *Config, log *slog.Logger, started func(public, private net.Addr)) (err error) {
+	s, err := assemble(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	return s.run(ctx, started)
+}
+
+// service is everything that runs, put together and not started.
+type service struct {
+	config    *Config
+	log       *slog.Logger
+	store     *queue.Embedded
+	probe     *queue.Probe
+	index     *ledger.Index
+	sightings *ledger.Sightings
+	engine    *dispositions.Engine
+	notices   *notify.Dispatcher
+	deliver   http.Handler      // the public listener
+	api       http.Handler      // the private listener and the socket
+	runners   []receiver.Runner // sources with work of their own
+}
+
+// assemble wires the service, in the order in which an alert travels. Nothing runs yet but the store.
+func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err error) {
+	keys, err := openKeys(c.KeysDir)
+	if err != nil {
+		return nil, err
+	}
+	store, err := queue.OpenEmbedded(ctx, queue.Config{
+		Dir: c.Store.Embedded.Dir, MaxStore: int64(c.Store.Embedded.MaxBytes), Keys: keys.fingerprints.ID(), Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, store.Close())
+		}
+	}()
+	registry := newRegistry()
+	s = &service{config: c, log: log, store: store, probe: queue.NewProbe(store)}
+
+	feeds, err := s.openSources(registry)
+	if err != nil {
+		return nil, err
+	}
+	s.deliver = receiver.New(receiver.Config{
+		Sources: feeds, Seal: keys.recipient, Store: store, Log: log, Metrics: registry,
+		Limits: receiver.Limits{
+			Body: int64(c.Limits.Body), AlertsPerDelivery: c.Limits.AlertsPerDelivery,
+			InFlightBytes: int64(c.Limits.InFlightBytes),
+		},
+	})
+
+	journal := ledger.New(store)
+	s.index = ledger.NewIndex(journal)
+	s.sightings = ledger.NewSightings(store, keys.days)
+	credentials, err := s.openIssuers()
+	if err != nil {
+		return nil, err
+	}
+	s.engine = dispositions.New(dispositions.Config{
+		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Issuers: credentials,
+		Policy: policy.Policy{
+			Default: c.Policy.Default, KeyNone: c.Policy.KeyNone, DryRun: c.Policy.DryRun,
+			Unlock: c.Policy.Unlock, Protect: c.Policy.Protect,
+		},
+		Fuse: dispositions.Fuse{Max: c.Policy.Fuse.Max, Per: c.Policy.Fuse.Per},
+		Log:  log, Registerer: registry,
+	})
+
+	routes, err := s.openNotifiers()
+	if err != nil {
+		return nil, err
+	}
+	s.notices = notify.NewDispatcher(notify.Config{
+		Store: store, Routes: routes, ExternalURL: c.Web.ExternalURL, Log: log, Registerer: registry,
+		Sightings: func(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) { return s.sightings.Of(ctx, i.ID) },
+	})
+
+	registry.MustRegister(newState(store, s.index, log))
+	s.api = (&api{
+		ledger: journal, index: s.index, sightings: s.sightings, gatherer: registry, ready: s.probe.Ready, log: log,
+	}).handler()
+	return s, nil
+}
+
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector("stanch"),
+	)
+	return registry
+}
+
+// keyring is what keys_dir holds.
+type keyring struct {
+	fingerprints seal.FingerprintKey
+	recipient    *seal.Recipient
+	identities   *seal.Identities
+	days         *seal.Days
+}
+
+// openKeys makes the keys at the first start, and reads them.
+func openKeys(dir string) (k keyring, err error) {
+	if err := seal.Ensure(dir); err != nil {
+		return k, err
+	}
+	if k.fingerprints, err = seal.LoadFingerprintKey(dir); err != nil {
+		return k, err
+	}
+	if k.recipient, err = seal.LoadRecipient(dir); err != nil {
+		return k, err
+	}
+	if k.identities, err = seal.LoadIdentities(dir); err != nil {
+		return k, err
+	}
+	if err := k.identities.Matches(k.recipient); err != nil {
+		return k, err
+	}
+	k.days, err = seal.OpenDays(dir)
+	return k, err
+}
+
+func (s *service) openSources(r prometheus.Registerer) (map[string]receiver.Source, error) {
+	feeds := map[string]receiver.Source{}
+	for _, entry := range s.config.Sources {
+		source, err := entry.Adapter.Open(entry.Name, s.log, r)
+		if err != nil {
+			return nil, fmt.Errorf("opening source %s: %w", entry.Name, err)
+		}
+		feeds[entry.Name] = source
+		if runner, ok := source.(receiver.Runner); ok {
+			s.runners = append(s.runners, runner)
+		}
+	}
+	return feeds, nil
+}
+
+func (s *service) openIssuers() ([]dispositions.Configured, error) {
+	var opened []dispositions.Configured
+	for _, entry := range s.config.Issuers {
+		issuer, err := entry.Adapter.Open(entry.Name, s.log)
+		if err != nil {
+			return nil, fmt.Errorf("opening issuer %s: %w", entry.Name, err)
+		}
+		configured := dispositions.Configured{
+			Name: entry.Name, Issuer: issuer, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
+		}
+		if entry.Pattern != "" {
+			if configured.Pattern, err = regexp.Compile(entry.Pattern); err != nil {
+				return nil, fmt.Errorf("opening issuer %s: its pattern is not a regular expression", entry.Name)
+			}
+		}
+		opened = append(opened, configured)
+	}
+	return opened, nil
+}
+
+func (s *service) openNotifiers() (map[string]notify.Route, error) {
+	routes := map[string]notify.Route{}
+	for _, entry := range s.config.Notifiers {
+		channel, err := entry.Adapter.Open(entry.Name, s.log)
+		if err != nil {
+			return nil, fmt.Errorf("opening notifier %s: %w", entry.Name, err)
+		}
+		routes[entry.Name] = notify.Route{Notifier: channel}
+	}
+	return routes, nil
+}
+
+// run starts everything and stops it in reverse order: first nothing more is taken in, then nothing more is done. The
+// store is closed after that. What fails stops the rest.
+func (s *service) run(ctx context.Context, started func(public, private net.Addr)) error {
+	doing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	workers, doing := errgroup.WithContext(doing)
+	s.work(doing, workers)
+
+	listeners, listening := errgroup.WithContext(ctx)
+	listeners.Go(func() error {
+		select {
+		case <-listening.Done():
+			return nil
+		case <-doing.Done():
+			return errors.New("a part of the service has failed")
+		}
+	})
+	err := s.listen(listening, listeners, started)
+	err = errors.Join(err, listeners.Wait())
+	stop()
+	if failure := workers.Wait(); failure != nil {
+		return failure
+	}
+	return err
+}
+
+// work starts what needs no listener. Notifiers are there before the engine, so that they miss nothing.
+func (s *service) work(ctx context.Context, group *errgroup.Group) {
+	group.Go(func() error { return s.probe.Run(ctx) })
+	group.Go(func() error { return s.index.Run(ctx) })
+	group.Go(func() error { return s.sightings.Run(ctx, s.config.Retention) })
+	for _, runner := range s.runners {
+		group.Go(func() error { return runner.Run(ctx) })
+	}
+	group.Go(func() error { return s.notices.Run(ctx) })
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.notices.Ready():
+		}
+		return s.engine.Run(ctx)
+	})
+}
+
+func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
+	socket, err := listenSocket(s.config.Store.Embedded.Dir)
+	if err != nil {
+		return err
+	}
+	private, err := net.Listen("tcp", s.config.Web.Private.Address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening privately: %w", err), socket.Close())
+	}
+	public, err := net.Listen("tcp", s.config.Web.Public.Address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
+	}
+	checked := checkHost(s.api, s.hostNames()...)
+	s.serveOn(ctx, group, socket, s.api, "")
+	s.serveOn(ctx, group, private, checked, s.config.Web.Private.ConfigFile)
+	s.serveOn(ctx, group, public, s.deliver, s.config.Web.Public.ConfigFile)
+	started(public.Addr(), private.Addr())
+	return nil
+}
+
+// hostNames are the names that the private listener goes by.
+func (s *service) hostNames() []string {
+	host, _, _ := net.SplitHostPort(s.config.Web.Private.Address)
+	names := []string{host}
+	if u, err := url.Parse(s.config.Web.ExternalURL); err == nil {
+		names = append(names, u.Hostname())
+	}
+	return names
+}
+
+// serveOn serves a handler until ctx ends, and then lets what is under way end.
+func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler, configFile string) {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	group.Go(func() error {
+		err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &configFile}, s.log)
+		if err != nil && !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangUpTimeout)
+		defer cancel()
+		if err := server.Shutdown(last); err != nil {
+			return errors.Join(fmt.Errorf("hanging up: %w", err), server.Close())
+		}
+		return nil
+	})
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// socketName is the unix socket in the store's directory, through which commands reach a running serve.
+const socketName = "stanch.sock"
+
+// listenSocket listens on the unix socket of a store that this process has locked; one that is left from a process that
+// was killed is replaced. Only the same user may connect.
+func listenSocket(dir string) (net.Listener, error) {
+	path := filepath.Join(dir, socketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("removing an old socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening on the store's socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("guarding the store's socket: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+// requestTimeout bounds what a command waits for an answer.
+const requestTimeout = 30 * time.Second
+
+// client speaks to the API of a running serve.
+type client struct {
+	base string
+	http *http.Client
+}
+
+// dial returns a client over the unix socket of the store in dir.
+func dial(dir string) *client {
+	path := filepath.Join(dir, socketName)
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}
+	return &client{base: "http://localhost", http: &http.Client{Transport: transport, Timeout: requestTimeout}}
+}
+
+// get decodes the answer to a GET. Its errors are for the person who gave the command.
+func (c *client) get(ctx context.Context, path string, query url.Values, into any) error {
+	u := c.base + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return fmt.Errorf("asking stanch: %w", err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return explainDial(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return readRefusal(response)
+	}
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return fmt.Errorf("reading stanch's answer: %w", err)
+	}
+	return nil
+}
+
+func explainDial(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return errors.New("no stanch is running on that store: start it with 'stanch serve', or name another --store.dir")
+	}
+	return fmt.Errorf("asking stanch: %w", err)
+}
+
+func readRefusal(response *http.Response) error {
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if json.Unmarshal(body, &refusal) != nil || refusal.Error == "" {
+		return fmt.Errorf("stanch answered %s", response.Status)
+	}
+	return errors.New(refusal.Error)
+}
