@@ -1,0 +1,449 @@
+package receiver_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"stanch/receiver"
+	"stanch/receiver/github"
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+	"stanch/receiver/seal"
+	"stanch/receiver/sourcetest"
+)
+
+const planted = "planted-token-77aa"
+
+// house is a Handler with everything real around it: keys on disk, a key server, HTTP on both sides.
+type house struct {
+	signer   *sourcetest.Signer
+	keys     *sourcetest.KeyServer
+	store    *queue.Memory
+	queued   []queue.Message // taken off the queue
+	opener   *seal.Identities
+	log      bytes.Buffer // of one delivery after the other
+	registry *prometheus.Registry
+	handler  *receiver.Handler
+	url      string
+}
+
+func newHouse(tb testing.TB, change ...func(*house, *receiver.Config)) *house {
+	tb.Helper()
+	h := &house{signer: newSigner(tb), store: queue.NewMemory(), registry: prometheus.NewRegistry()}
+	h.keys = sourcetest.NewKeyServer(h.signer)
+	recipient, opener := newSealing(tb)
+	h.opener = opener
+	config := receiver.Config{
+		Sources: map[string]receiver.Source{"gh": newPartner(tb, h.keys)},
+		Seal:    recipient,
+		Store:   h.store,
+		Log:     slog.New(slog.NewJSONHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: h.registry,
+	}
+	for _, c := range change {
+		c(h, &config)
+	}
+	h.handler = receiver.New(config)
+	server := httptest.NewServer(h.handler)
+	tb.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+func newSealing(tb testing.TB) (*seal.Recipient, *seal.Identities) {
+	tb.Helper()
+	dir := tb.TempDir()
+	if err := seal.Generate(dir); err != nil {
+		tb.Fatal(err)
+	}
+	recipient, err := seal.LoadRecipient(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	identities, err := seal.LoadIdentities(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return recipient, identities
+}
+
+func newPartner(tb testing.TB, keys http.Handler) receiver.Source {
+	tb.Helper()
+	server := httptest.NewServer(keys)
+	tb.Cleanup(server.Close)
+	config := github.PartnerConfig{KeysURL: server.URL}
+	source, err := config.Open("gh", nil, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return source
+}
+
+// deliver posts a signed delivery.
+func (h *house) deliver(tb testing.TB, body string) *http.Response {
+	tb.Helper()
+	return h.send(tb, http.MethodPost, "/hooks/gh", h.signer.GitHubHeader([]byte(body)), strings.NewReader(body))
+}
+
+// send makes a request and checks what holds for every answer: it says nothing of the delivery.
+func (h *house) send(tb testing.TB, method, path string, header http.Header, body io.Reader) *http.Response {
+	tb.Helper()
+	request, err := http.NewRequestWithContext(tb.Context(), method, h.url+path, body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	request.Header = header
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if strings.Contains(fmt.Sprint(string(text), response.Header), planted) {
+		tb.Errorf("the answer %q holds the planted token", text)
+	}
+	return response
+}
+
+// alerts takes what is queued off the queue, and returns everything that ever was.
+func (h *house) alerts(tb testing.TB) []leak.Content {
+	tb.Helper()
+	stats, err := h.store.Stats(tb.Context(), queue.Alerts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	want := len(h.queued) + int(stats.Messages)
+	ctx, cancel := context.WithCancel(tb.Context())
+	defer cancel()
+	if want > len(h.queued) {
+		err = h.store.Work(ctx, queue.Consumer{Stream: queue.Alerts, Name: "engine"},
+			func(_ context.Context, message queue.Message) error {
+				h.queued = append(h.queued, message)
+				if len(h.queued) == want {
+					cancel()
+				}
+				return nil
+			})
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var found []leak.Content
+	for _, message := range h.queued {
+		found = append(found, h.alert(tb, message))
+	}
+	return found
+}
+
+func (h *house) alert(tb testing.TB, message queue.Message) leak.Content {
+	tb.Helper()
+	var alert leak.Alert
+	if err := json.Unmarshal(message.Data, &alert); err != nil {
+		tb.Fatal(err)
+	}
+	if alert.V != 1 || alert.Source != "gh" || alert.ReceivedAt.IsZero() || message.Subject != queue.AlertSubject("gh") {
+		tb.Errorf("got the alert %s of %q at %v on %s", alert.ID, alert.Source, alert.ReceivedAt, message.Subject)
+	}
+	return h.open(tb, alert)
+}
+
+func (h *house) dead(tb testing.TB) []leak.DeadLetter {
+	tb.Helper()
+	var found []leak.DeadLetter
+	for message, err := range h.store.Scan(tb.Context(), queue.DeadSubject("gh")) {
+		var letter leak.DeadLetter
+		if err := errors.Join(err, json.Unmarshal(message.Data, &letter)); err != nil {
+			tb.Fatal(err)
+		}
+		found = append(found, letter)
+	}
+	return found
+}
+
+func (h *house) open(tb testing.TB, a leak.Alert) leak.Content {
+	tb.Helper()
+	content, err := h.opener.Open(a)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
+}
+
+func (h *house) wantStored(tb testing.TB, alerts, dead int) {
+	tb.Helper()
+	if a, d := len(h.alerts(tb)), len(h.dead(tb)); a != alerts || d != dead {
+		tb.Errorf("got %d alerts and %d dead letters stored, want %d and %d", a, d, alerts, dead)
+	}
+}
+
+func (h *house) wantCounted(tb testing.TB, source, result string, want int) {
+	tb.Helper()
+	line := fmt.Sprintf("stanch_deliveries_total{result=%q,source=%q} %d\n", result, source, want)
+	if !strings.Contains(h.metrics(tb), line) {
+		tb.Errorf("the metrics lack %s", line)
+	}
+}
+
+// metrics returns all metrics as text.
+func (h *house) metrics(tb testing.TB) string {
+	tb.Helper()
+	recorder := httptest.NewRecorder()
+	promhttp.HandlerFor(h.registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
+	return recorder.Body.String()
+}
+
+func wantStatus(tb testing.TB, response *http.Response, want int) {
+	tb.Helper()
+	if response.StatusCode != want {
+		tb.Errorf("got the status %d, want %d", response.StatusCode, want)
+	}
+	if again := response.Header.Get("Retry-After"); (again != "") != (want == 503 || want == 429) {
+		tb.Errorf("got Retry-After %q with the status %d", again, want)
+	}
+}
+
+func record(token string) string {
+	return `{"token":"` + token + `","type":"t","url":"u","source":"Commit"}`
+}
+
+func TestHandlerStoresADelivery(t *testing.T) {
+	h := newHouse(t)
+	wantStatus(t, h.deliver(t, "["+record(planted)+","+record("second")+"]"), http.StatusNoContent)
+	alerts := h.alerts(t)
+	if len(alerts) != 2 {
+		t.Fatalf("got %d alerts, want 2", len(alerts))
+	}
+	got := alerts[0]
+	if got.Secret.Reveal() != planted || got.Type != "t" || got.URL != "u" || got.Place != "commit" {
+		t.Errorf("got another first alert than was delivered: type %q, place %q", got.Type, got.Place)
+	}
+	h.wantCounted(t, "gh", "stored", 1)
+	if want := `stanch_alerts_total{source="gh"} 2`; !strings.Contains(h.metrics(t), want) {
+		t.Errorf("the metrics lack %s", want)
+	}
+	if lines := strings.Count(h.log.String(), "\n"); lines != 1 {
+		t.Errorf("got %d lines in the log, want 1", lines)
+	}
+}
+
+func TestHandlerStoresRepetitionsOnce(t *testing.T) {
+	h := newHouse(t)
+	for range 3 { // each is signed anew
+		wantStatus(t, h.deliver(t, "["+record(planted)+"]"), http.StatusNoContent)
+	}
+	h.wantStored(t, 1, 0)
+}
+
+func TestHandlerAnswers(t *testing.T) {
+	good := "[" + record(planted) + "]"
+	declared := func(name, value string) func(*house) *http.Response {
+		return func(h *house) *http.Response {
+			header := h.signer.GitHubHeader([]byte(good))
+			header.Set(name, value)
+			return h.send(t, http.MethodPost, "/hooks/gh", header, strings.NewReader(good))
+		}
+	}
+	posted := func(body string) func(*house) *http.Response {
+		return func(h *house) *http.Response { return h.deliver(t, body) }
+	}
+	to := func(method, path string) func(*house) *http.Response {
+		return func(h *house) *http.Response {
+			return h.send(t, method, path, h.signer.GitHubHeader([]byte(good)), strings.NewReader(good))
+		}
+	}
+	for _, row := range []struct {
+		name           string
+		do             func(*house) *http.Response
+		status         int
+		source, result string
+		alerts, dead   int
+	}{
+		{"stored", posted(good), 204, "gh", "stored", 1, 0},
+		{"nothing to store", posted("[]"), 204, "gh", "stored", 0, 0},
+		{"no content type", declared("Content-Type", ""), 204, "gh", "stored", 1, 0},
+		{"with a charset", declared("Content-Type", "application/json; charset=utf-8"), 204, "gh", "stored", 1, 0},
+		{"identity", declared("Content-Encoding", "identity"), 204, "gh", "stored", 1, 0},
+		{"one bad record", posted("[" + record("a") + `,{"token":7},` + record("b") + "]"), 204, "gh", "stored", 2, 1},
+		{"nothing but bad records", posted(`[{"token":"` + planted + `","url":1}, 8]`), 204, "gh", "stored", 0, 2},
+		{"not the format", posted(`{"token":"` + planted + `"}`), 400, "gh", "format", 0, 0},
+		{"empty", posted(""), 400, "gh", "format", 0, 0},
+		{"unsigned", declared("Github-Public-Key-Signature", ""), 401, "gh", "unverified", 0, 0},
+		{"forged", declared("Github-Public-Key-Signature", "MAYCAQACAQA="), 401, "gh", "unverified", 0, 0},
+		{"unknown key id", declared("Github-Public-Key-Identifier", planted), 401, "gh", "unverified", 0, 0},
+		{"unknown source", to(http.MethodPost, "/hooks/"+planted), 404, "", "unknown_source", 0, 0},
+		{"no source", to(http.MethodPost, "/hooks/"), 404, "", "unknown_source", 0, 0},
+		{"below a source", to(http.MethodPost, "/hooks/gh/x"), 404, "", "unknown_source", 0, 0},
+		{"another path", to(http.MethodPost, "/gh"), 404, "", "unknown_source", 0, 0},
+		{"the root", to(http.MethodGet, "/"), 404, "", "unknown_source", 0, 0},
+		{"GET", to(http.MethodGet, "/hooks/gh"), 405, "gh", "method", 0, 0},
+		{"PUT", to(http.MethodPut, "/hooks/gh"), 405, "gh", "method", 0, 0},
+		{"too large", posted("[" + strings.Repeat(" ", 4096) + "]"), 413, "gh", "too_large", 0, 0},
+		{"too many", posted("[1,2,3,4,5,6]"), 413, "gh", "too_many", 0, 0},
+		{"a form", declared("Content-Type", "application/x-www-form-urlencoded"), 415, "gh", "content_type", 0, 0},
+		{"no media type", declared("Content-Type", planted+";;"), 415, "gh", "content_type", 0, 0},
+		{"compressed", declared("Content-Encoding", "gzip"), 415, "gh", "content_type", 0, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			h := newHouse(t, func(_ *house, c *receiver.Config) {
+				c.Limits = receiver.Limits{Body: 2048, AlertsPerDelivery: 5}
+			})
+			response := row.do(h)
+			wantStatus(t, response, row.status)
+			if allow := response.Header.Get("Allow"); (allow == "POST") != (row.status == 405) {
+				t.Errorf("got Allow %q with the status %d", allow, row.status)
+			}
+			h.wantStored(t, row.alerts, row.dead)
+			h.wantCounted(t, row.source, row.result, 1)
+			if shown := h.log.String() + h.metrics(t); strings.Contains(shown, planted) {
+				t.Errorf("the planted token is in the log or the metrics:\n%s", shown)
+			}
+		})
+	}
+}
+
+// TestHandlerChunked sends bodies whose length nobody announced.
+func TestHandlerChunked(t *testing.T) {
+	h := newHouse(t, func(_ *house, c *receiver.Config) { c.Limits.Body = 40_000 })
+	for size, want := range map[int]int{100: 204, 20_000: 204, 40_000: 204, 40_001: 413, 100_000: 413} {
+		body := "[" + strings.Repeat(" ", size-2) + "]"
+		header := h.signer.GitHubHeader([]byte(body))
+		wantStatus(t, h.send(t, http.MethodPost, "/hooks/gh", header, io.MultiReader(strings.NewReader(body))), want)
+	}
+}
+
+// TestHandlerLeavesTheBodyUnread checks that what the header tells is answered before a byte of the body is read.
+func TestHandlerLeavesTheBodyUnread(t *testing.T) {
+	h := newHouse(t)
+	for name, row := range map[string]struct {
+		change func(*http.Request)
+		want   int
+	}{
+		"unknown source": {func(r *http.Request) { r.URL.Path = "/hooks/other" }, 404},
+		"method":         {func(r *http.Request) { r.Method = http.MethodPut }, 405},
+		"content type":   {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 415},
+		"no key id":      {func(r *http.Request) { r.Header.Del("Github-Public-Key-Identifier") }, 401},
+		"no signature":   {func(r *http.Request) { r.Header.Del("Github-Public-Key-Signature") }, 401},
+		"not DER":        {func(r *http.Request) { r.Header.Set("Github-Public-Key-Signature", "YWJj") }, 401},
+		"too large":      {func(r *http.Request) { r.ContentLength = 25<<20 + 1 }, 413},
+	} {
+		request := httptest.NewRequest(http.MethodPost, "/hooks/gh", unread{t})
+		request.Header = h.signer.GitHubHeader([]byte("[]"))
+		row.change(request)
+		recorder := httptest.NewRecorder()
+		h.handler.ServeHTTP(recorder, request)
+		if recorder.Code != row.want {
+			t.Errorf("%s: got the status %d, want %d", name, recorder.Code, row.want)
+		}
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestHandlerMetricsFromTheStart(t *testing.T) {
+	h := newHouse(t)
+	for _, result := range []string{
+		"stored", "not_stored", "unverified", "unavailable", "format", "too_many", "too_large", "throttled",
+		"method", "content_type", "unread", "busy", "panic",
+	} {
+		h.wantCounted(t, "gh", result, 0)
+	}
+	h.wantCounted(t, "", "unknown_source", 0)
+	if problems, err := testutil.GatherAndLint(h.registry); err != nil || len(problems) > 0 {
+		t.Errorf("got the problems %v and %v, want none", problems, err)
+	}
+}
+
+// TestHandlerLargeRecords checks that a record that no message can hold costs itself only, and that no name of a
+// place, however long, costs the token.
+func TestHandlerLargeRecords(t *testing.T) {
+	h := newHouse(t)
+	long := strings.Repeat("x", 1<<20)
+	body := "[" + record("first") + "," + record(planted+long) + `,{"token":"far","url":"` + long + `","type":"` + long +
+		`","source":"` + long + `"},{"token":["` + planted + long + `"]}]`
+	wantStatus(t, h.deliver(t, body), http.StatusNoContent)
+	alerts, dead := h.alerts(t), h.dead(t)
+	if len(alerts) != 2 || alerts[0].Secret.Reveal() != "first" || alerts[1].Secret.Reveal() != "far" {
+		t.Fatalf("got %d alerts, want the first and the far one", len(alerts))
+	}
+	if len(dead) != 2 {
+		t.Fatalf("got %d dead letters, want 2", len(dead))
+	}
+	for _, letter := range dead {
+		kept := h.open(t, letter.Alert).Secret.Reveal()
+		if !strings.Contains(kept, planted) || len(kept) >= 1<<20 || !strings.Contains(letter.Reason, "only its first") {
+			t.Errorf("got a dead letter of %d bytes: %s", len(kept), letter.Reason)
+		}
+	}
+}
+
+func TestHandlerStoreFails(t *testing.T) {
+	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
+	h := newHouse(t, func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	body := "[" + record(planted) + ",7]"
+	wantStatus(t, h.deliver(t, body), http.StatusServiceUnavailable)
+	h.wantStored(t, 0, 0)
+	h.wantCounted(t, "gh", "not_stored", 1)
+	store.err = nil
+	wantStatus(t, h.deliver(t, body), http.StatusNoContent)
+	h.wantStored(t, 1, 1)
+}
+
+// failing is a store that is full, say, while err is set.
+type failing struct {
+	*queue.Memory
+	err error
+}
+
+func (f *failing) Append(ctx context.Context, messages ...queue.Message) error {
+	if f.err != nil {
+		return f.err
+	}
+	return f.Memory.Append(ctx, messages...)
+}
+
+func TestHandlerWithoutKeys(t *testing.T) {
+	h := newHouse(t)
+	h.keys.Fail(http.StatusInternalServerError)
+	wantStatus(t, h.deliver(t, "["+record(planted)+"]"), http.StatusServiceUnavailable)
+	h.wantCounted(t, "gh", "unavailable", 1)
+	h.wantStored(t, 0, 0)
+	h.keys.Fail(0)
+	wantStatus(t, h.deliver(t, "["+record(planted)+"]"), http.StatusNoContent)
+	h.wantStored(t, 1, 0)
+}
+
+// TestHandlerManyAlerts stores a batch as large as is allowed.
+func TestHandlerManyAlerts(t *testing.T) {
+	h := newHouse(t, func(_ *house, c *receiver.Config) { c.Limits.AlertsPerDelivery = 300 })
+	records := make([]string, 300)
+	for i := range records {
+		records[i] = record(fmt.Sprintf("token-%d", i))
+	}
+	wantStatus(t, h.deliver(t, "["+strings.Join(records, ",")+"]"), http.StatusNoContent)
+	alerts := h.alerts(t)
+	if len(alerts) != 300 || alerts[299].Secret.Reveal() != "token-299" {
+		t.Errorf("got %d alerts, want 300 in their order", len(alerts))
+	}
+}
