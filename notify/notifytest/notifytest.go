@@ -1,0 +1,208 @@
+// Package notifytest is the conformance suite of notifiers: what every channel owes to whoever sends notices on it.
+// Each adapter runs it against the real thing, or against a server that plays its channel.
+package notifytest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+
+	"stanch/notify"
+	"stanch/receiver/leak"
+)
+
+// Harness is how the suite gets at an adapter. Parts that are nil are skipped, so that a harness says what its kind of
+// channel can be made to do; Open is required.
+type Harness struct {
+	// Open returns a notifier whose channel works, and what tells all that the channel has shown so far, as its reader
+	// sees it: decoded, and with nothing left out.
+	Open func(t *testing.T) (n notify.Notifier, shown func() string)
+	// Stalled returns a notifier whose channel takes a delivery and never answers. Reached is closed, or sent to, when
+	// the delivery has got there.
+	Stalled func(t *testing.T) (n notify.Notifier, reached <-chan struct{})
+	// Broken returns a notifier on whose channel every delivery ends in an error.
+	Broken func(t *testing.T) notify.Notifier
+	// Private is what no error may hold: the credentials of the channel, and its addresses.
+	Private []string
+	// Markup is what strangers must not get through: escape sequences, mentions, tags, links of the channel's language.
+	Markup []string
+}
+
+// Run tests a notifier. Subtests are named after what they demand.
+func Run(t *testing.T, h Harness) {
+	t.Run("delivers", h.delivers)
+	t.Run("delivers at once from many", h.deliversAtOnce)
+	t.Run("twice is harmless", h.twice)
+	t.Run("strangers cannot write markup", h.markup)
+	t.Run("context that is over", h.over)
+	if h.Stalled != nil {
+		t.Run("slow channel honours the context", h.stalled)
+	}
+	if h.Broken != nil {
+		t.Run("errors keep secrets", h.broken)
+	}
+}
+
+// Notice is an example: a contained key, with every fact and a link.
+func Notice(id string, severity leak.Severity) notify.Notice {
+	return compose(id, severity, "ci-deploy", "https://git.example.com/octo/app/blob/main/deploy.sh")
+}
+
+func compose(id string, severity leak.Severity, name, url string) notify.Notice {
+	at := time.Date(2026, 11, 21, 14, 3, 5, 0, time.UTC)
+	n, ok := notify.Compose(leak.Entry{
+		V: 1, ID: id,
+		Steps: []leak.Step{{At: at, Step: leak.Proved, Text: "read back from the issuer, the key is disabled", By: "engine"}},
+		Incident: leak.Incident{
+			ID:    leak.Fingerprint(strings.Repeat("9f86d081", 8)),
+			State: leak.Contained, Severity: severity, Issuer: "ibm", Source: "gh-partner",
+			Key: leak.Key{
+				ID: "ApiKey-1c2d3e4f-0000-4000-8000-123456789abc", Name: name, Kind: "service_id", Owner: "iam-ServiceId-77",
+				Account: "acc-1", Disabled: true, TokenLife: time.Hour,
+			},
+			Action: leak.Disable, Rule: "key", Reason: "the key's own setting for a leak is disable",
+			SightingCount: 1, ReceivedAt: at.Add(-4 * time.Second), ContainedAt: at, TokensLiveUntil: at.Add(time.Hour),
+		},
+	}, []leak.Sighting{{Source: "gh-partner", Type: "ibm_cloud_iam_key", URL: url, Place: "commit", SeenAt: at}},
+		"https://stanch.example.com")
+	if !ok {
+		panic("notifytest: the example is not worth telling")
+	}
+	return n
+}
+
+// delivers: the title, every fact and the link arrive whole, whatever the severity.
+func (h Harness) delivers(t *testing.T) {
+	for _, severity := range []leak.Severity{leak.Info, leak.Warning, leak.Critical} {
+		n, shown := h.Open(t)
+		sent := Notice("notice-1", severity)
+		if err := n.Notify(t.Context(), sent); err != nil {
+			t.Fatalf("%s: got %v, want no error", severity, err)
+		}
+		got := oneLine(shown())
+		want := []string{sent.Title, sent.Link}
+		for _, fact := range sent.Facts {
+			want = append(want, fact.Name, fact.Text)
+		}
+		for _, text := range want {
+			if !strings.Contains(got, oneLine(text)) {
+				t.Errorf("%s: got %q, want %q in it", severity, got, text)
+			}
+		}
+	}
+}
+
+// oneLine is a text whatever its line breaks, which are the channel's business.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// deliversAtOnce: a notifier is used by several workers, and each notice arrives whole.
+func (h Harness) deliversAtOnce(t *testing.T) {
+	const many = 16
+	n, shown := h.Open(t)
+	sent := Notice("notice-1", leak.Critical)
+	var all sync.WaitGroup
+	for range many {
+		all.Go(func() {
+			if err := n.Notify(t.Context(), sent); err != nil {
+				t.Errorf("got %v, want no error", err)
+			}
+		})
+	}
+	all.Wait()
+	last := oneLine(sent.Facts[len(sent.Facts)-1].Text)
+	if got := strings.Count(oneLine(shown()), last); got != many {
+		t.Errorf("got %d whole notices, want %d", got, many)
+	}
+}
+
+// twice: a notice that comes again after a lost answer is no error.
+func (h Harness) twice(t *testing.T) {
+	n, shown := h.Open(t)
+	for range 2 {
+		if err := n.Notify(t.Context(), Notice("notice-1", leak.Critical)); err != nil {
+			t.Fatalf("got %v, want no error", err)
+		}
+	}
+	if got, want := oneLine(shown()), Notice("notice-1", leak.Critical).Title; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
+	}
+}
+
+// markup: whoever names a key or a repository does not write the channel's language, nor a line of his own.
+func (h Harness) markup(t *testing.T) {
+	for _, hostile := range append([]string{"ci\r\nFORGED", "ci\x1b[2J", "ci\u202egnp", "ci\x00\u009b31m"}, h.Markup...) {
+		n, shown := h.Open(t)
+		if err := n.Notify(t.Context(), compose("notice-1", leak.Info, hostile, hostile)); err != nil {
+			t.Fatalf("%q: got %v, want no error", hostile, err)
+		}
+		got := shown()
+		if strings.Contains(got, hostile) || strings.ContainsFunc(got, hidden) {
+			t.Errorf("%q: got %q, want it neutralised", hostile, got)
+		}
+		for line := range strings.Lines(got) {
+			if strings.HasPrefix(strings.TrimSpace(line), "FORGED") {
+				t.Errorf("%q: got the line %q, which a stranger wrote", hostile, line)
+			}
+		}
+	}
+}
+
+func hidden(r rune) bool { return r != '\n' && r != '\t' && r != ' ' && !unicode.IsGraphic(r) }
+
+// over: when there is no time left nothing is delivered.
+func (h Harness) over(t *testing.T) {
+	n, shown := h.Open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Notify(ctx, Notice("notice-1", leak.Info)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if got := shown(); got != "" {
+		t.Errorf("got %q, want nothing delivered", got)
+	}
+}
+
+// stalled: a channel that does not answer is given up when the context ends, and only then.
+func (h Harness) stalled(t *testing.T) {
+	n, reached := h.Stalled(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- n.Notify(ctx, Notice("notice-1", leak.Info)) }()
+	select {
+	case <-reached:
+	case err := <-ended:
+		t.Fatalf("got %v before the channel was reached", err)
+	}
+	cancel()
+	err := <-ended
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	h.keepsSecrets(t, err)
+}
+
+// broken: an error says that it did not work, and holds nothing that may not be shown to anyone.
+func (h Harness) broken(t *testing.T) {
+	n := h.Broken(t)
+	for range 2 { // the first time must not be the only one
+		err := n.Notify(t.Context(), Notice("notice-1", leak.Info))
+		if err == nil {
+			t.Fatal("got no error from a broken channel")
+		}
+		h.keepsSecrets(t, err)
+	}
+}
+
+func (h Harness) keepsSecrets(t *testing.T, err error) {
+	t.Helper()
+	for _, private := range append([]string{"://", "git.example.com", "ci-deploy"}, h.Private...) {
+		if err != nil && strings.Contains(err.Error(), private) {
+			t.Errorf("got the error %q, want nothing like %q in it", err, private)
+		}
+	}
+}
