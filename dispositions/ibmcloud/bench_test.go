@@ -55,7 +55,7 @@ func (f *iam) bareToken(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	var answer struct {
 		AccessToken string `json:"access_token"`
 	}

@@ -3,6 +3,7 @@ package ibmcloud_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,4 +126,42 @@ func TestTokenWithoutLife(t *testing.T) {
 		t.Errorf("error %v, want our own credential refused", err)
 	}
 	f.mustLocate(t, secret)
+}
+
+// A refused token request is about our own key: the leaked one is not looked at for an explanation.
+func TestTokenRefusalIsNotAboutTheKey(t *testing.T) {
+	f := start(t, ibmtest.Switches{})
+	id, secret := f.AddKey(ibmtest.Key{Disabled: true})
+	f.mustLocate(t, secret)
+	f.RevokeTokens()
+	f.AddFault(ibmtest.Fault{Path: "/identity/token", Status: 400})
+	if err := f.issuer.Disable(context.Background(), id); !errors.Is(err, leak.ErrCredential) {
+		t.Errorf("error %v, want our own credential refused", err)
+	}
+}
+
+// Whoever asks to wait is heard, whether with 429 or 503.
+func TestUnavailableWithRetryAfter(t *testing.T) {
+	f := start(t, ibmtest.Switches{})
+	_, secret := f.AddKey(ibmtest.Key{})
+	f.AddFault(ibmtest.Fault{Status: 503, Header: map[string]string{"Retry-After": "9"}})
+	_, err := f.issuer.Locate(context.Background(), secret)
+	var throttled *leak.Throttled
+	if !errors.As(err, &throttled) || throttled.After != 9*time.Second || meansSomething(err) {
+		t.Errorf("error %#v, want to wait 9s", err)
+	}
+}
+
+// An answer is read to a bound, and what is cut there is not success.
+func TestAnswerTooLong(t *testing.T) {
+	f := start(t, ibmtest.Switches{})
+	id, secret := f.AddKey(ibmtest.Key{})
+	f.mustLocate(t, secret)
+	f.AddFault(ibmtest.Fault{
+		Path: "/v1/apikeys/details", Status: 200, ContentType: "application/json",
+		Body: `{"id":"` + id + `","name":"` + strings.Repeat("a", 1<<20) + `"}`,
+	})
+	if key, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
+		t.Errorf("located %.80v with error %v, want unresolved", key, err)
+	}
 }

@@ -269,3 +269,21 @@ func (f *iam) writes() map[string]func(context.Context, string) error {
 		"Lock": f.issuer.Lock, "Unlock": f.issuer.Unlock,
 	}
 }
+
+// That IAM does not find our own key says nothing about the leaked one.
+func TestTrapOwnKeyNotFound(t *testing.T) {
+	for status, body := range map[int]string{
+		404: `{"errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`, 400: `{"errorCode":"BXNIM0415E"}`,
+	} {
+		f := start(t, ibmtest.Switches{})
+		_, secret := f.AddKey(ibmtest.Key{})
+		f.AddFault(ibmtest.Fault{
+			Path: "/v1/apikeys/details", Status: status, ContentType: "application/json", Body: body,
+		})
+		_, err := f.issuer.Locate(context.Background(), secret)
+		if !errors.Is(err, leak.ErrCredential) || errors.Is(err, leak.ErrNotFound) {
+			t.Errorf("%d: error %v, want our own credential refused", status, err)
+		}
+		f.mustLocate(t, secret)
+	}
+}

@@ -22,7 +22,7 @@ func (w World) wants(t *testing.T, what string, err, sentinel error, secrets ...
 		return
 	}
 	for _, s := range sentinels {
-		if got, want := errors.Is(err, s), s == sentinel; got != want {
+		if got, want := errors.Is(err, s), errors.Is(s, sentinel); got != want {
 			t.Errorf("%s: error %q, want %v", what, err, orUnresolved(sentinel))
 		}
 	}

@@ -69,7 +69,7 @@ func (c *Client) do(method, name string, body, into any) error {
 	if err != nil {
 		return fmt.Errorf("asking the fake: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode >= 300 {
 		return fmt.Errorf("the fake answers %d to %s %s", response.StatusCode, method, name)
 	}

@@ -193,7 +193,7 @@ func TestWhoMay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer plain.Body.Close()
+	defer func() { _ = plain.Body.Close() }()
 	if plain.StatusCode != 401 {
 		t.Errorf("without a token: answer %d, want 401", plain.StatusCode)
 	}

@@ -20,7 +20,7 @@ func post(t *testing.T, server *ibmtest.Server, form url.Values) (status int, bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
