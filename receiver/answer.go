@@ -34,20 +34,22 @@ type answer struct {
 	level  slog.Level
 }
 
-var stored = answer{"stored", http.StatusNoContent, slog.LevelInfo}
+var (
+	stored        = answer{"stored", http.StatusNoContent, slog.LevelInfo}
+	unknownSource = answer{"unknown_source", http.StatusNotFound, slog.LevelDebug}
+)
 
 // notStored is the answer to everything that nobody classified: a failure never looks like a success, nor like
 // something that is not worth sending again.
 var notStored = answer{"not_stored", http.StatusServiceUnavailable, slog.LevelError}
 
-// answers is the table of answers, the first that matches wins. Whatever may be an alert gets a 5xx when it is not
+// answers is the table of answers of a source, the first that matches wins. Whatever may be an alert gets a 5xx when it is not
 // stored, because a sender gives up on a 4xx; 429 is therefore for those only who have just failed verification.
 // Strangers can cause the lines logged at debug level without end.
 var answers = []struct {
 	err error
 	answer
 }{
-	{errUnknownSource, answer{"unknown_source", http.StatusNotFound, slog.LevelDebug}},
 	{errMethod, answer{"method", http.StatusMethodNotAllowed, slog.LevelDebug}},
 	{errContentType, answer{"content_type", http.StatusUnsupportedMediaType, slog.LevelWarn}},
 	{errThrottled, answer{"throttled", http.StatusTooManyRequests, slog.LevelDebug}},
@@ -65,6 +67,9 @@ var answers = []struct {
 func answerTo(err error) answer {
 	if err == nil {
 		return stored
+	}
+	if errors.Is(err, errUnknownSource) {
+		return unknownSource
 	}
 	for _, a := range answers {
 		if errors.Is(err, a.err) {

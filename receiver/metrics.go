@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 			NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"source"}),
 	}
-	m.deliveries.WithLabelValues("", answerTo(errUnknownSource).result)
+	m.deliveries.WithLabelValues("", unknownSource.result)
 	for _, source := range sources {
 		m.initialise(source)
 	}
@@ -47,9 +47,7 @@ func (m *metrics) initialise(source string) {
 	m.deliveries.WithLabelValues(source, stored.result)
 	m.deliveries.WithLabelValues(source, notStored.result)
 	for _, a := range answers {
-		if a.err != errUnknownSource {
-			m.deliveries.WithLabelValues(source, a.result)
-		}
+		m.deliveries.WithLabelValues(source, a.result)
 	}
 	m.alerts.WithLabelValues(source)
 	m.duration.WithLabelValues(source)

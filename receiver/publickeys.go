@@ -25,13 +25,14 @@ import (
 )
 
 // How often the key document is asked for. GitHub allows 60 requests an hour and address to those who send no token. In
-// an hour, keeping it fresh costs 4; unknown ids cost 12, and a burst of 10 in the first; a server that is down costs
-// 30 instead of the 4, and 7 more at the start. That is never more than 59, whatever a stranger sends.
+// an hour, keeping it fresh costs 5 at most; unknown ids cost 10, and a burst of 5 in the first; a server that is down
+// costs 30 instead of the 5, and 8 more at the start. That is never more than 53, whatever a stranger sends.
 const (
-	refreshInterval = 15 * time.Minute // less or more by a fifth, so that instances do not ask all at once
-	unknownInterval = 5 * time.Minute
-	unknownBurst    = 10
-	retryInterval   = 2 * time.Minute // at most; the first retry comes after a second
+	refreshInterval = 15 * time.Minute
+	unknownInterval = 6 * time.Minute
+	unknownBurst    = 5
+	retryInterval   = 150 * time.Second // at most; the first retry comes after a second
+	jitter          = 0.2               // each of ours is shorter or longer by up to this part, lest instances ask all at once
 
 	// freshFor is how long a document proves that an id it lacks is unknown. After that, while nobody can be asked, an
 	// unknown id may be a new key. It is short because a key may be new since the document was fetched.
@@ -84,7 +85,7 @@ func NewPublicKeys(c PublicKeysConfig) (*PublicKeys, error) {
 func (p *PublicKeys) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		p.refreshUntilDone(ctx)
-		wait := refreshInterval*4/5 + rand.N(refreshInterval*2/5)
+		wait := time.Duration((1 - jitter + 2*jitter*rand.Float64()) * float64(refreshInterval))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -98,6 +99,7 @@ func (p *PublicKeys) refreshUntilDone(ctx context.Context) {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval = time.Second
 	retry.Multiplier = 2
+	retry.RandomizationFactor = jitter
 	retry.MaxInterval = retryInterval
 	_, _ = backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, p.Refresh(ctx) },
 		backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(0),

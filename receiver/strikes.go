@@ -13,7 +13,7 @@ import (
 const (
 	maxStrikes     = 100
 	strikeInterval = time.Second
-	maxAddresses   = 4096 // remembered; some 200 bytes each
+	maxAddresses   = 4096 // a generation; some 200 bytes each
 )
 
 // address is who sent a request, as far as the network tells: an IPv4 address, or the /64 of an IPv6 one.
@@ -40,22 +40,26 @@ func addressOf(r *http.Request) address {
 // failing loses is its share of the memory for bodies (it gets the suspects' lane), its 401 (it gets 429) and its lines
 // in the log.
 type strikes struct {
-	mu     sync.Mutex
-	counts map[address]*rate.Limiter
+	mu sync.Mutex
+	// When a generation of addresses is full the one before it is forgotten: who has thousands of them gains little by
+	// one more.
+	young, old map[address]*rate.Limiter
 }
 
-func newStrikes() *strikes { return &strikes{counts: map[address]*rate.Limiter{}} }
+func newStrikes() *strikes { return &strikes{young: map[address]*rate.Limiter{}} }
 
 // add counts a failure and reports whether it was one too many.
 func (s *strikes) add(a address) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	count, ok := s.counts[a]
-	if !ok {
-		s.makeRoom()
+	count := s.count(a)
+	if count == nil {
 		count = rate.NewLimiter(rate.Every(strikeInterval), maxStrikes)
-		s.counts[a] = count
 	}
+	if len(s.young) >= maxAddresses {
+		s.young, s.old = map[address]*rate.Limiter{}, s.young
+	}
+	s.young[a] = count
 	return !count.Allow()
 }
 
@@ -63,23 +67,22 @@ func (s *strikes) add(a address) bool {
 func (s *strikes) suspect(a address) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	count, ok := s.counts[a]
-	return ok && count.Tokens() < 1
+	count := s.count(a)
+	return count != nil && count.Tokens() < 1
 }
 
 // forgive forgets the failures of an address that can prove a delivery.
 func (s *strikes) forgive(a address) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.counts, a)
+	delete(s.young, a)
+	delete(s.old, a)
 }
 
-// makeRoom forgets any address when there are too many: who has thousands of them gains little by one more.
-func (s *strikes) makeRoom() {
-	for a := range s.counts {
-		if len(s.counts) < maxAddresses {
-			return
-		}
-		delete(s.counts, a)
+// count returns nil for an address without failures.
+func (s *strikes) count(a address) *rate.Limiter {
+	if count, ok := s.young[a]; ok {
+		return count
 	}
+	return s.old[a]
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -216,7 +215,7 @@ func open(tb testing.TB, keys http.Handler) receiver.Source {
 	server := httptest.NewServer(keys)
 	tb.Cleanup(server.Close)
 	config := github.PartnerConfig{KeysURL: server.URL}
-	source, err := config.Open("gh", slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	source, err := config.Open("gh", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		tb.Fatal(err)
 	}
