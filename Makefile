@@ -1,0 +1,51 @@
+# Everything that is done with a checkout. It needs Go and git, and a C compiler for the race detector.
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT := .bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+# How long each fuzz target runs.
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Show the whole pipeline, with no account and no network
+	bin/stanch demo
+
+.PHONY: build
+build: ## Build bin/stanch
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/stanch
+
+.PHONY: test
+test: ## Run every test, with the race detector and in a random order
+	go test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: tools ## Check vet, the linters and the formatting
+	go vet ./...
+	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) fmt --diff ./...
+
+.PHONY: bench
+bench: ## Run every benchmark, each beside its baseline
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME each
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: tools
+tools: $(GOLANGCI_LINT) ## Install the linter into .bin; the first time takes minutes
+
+$(GOLANGCI_LINT):
+	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv .bin/golangci-lint $@
