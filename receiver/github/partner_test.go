@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"context"
 	"crypto/elliptic"
 	"encoding/asn1"
 	"encoding/base64"
@@ -176,6 +177,15 @@ func TestPartnerRecordsWithoutEnd(t *testing.T) {
 	body := "[" + strings.Repeat("0,", receiver.MaxRecords) + "0]"
 	if _, err := source.Parse(http.Header{}, []byte(body)); !errors.Is(err, receiver.ErrTooMany) {
 		t.Errorf("got %v for one record more than MaxRecords, want ErrTooMany", err)
+	}
+}
+
+// TestPartnerRuns checks that the source fetches its keys by itself while it is served, and ends when it is told to.
+func TestPartnerRuns(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	source := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel() }))
+	if err := source.(receiver.Runner).Run(ctx); err != nil {
+		t.Errorf("got %v from Run, want nil", err)
 	}
 }
 
