@@ -114,6 +114,9 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 func (e *Engine) work(ctx context.Context) error {
+	if err := e.recall(ctx); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.lookAgain(ctx) })
 	group.Go(func() error {

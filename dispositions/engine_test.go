@@ -381,8 +381,8 @@ func TestFailuresArePagedOnceAndRetried(t *testing.T) {
 				test.spoil(w.cloud)
 				stop := w.engine(w.store, w.cloud)
 				time.Sleep(24 * time.Hour)
-				if i := w.incident(id); i.State != leak.Failed || !strings.Contains(i.Reason, test.text) {
-					t.Errorf("got %s: %s", i.State, i.Reason)
+				if i := w.incident(id); i.State != leak.Failed || !strings.Contains(i.Failure, test.text) {
+					t.Errorf("got %s: %s", i.State, i.Failure)
 				}
 				if n := strings.Count(w.steps(id), "failed"); n != 1 {
 					t.Errorf("failed %d times in the log, want once: %s", n, w.steps(id))
@@ -391,8 +391,8 @@ func TestFailuresArePagedOnceAndRetried(t *testing.T) {
 				test.mend(w.cloud)
 				time.Sleep(10 * time.Minute)
 				stop()
-				if i := w.incident(id); i.State != leak.Contained {
-					t.Errorf("after the repair: got %s: %s", i.State, i.Reason)
+				if i := w.incident(id); i.State != leak.Contained || i.Failure != "" || i.Rule != "key" {
+					t.Errorf("after the repair: got %s by %q: %s", i.State, i.Rule, i.Failure)
 				}
 				if key, _ := w.cloud.get("ApiKey-1"); !key.Disabled {
 					t.Error("the key is alive")

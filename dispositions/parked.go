@@ -129,8 +129,8 @@ func (t *turn) park(ctx context.Context) error {
 	return nil
 }
 
-// lookAgain takes up parked incidents when they are due, until ctx ends.
-func (e *Engine) lookAgain(ctx context.Context) error {
+// recall finds the incidents that were parked when the process stopped. They are due at once.
+func (e *Engine) recall(ctx context.Context) error {
 	for m, err := range e.Store.Scan(ctx, queue.AllKept) {
 		if err != nil {
 			return fmt.Errorf("reading kept secrets: %w", err)
@@ -140,6 +140,11 @@ func (e *Engine) lookAgain(ctx context.Context) error {
 			e.parked.add(alert.Fingerprint, m.Time, time.Now())
 		}
 	}
+	return nil
+}
+
+// lookAgain takes up parked incidents when they are due, until ctx ends.
+func (e *Engine) lookAgain(ctx context.Context) error {
 	var group errgroup.Group
 	group.SetLimit(e.Workers)
 	defer func() { _ = group.Wait() }()

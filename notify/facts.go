@@ -55,7 +55,7 @@ func (s story) whatLeaked() string {
 func (s story) whereSeen() string {
 	switch {
 	case !s.available:
-		return fmt.Sprintf("Not available at the moment (seen %s); %s tells.", s.times(), s.command("show"))
+		return fmt.Sprintf("Not available at the moment (seen %s); %s tells.", s.times(), s.show())
 	case len(s.seen) == 0:
 		return fmt.Sprintf("No longer kept (seen %s).", s.times())
 	}
@@ -228,10 +228,9 @@ func (s story) undoing() string {
 	case s.gone():
 		return "No: a deleted key is gone. Make a new key where it was in use."
 	case s.State == leak.Contained:
-		return fmt.Sprintf("Yes: %s enables it at %s again, and then it works as before, for whoever found it too.",
-			s.command("undo"), s.issuer())
+		return fmt.Sprintf("Yes: enable it at %s again, and then it works as before, for whoever found it too.", s.issuer())
 	case s.State == leak.Held && s.Key.Disabled:
-		return fmt.Sprintf("Yes, until it is deleted: %s enables it. Deleting is for good.", s.command("undo"))
+		return fmt.Sprintf("Yes, until it is deleted: enable it at %s. Deleting is for good.", s.issuer())
 	case s.State == leak.Held && s.Action == leak.Delete, s.Intended == leak.Delete:
 		return "Deleting a key is for good; only a disabled one can be enabled again."
 	case s.State == leak.Held, s.Intended == leak.Disable:

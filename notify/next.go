@@ -19,17 +19,16 @@ func (s story) next() string {
 		return s.nextLeft()
 	case leak.Unknown:
 		return "It was probably rotated or deleted before the alert came, or is of an issuer that is not configured. " +
-			"If you know whose it is, revoke it there; then " + s.command("close") + "."
+			"If you know whose it is, revoke it there."
 	case leak.Failed:
 		return s.nextFailed()
 	}
-	return s.command("show") + " tells more."
+	return s.show() + " tells more."
 }
 
-// command is a command on this incident, marked so that nobody breaks it over two lines. The id is short, as lists show it.
-func (s story) command(verb string) string {
-	return fmt.Sprintf("`stanch incidents %s %s`", verb, s.ID.Short())
-}
+// show is the command that shows this incident, marked so that nobody breaks it over two lines. The id is short, as
+// lists show it.
+func (s story) show() string { return fmt.Sprintf("`stanch incidents show %s`", s.ID.Short()) }
 
 func (s story) nextContained() string {
 	next := "Make a new key and put it where the old one was in use. Take the old one out of the place where it was seen, " +
@@ -41,7 +40,7 @@ func (s story) nextContained() string {
 }
 
 func (s story) nextHeld() string {
-	next := fmt.Sprintf("Decide: %s does it, %s leaves the key as it is.", s.command("approve"), s.command("reject"))
+	next := fmt.Sprintf("Decide: if the key has to die, disable it by hand at %s. stanch does not act on it.", s.issuer())
 	switch {
 	case s.Key.Disabled:
 		next += " Either way, calls need a new key."
@@ -96,14 +95,13 @@ func (s story) settingHint() string {
 func (s story) nextFailed() string {
 	switch {
 	case s.failedFor(leak.ErrLocked):
-		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself, or at once by %s. "+
-			"With `policy.unlock: true` stanch unlocks such keys itself.", s.issuer(), s.command("retry"))
+		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself. "+
+			"With `policy.unlock: true` stanch unlocks such keys itself.", s.issuer())
 	case s.failedFor(leak.ErrCredential):
 		return fmt.Sprintf("Give stanch a credential that %s accepts and that may see and change keys: it is tried again by "+
-			"itself, or at once by %s. %s", s.issuer(), s.command("retry"), s.byHand())
+			"itself. %s", s.issuer(), s.byHand())
 	}
-	return fmt.Sprintf("It is tried again by itself, or at once by %s; `stanch doctor` asks whether the issuer can be reached. "+
-		"%s", s.command("retry"), s.byHand())
+	return "It is tried again by itself. " + s.byHand()
 }
 
 // byHand says what the reader can do while an action does not succeed.

@@ -38,7 +38,7 @@ func visible(r rune) rune {
 // plainIncident returns an incident in which every text is plain.
 func plainIncident(i leak.Incident) leak.Incident {
 	i.ID = leak.Fingerprint(plain(string(i.ID)))
-	i.Rule, i.Reason = plain(i.Rule), plain(i.Reason)
+	i.Rule, i.Reason, i.Failure = plain(i.Rule), plain(i.Reason), plain(i.Failure)
 	i.Issuer, i.Source = plain(i.Issuer), plain(i.Source)
 	i.First, i.Last = plain(i.First), plain(i.Last)
 	i.Key.ID, i.Key.Name, i.Key.Kind = plain(i.Key.ID), plain(i.Key.Name), plain(i.Key.Kind)

@@ -2,6 +2,7 @@ package main
 
 // What the external tests see of the command.
 var (
+	Main  = main
 	Run   = run
 	Parse = parse
 )

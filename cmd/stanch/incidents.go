@@ -95,7 +95,7 @@ func tableOf(w io.Writer, views []view) {
 	defer func() { _ = table.Flush() }()
 	_, _ = fmt.Fprintln(table, "INCIDENT\tSTATE\tACTION\tRULE\tKEY\tNAME\tRECEIVED\tCONTAINED AFTER")
 	for _, v := range views {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID.Short(), v.State, v.Action, v.Rule,
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID.Short(), v.State, dash(string(v.Action)), dash(v.Rule),
 			dash(v.Key.ID), dash(printable(v.Key.Name)), v.ReceivedAt.UTC().Format(time.DateTime), containedAfter(v.Incident))
 	}
 }
@@ -112,7 +112,8 @@ func timeline(w io.Writer, v view) {
 		{"owner", dash(printable(v.Key.Owner))},
 		{"account", dash(printable(v.Key.Account))},
 		{"action", fmt.Sprintf("%s by %s", dash(string(v.Action)), dash(v.Rule))},
-		{"reason", printable(v.Reason)},
+		{"reason", dash(printable(v.Reason))},
+		{"failure", dash(printable(v.Failure))},
 		{"contained", containedAfter(v.Incident)},
 		{"tokens live", tokensLive(v.Incident)},
 	} {

@@ -1,8 +1,6 @@
 package main_test
 
 import (
-	"context"
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,9 +11,7 @@ import (
 // TestMain makes "stanch" in a script this very binary, run again as the command.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"stanch": func() {
-			os.Exit(stanch.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-		},
+		"stanch": stanch.Main,
 	})
 }
 

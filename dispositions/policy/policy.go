@@ -50,7 +50,7 @@ func (p Policy) Decide(c Case) leak.Decision {
 		d.Action = c.Strongest
 	}
 	if p.DryRun && d.Action != leak.Nothing {
-		d.Reason = fmt.Sprintf("dry run: without it the answer were %s, because %s", d.Action, d.Reason)
+		d.Reason = fmt.Sprintf("dry run: without it the action would be %s, because %s", d.Action, d.Reason)
 		d.Rule, d.Action = RuleDryRun, leak.Nothing
 	}
 	return d

@@ -175,6 +175,8 @@ type Incident struct {
 	Action   Action      `json:"action"`
 	Rule     string      `json:"rule"`
 	Reason   string      `json:"reason"`
+	// Failure is what stood in the way the last time that it was recorded, while the state is failed.
+	Failure string `json:"failure,omitempty"`
 	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A turn that finds it
 	// takes the action up again.
 	Intended        Action    `json:"intended,omitempty"`

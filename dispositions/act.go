@@ -1,0 +1,127 @@
+package dispositions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stanch/dispositions/policy"
+	"stanch/receiver/leak"
+)
+
+// intend announces the action. Nothing is done to a key before that is on disk.
+func (t *turn) intend(ctx context.Context, issuer Configured) error {
+	started := time.Now()
+	t.incident.State, t.incident.Intended = leak.Open, t.incident.Action
+	t.step(leak.Intended, fmt.Sprintf("about to %s the key", t.incident.Action))
+	if err := t.record(ctx); err != nil {
+		return err
+	}
+	t.metrics.turn(turnIntend, started)
+	return t.act(ctx, issuer)
+}
+
+// resume takes up an action that was announced and not proved. It may have been done: the issuer is asked first.
+func (t *turn) resume(ctx context.Context) error {
+	issuer, ok := t.issuer(t.incident.Issuer)
+	if !ok {
+		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
+	}
+	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return t.proved(ctx, leak.Key{})
+	case err != nil:
+		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
+	case inForce(key, t.incident.Intended):
+		return t.proved(ctx, key)
+	}
+	return t.resumeAlive(ctx, issuer, key)
+}
+
+// resumeAlive asks policy again before it takes up an action: the key may have been protected since.
+func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key) error {
+	d := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
+	if d.Action == leak.Nothing {
+		t.decided(d)
+		return t.leave(ctx)
+	}
+	t.incident.Key.Locked = key.Locked || t.incident.Key.Locked // we may have unlocked it
+	if key.Locked && !t.Policy.Unlock {
+		return t.fail(ctx, errLocked)
+	}
+	return t.act(ctx, issuer)
+}
+
+// act does to the key what the log announces, and reads it back whatever the answer was: a refusal may have been
+// carried out, and an acceptance may not.
+func (t *turn) act(ctx context.Context, issuer Configured) error {
+	key, action := t.incident.Key, t.incident.Intended
+	started := time.Now()
+	acted := perform(ctx, issuer.Issuer, key, action)
+	t.metrics.turn(turnAct, started)
+
+	started = time.Now()
+	after, err := issuer.Issuer.Read(ctx, key.ID)
+	t.metrics.turn(turnProve, started)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return t.proved(ctx, leak.Key{})
+	case err != nil:
+		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
+	case inForce(after, action):
+		return t.proved(ctx, after)
+	}
+	if locker, ok := issuer.Issuer.(Locker); ok && key.Locked && !after.Locked {
+		_ = locker.Lock(ctx, key.ID) // best effort: what is told is that the key is alive
+	}
+	if acted != nil {
+		return t.fail(ctx, fmt.Errorf("asking %s to %s the key: %w", issuer.Name, action, acted))
+	}
+	return t.fail(ctx, fmt.Errorf("%s accepted to %s the key, but read back it is alive", issuer.Name, action))
+}
+
+// perform asks the issuer for an action, and unlocks a locked key first: whoever calls it has asked policy.
+func perform(ctx context.Context, issuer Issuer, key leak.Key, action leak.Action) error {
+	if !key.Locked {
+		return effect(ctx, issuer, key.ID, action)
+	}
+	locker, ok := issuer.(Locker)
+	if !ok {
+		return fmt.Errorf("%w, and the issuer cannot unlock it", leak.ErrLocked)
+	}
+	if err := locker.Unlock(ctx, key.ID); err != nil {
+		return fmt.Errorf("unlocking the key: %w", err)
+	}
+	return effect(ctx, issuer, key.ID, action)
+}
+
+func effect(ctx context.Context, issuer Issuer, id string, action leak.Action) error {
+	switch action {
+	case leak.Disable:
+		if disabler, ok := issuer.(Disabler); ok {
+			return disabler.Disable(ctx, id)
+		}
+	case leak.Delete:
+		if deleter, ok := issuer.(Deleter); ok {
+			return deleter.Delete(ctx, id)
+		}
+	}
+	return fmt.Errorf("the issuer cannot %s a key", action)
+}
+
+// inForce reports whether an action needs not be taken because its effect is there. A deleted key is not there to ask.
+func inForce(key leak.Key, action leak.Action) bool {
+	return action == leak.Disable && key.Disabled
+}
+
+func strongest(issuer Issuer) leak.Action {
+	if _, ok := issuer.(Deleter); ok {
+		return leak.Delete
+	}
+	if _, ok := issuer.(Disabler); ok {
+		return leak.Disable
+	}
+	return leak.Nothing
+}

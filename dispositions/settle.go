@@ -1,0 +1,149 @@
+package dispositions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// leave ends an incident that policy leaves alone.
+func (t *turn) leave(ctx context.Context) error {
+	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Left, "", ""
+	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
+	t.step(leak.Spared, "nothing was done: "+t.incident.Reason)
+	return t.end(ctx, resultLeft)
+}
+
+// hold keeps an incident for approval.
+func (t *turn) hold(ctx context.Context) error {
+	t.incident.State = leak.Held
+	t.step(leak.HeldBack, fmt.Sprintf("held: to %s the key needs approval", t.incident.Action))
+	if err := t.park(ctx); err != nil {
+		return err
+	}
+	t.metrics.ended(t.incident, t.alert, resultHeld)
+	return nil
+}
+
+// proved ends an incident whose announced action is in force. A zero key is one that is gone.
+func (t *turn) proved(ctx context.Context, key leak.Key) error {
+	text := "proved: read back from the issuer, the key is disabled"
+	if key.ID == "" {
+		text = "proved: asked again, the issuer has no such key any more"
+	}
+	return t.contained(ctx, key, text)
+}
+
+func (t *turn) contained(ctx context.Context, key leak.Key, text string) error {
+	now := time.Now()
+	if key.ID != "" {
+		key.LastUsedAt = later(key.LastUsedAt, t.incident.Key.LastUsedAt)
+		t.incident.Key = key
+	}
+	t.incident.State, t.incident.Severity = leak.Contained, leak.Warning
+	t.incident.Intended, t.incident.Failure = "", ""
+	t.incident.ContainedAt = now
+	t.incident.TokensLiveUntil = now.Add(t.incident.Key.TokenLife)
+	t.step(leak.Proved, text)
+	return t.end(ctx, resultProved)
+}
+
+// fail gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
+// tried again from SEALED until it succeeds or a person ends it. The same failure is recorded once.
+func (t *turn) fail(ctx context.Context, err error) error {
+	if !t.lastTry && !errors.Is(err, leak.ErrLocked) {
+		return comeBack(err)
+	}
+	if t.head.State == leak.Failed {
+		t.keepState()
+		return t.park(ctx)
+	}
+	t.incident.State, t.incident.Severity = leak.Failed, leak.Critical
+	t.incident.Failure = err.Error()
+	t.step(leak.Failure, err.Error())
+	if err := t.park(ctx); err != nil {
+		return err
+	}
+	t.metrics.ended(t.incident, t.alert, resultFailed)
+	return nil
+}
+
+// keepState drops what this turn found out about an incident that failed before and failed again: only a new sighting
+// is worth an entry.
+func (t *turn) keepState() {
+	last, count := t.incident.Last, t.incident.SightingCount
+	t.incident = t.head.Incident
+	t.incident.Last, t.incident.SightingCount = last, count
+	if t.sighting == nil {
+		t.steps = nil
+		return
+	}
+	t.steps = t.steps[:1]
+}
+
+// longestPause bounds what an issuer that asks to be left alone can ask for.
+const longestPause = 5 * time.Minute
+
+func comeBack(err error) error {
+	var throttled *leak.Throttled
+	if errors.As(err, &throttled) {
+		return &queue.Later{Delay: min(max(throttled.After, time.Second), longestPause), Err: err}
+	}
+	return err
+}
+
+// end records the last step of an incident and wipes the secret if it was kept.
+func (t *turn) end(ctx context.Context, result string) error {
+	if err := t.record(ctx); err != nil {
+		return err
+	}
+	t.metrics.ended(t.incident, t.alert, result)
+	if !t.waited {
+		return nil
+	}
+	return t.wipe(ctx, t.incident.ID)
+}
+
+// record appends the steps taken so far, as one entry.
+func (t *turn) record(ctx context.Context) error {
+	if t.sighting != nil {
+		if err := <-t.sighting; err != nil {
+			return err
+		}
+		t.sighting = nil
+	}
+	if len(t.steps) == 0 {
+		return nil
+	}
+	started := time.Now()
+	head, err := t.Ledger.Append(ctx, t.head, t.incident, t.steps...)
+	if err != nil {
+		return err
+	}
+	t.metrics.turn(turnRecord, started)
+	t.log(t.steps)
+	t.head, t.steps = head, nil
+	return nil
+}
+
+func (t *turn) step(name leak.StepName, text string) {
+	t.steps = append(t.steps, leak.Step{At: time.Now(), Step: name, Text: text, By: by})
+}
+
+func (t *turn) log(steps []leak.Step) {
+	for _, s := range steps {
+		t.Log.Info("step", "incident", t.incident.ID, "step", s.Step, "text", s.Text, "by", s.By,
+			"state", t.incident.State, "issuer", t.incident.Issuer, "key", t.incident.Key.ID, "action", t.incident.Action)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
