@@ -220,4 +220,3 @@ func wantStatus(tb testing.TB, response *http.Response, want int) {
 func record(token string) string {
 	return `{"token":"` + token + `","type":"t","url":"u","source":"Commit"}`
 }
-
