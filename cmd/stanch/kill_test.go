@@ -28,7 +28,7 @@ const plant = "planted-"
 
 // site is what a process of stanch runs in: its directory, the vendors around it, and the sender.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	public  string // host:port
 	private string
@@ -59,7 +59,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // newSite makes a site. Further lines of configuration are appended as they are.
-func newSite(t *testing.T, switches ibmtest.Switches, more string) *site {
+func newSite(t testing.TB, switches ibmtest.Switches, more string) *site {
 	t.Helper()
 	signer, err := sourcetest.NewSigner()
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *site) write(name, text string) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -22,6 +22,9 @@ const (
 	// serverMaxStore is what the server may reserve, in bytes: more than anybody has. The streams' own limits, which add
 	// up to MaxStore, bound the store; with MaxStore here too the server would refuse to make a store smaller.
 	serverMaxStore = 1 << 60
+	// subscriptionQueue is how many messages may wait in one subscription, far more than any of ours asks for ahead. Its
+	// slots are allocated with the subscription, and each handler has one: the default of the client is 512 KiB apiece.
+	subscriptionQueue = 4096
 	// maxMemory bounds what the server keeps in memory for readers, in bytes.
 	maxMemory = 64 << 20
 )
@@ -110,7 +113,8 @@ func (e *Embedded) start(ctx context.Context, c Config) error {
 	if log.failed() || !s.ReadyForConnections(startTimeout) {
 		return fmt.Errorf("starting the server: %s", log.cause())
 	}
-	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ErrorHandler(log.connection))
+	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ErrorHandler(log.connection),
+		nats.SyncQueueLen(subscriptionQueue))
 	if err != nil {
 		return fmt.Errorf("connecting to the server: %w", err)
 	}
