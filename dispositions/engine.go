@@ -81,6 +81,7 @@ func New(c Config) *Engine {
 	if c.Fuse == (Fuse{}) {
 		c.Fuse = DefaultFuse
 	}
+	c.Issuers = anchored(c.Issuers)
 	return &Engine{
 		Config:  c,
 		metrics: newMetrics(c.Registerer, c.Issuers),
@@ -172,7 +173,7 @@ func (e *Engine) candidates(c leak.Content) []Configured {
 	var found []Configured
 	for _, issuer := range e.Issuers {
 		byType := slices.Contains(issuer.TokenTypes, c.Type)
-		byPattern := issuer.Pattern != nil && matchesWhole(issuer.Pattern, c.Secret.Reveal())
+		byPattern := issuer.Pattern != nil && issuer.Pattern.MatchString(c.Secret.Reveal())
 		if byType || byPattern {
 			found = append(found, issuer)
 		}
@@ -180,9 +181,15 @@ func (e *Engine) candidates(c leak.Content) []Configured {
 	return found
 }
 
-func matchesWhole(pattern *regexp.Regexp, s string) bool {
-	at := pattern.FindStringIndex(s)
-	return at != nil && at[0] == 0 && at[1] == len(s)
+// anchored makes every pattern match a whole value or nothing.
+func anchored(issuers []Configured) []Configured {
+	issuers = slices.Clone(issuers)
+	for i, issuer := range issuers {
+		if issuer.Pattern != nil {
+			issuers[i].Pattern = regexp.MustCompile(`\A(?:` + issuer.Pattern.String() + `)\z`) // it compiled without
+		}
+	}
+	return issuers
 }
 
 func (e *Engine) issuer(name string) (Configured, bool) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,7 @@ type world struct {
 	policy    policy.Policy
 	fuse      dispositions.Fuse
 	accounts  []string
+	pattern   *regexp.Regexp
 	log       bytes.Buffer
 	logger    *slog.Logger
 }
@@ -77,7 +79,7 @@ func (w *world) engine(store queue.Store, issuer dispositions.Issuer) (stop func
 	e := dispositions.New(dispositions.Config{
 		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.days), Identities: w.ids,
 		Issuers: []dispositions.Configured{{
-			Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Accounts: w.accounts,
+			Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,
 		}},
 		Policy: w.policy, Fuse: w.fuse, Workers: 4,
 		Log: w.logger, Registerer: prometheus.NewRegistry(),
@@ -338,6 +340,33 @@ func TestSecretsGoToNobodyElse(t *testing.T) {
 			w.t.Errorf("got %s: %s", i.State, i.Reason)
 		}
 	})
+}
+
+// TestPatternsMatchWholeValues shows a secret of another type to the issuer only if its pattern matches all of it.
+func TestPatternsMatchWholeValues(t *testing.T) {
+	for pattern, want := range map[string]leak.State{
+		`planted-ApiKey-\d+`:                  leak.Contained,
+		`planted|planted-ApiKey-1`:            leak.Contained,
+		`(?i)PLANTED-apikey-1`:                leak.Contained,
+		`planted-`:                            leak.Unknown,
+		`ApiKey-1`:                            leak.Unknown,
+		`planted-ApiKey-1|planted-ApiKey-12$`: leak.Unknown,
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			inFakeTime(t, func(w *world) {
+				w.t, w.pattern = t, regexp.MustCompile(pattern)
+				key := "ApiKey-1"
+				if strings.HasSuffix(pattern, "$") {
+					key = "ApiKey-123"
+				}
+				id := w.reportType(w.cloud.add(leak.Key{ID: key}), "https://example.com/1", "swapped_type")
+				w.work(time.Second)
+				if i := w.incident(id); i.State != want {
+					t.Errorf("got %s, want %s", i.State, want)
+				}
+			})
+		})
+	}
 }
 
 func TestFailuresArePagedOnceAndRetried(t *testing.T) {
