@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,7 +103,8 @@ type demonstration struct {
 	samples []*sample
 	iam     *ibmtest.Server
 	signer  *sourcetest.Signer
-	keys    *httptest.Server
+	keys    *http.Server
+	keysURL string
 	public  string // URL
 	private string // URL
 }
@@ -118,9 +118,10 @@ func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the fake IAM: %w", err)
 	}
-	d := &demonstration{
-		dir: dir, out: out, samples: samples(), iam: iam, signer: signer,
-		keys: httptest.NewServer(sourcetest.NewKeyServer(signer)),
+	d := &demonstration{dir: dir, out: out, samples: samples(), iam: iam, signer: signer}
+	if err := d.publishKeys(); err != nil {
+		iam.Close()
+		return nil, err
 	}
 	for _, s := range d.samples {
 		s.value = leak.NewSecret("EXAMPLE-nobody-knows-this-key-0000000000000")
@@ -131,9 +132,21 @@ func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
 	return d, nil
 }
 
+// publishKeys serves the public key of the played GitHub.
+func (d *demonstration) publishKeys() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("publishing the demo's key: %w", err)
+	}
+	d.keysURL = "http://" + listener.Addr().String()
+	d.keys = &http.Server{Handler: sourcetest.NewKeyServer(d.signer), ReadHeaderTimeout: headerTimeout}
+	go func() { _ = d.keys.Serve(listener) }() // until close
+	return nil
+}
+
 func (d *demonstration) close() {
 	d.iam.Close()
-	d.keys.Close()
+	_ = d.keys.Close()
 }
 
 // configure writes the configuration of the demo, and reads it as serve does.
@@ -153,7 +166,7 @@ issuers:
   - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key]}
 notifiers:
   - {name: console, type: console}
-`, d.store(), filepath.Join(d.dir, "keys"), d.keys.URL, d.iam.URL(), keyFile)
+`, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, d.iam.URL(), keyFile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
 	}

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +41,10 @@ const (
 	maxHeader     = 64 << 10
 )
 
+// gcPercent is how much garbage the service lets pile up, unless GOGC says otherwise. What it holds is small and what it
+// throws away is much, so this halves its memory under load for a tenth of its throughput.
+const gcPercent = 50
+
 func newServe() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "serve",
@@ -52,6 +58,9 @@ func newServe() *cobra.Command {
 		config, faults := Load(*file)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
+		}
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(gcPercent)
 		}
 		log := slog.New(slog.NewJSONHandler(command.ErrOrStderr(), nil))
 		return serve(command.Context(), config, log, func(public, private net.Addr) {
