@@ -13,7 +13,7 @@ help: ## Print what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build ## Show the whole pipeline, with no account and no network
+demo: build ## Show the whole pipeline, with no account anywhere
 	bin/stanch demo
 
 .PHONY: build

@@ -138,7 +138,7 @@ func (s *site) kill() {
 		return
 	}
 	_ = s.process.Process.Kill()
-	<-s.exited
+	_ = <-s.exited
 	s.process = nil
 }
 
@@ -315,7 +315,7 @@ func (s *site) postAndKill(keys []leaked, random *rand.Rand) {
 				_ = p.Kill()
 			}(s.process.Process, time.Duration(random.IntN(30))*time.Millisecond)
 			s.post(records) // with or without an answer
-			<-s.exited
+			_ = <-s.exited
 			s.start()
 		}
 		for s.post(records) != http.StatusNoContent {

@@ -38,7 +38,7 @@ func newHolder() holder {
 
 func wantHidden(t *testing.T, how, got string) {
 	t.Helper()
-	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprint([]byte(planted))} {
+	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprintf("%d", []byte(planted))} {
 		if strings.Contains(got, strings.Trim(form, "[]")) {
 			t.Errorf("%s shows the secret: %s", how, got)
 		}
