@@ -65,7 +65,6 @@ func (c *channel) gaps() []time.Duration {
 
 var errDead = errors.New("the channel does not answer")
 
-
 // start runs a dispatcher and waits until it is ready. The returned func ends it and checks that it ended well.
 func start(t *testing.T, c notify.Config) (stop func()) {
 	t.Helper()

@@ -138,9 +138,12 @@ func (s *site) kill() {
 		return
 	}
 	_ = s.process.Process.Kill()
-	_ = <-s.exited
+	_ = s.wait()
 	s.process = nil
 }
+
+// wait returns how the process ended, once it has.
+func (s *site) wait() error { return <-s.exited }
 
 // stop ends the process as a supervisor does, and returns how it ended.
 func (s *site) stop() error {
@@ -315,7 +318,7 @@ func (s *site) postAndKill(keys []leaked, random *rand.Rand) {
 				_ = p.Kill()
 			}(s.process.Process, time.Duration(random.IntN(30))*time.Millisecond)
 			s.post(records) // with or without an answer
-			_ = <-s.exited
+			_ = s.wait()
 			s.start()
 		}
 		for s.post(records) != http.StatusNoContent {
