@@ -16,7 +16,7 @@ import (
 // that an action is announced. So a sighting that only adds to a finished incident makes no notice.
 //
 // Sightings are where the incident's key was seen, in any order: nil when nobody can say now, empty when they have
-// been forgotten. The external URL is that of the page, or empty. Everything in the notice that strangers wrote is free
+// been forgotten. The external URL is that of the private listener, or empty. Everything in the notice that strangers wrote is free
 // of control characters, line breaks and invisible marks.
 func Compose(e leak.Entry, sightings []leak.Sighting, externalURL string) (Notice, bool) {
 	step, ok := outcome(e)
@@ -32,7 +32,7 @@ func Compose(e leak.Entry, sightings []leak.Sighting, externalURL string) (Notic
 		Incident: s.Incident, Seen: s.seen, Facts: s.facts(),
 	}
 	if externalURL != "" {
-		n.Link = strings.TrimRight(externalURL, "/") + "/#" + string(s.ID)
+		n.Link = strings.TrimRight(externalURL, "/") + "/api/v1/incidents/" + string(s.ID)
 	}
 	return n, true
 }

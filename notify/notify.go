@@ -26,7 +26,7 @@ type Notice struct {
 	Incident leak.Incident // as it stands after the step
 	Seen     []leak.Sighting
 	Facts    []Fact // what happened, in the order in which to read it
-	Link     string // to the incident's page; empty when no external URL is configured
+	Link     string // to the incident; empty when no external URL is configured
 }
 
 // Fact is one line of a notice: a question that the reader has, and its answer.

@@ -27,7 +27,7 @@ type Config struct {
 	Routes map[string]Route // by configured name of the notifier; none: nobody is told
 	// Sightings returns where an incident's key was seen; nil: notices say that this is not available.
 	Sightings   func(context.Context, leak.Incident) ([]leak.Sighting, error)
-	ExternalURL string                // of the page; empty: notices have no link
+	ExternalURL string                // of the private listener; empty: notices have no link
 	Log         *slog.Logger          // nil: nothing is logged
 	Registerer  prometheus.Registerer // nil: nothing is measured
 }

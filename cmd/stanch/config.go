@@ -61,7 +61,7 @@ type Embedded struct {
 type Web struct {
 	// Public takes the deliveries of sources and nothing else; on 127.0.0.1:8080 by default.
 	Public Listener `yaml:"public"`
-	// Private is for operators: page, API, metrics and health; on 127.0.0.1:9095 by default.
+	// Private is for operators: API, metrics and health; on 127.0.0.1:9095 by default.
 	Private Listener `yaml:"private"`
 	// ExternalURL is the http or https URL under which people reach the private listener; notices link to it. By default
 	// they hold no link.
