@@ -314,6 +314,17 @@ func TestUnknownIsLookedUpAgainForADay(t *testing.T) {
 	})
 }
 
+func TestKeptSecretsExpire(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		id := w.report(w.cloud.add(leak.Key{ID: "ApiKey-1", Setting: leak.Disable, Locked: true}), "https://example.com/1")
+		w.work(31 * 24 * time.Hour)
+		w.want(id, leak.Failed, leak.Disable, "key", "seen located decided failed wiped")
+		if w.kept(id) {
+			w.t.Error("the secret is still kept")
+		}
+	})
+}
+
 func TestUnknownBecomesKnown(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		id := w.report(leak.NewSecret("planted-ApiKey-1"), "https://example.com/1")

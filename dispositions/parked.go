@@ -178,8 +178,7 @@ func (p *parked) sleep(ctx context.Context, wait time.Duration) {
 func (e *Engine) retry(ctx context.Context, f leak.Fingerprint) error {
 	m, err := e.Store.Last(ctx, queue.KeptSubject(f))
 	if errors.Is(err, queue.ErrNoMessage) {
-		e.parked.drop(f)
-		return nil
+		return e.expire(ctx, f)
 	}
 	if err == nil {
 		err = e.retryKept(ctx, m)
@@ -214,17 +213,32 @@ func (e *Engine) retryKept(ctx context.Context, m queue.Message) error {
 	return e.turn(ctx, alert, content, true)
 }
 
+// expire records that the secret of an unfinished incident has reached its age, and that it is not tried again.
+func (e *Engine) expire(ctx context.Context, f leak.Fingerprint) error {
+	e.parked.drop(f)
+	head, err := e.Ledger.Read(ctx, f)
+	if err != nil || head.Finished() || !head.Exists() {
+		return err
+	}
+	return e.wiped(ctx, head, fmt.Sprintf("the sealed secret was kept for %d days and is wiped: the incident is not tried again",
+		queue.MaxKeptAge/(24*time.Hour)))
+}
+
 // giveUp wipes the secret of a key that nobody knew in the end.
 func (e *Engine) giveUp(ctx context.Context, head ledger.Head) error {
-	step := leak.Step{
-		At: time.Now(), Step: leak.Wiped, By: by,
-		Text: fmt.Sprintf("looked up %d times within %s, and no issuer knows the key: its sealed secret is wiped",
-			len(unknownAfter)+1, unknownAfter[len(unknownAfter)-1]),
-	}
-	if _, err := e.Ledger.Append(ctx, head, head.Incident, step); err != nil {
+	text := fmt.Sprintf("looked up %d times within %s, and no issuer knows the key: its sealed secret is wiped",
+		len(unknownAfter)+1, unknownAfter[len(unknownAfter)-1])
+	if err := e.wiped(ctx, head, text); err != nil {
 		return err
 	}
 	return e.wipe(ctx, head.ID)
+}
+
+// wiped records that the secret of an unfinished incident is gone.
+func (e *Engine) wiped(ctx context.Context, head ledger.Head, text string) error {
+	step := leak.Step{At: time.Now(), Step: leak.Wiped, By: by, Text: text}
+	_, err := e.Ledger.Append(ctx, head, head.Incident, step)
+	return err
 }
 
 // wipe removes the kept secret of an incident that needs it no more.
