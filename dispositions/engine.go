@@ -91,10 +91,8 @@ func New(c Config) *Engine {
 }
 
 // Run works off the queue until ctx ends. It first reads back what the fuse must know.
-func (e *Engine) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
+func (e *Engine) Run(stopped context.Context) error {
+	group, ctx := errgroup.WithContext(stopped)
 	read := make(chan struct{})
 	group.Go(func() error {
 		since := time.Now().Add(-e.Fuse.Per)
@@ -108,7 +106,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		return e.work(ctx)
 	})
-	if err := group.Wait(); err != nil {
+	if err := group.Wait(); err != nil && stopped.Err() == nil {
 		return fmt.Errorf("running the engine: %w", err)
 	}
 	return nil

@@ -7,16 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"regexp"
 	"runtime/debug"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -28,17 +25,6 @@ import (
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 	"stanch/receiver/seal"
-)
-
-// hangUpTimeout is how long requests under way have when the service is told to stop. It is longer than a delivery may
-// take, so that a sender who is being served gets an answer.
-const hangUpTimeout = 16 * time.Second
-
-// Timeouts of the listeners. Bodies have their own, which the receiver sets.
-const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
 )
 
 // gcPercent is how much garbage the service lets pile up, unless GOGC says otherwise. What it holds is small and what it
@@ -260,17 +246,21 @@ func (s *service) run(ctx context.Context, started func(public, private net.Addr
 		case <-listening.Done():
 			return nil
 		case <-doing.Done():
-			return errors.New("a part of the service has failed")
+			return errWorker
 		}
 	})
-	err := s.listen(listening, listeners, started)
-	err = errors.Join(err, listeners.Wait())
+	listeners.Go(func() error { return s.listen(listening, listeners, started) })
+	err := listeners.Wait()
 	stop()
-	if failure := workers.Wait(); failure != nil {
+	failure := workers.Wait()
+	if errors.Is(err, errWorker) {
 		return failure
 	}
-	return err
+	return errors.Join(err, failure)
 }
+
+// errWorker stops the listeners when a worker has failed; the worker's own error is the one to tell.
+var errWorker = errors.New("a worker has failed")
 
 // work starts what needs no listener. Notifiers are there before the engine, so that they miss nothing.
 func (s *service) work(ctx context.Context, group *errgroup.Group) {
@@ -288,60 +278,5 @@ func (s *service) work(ctx context.Context, group *errgroup.Group) {
 		case <-s.notices.Ready():
 		}
 		return s.engine.Run(ctx)
-	})
-}
-
-func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
-	socket, err := listenSocket(s.config.Store.Embedded.Dir)
-	if err != nil {
-		return err
-	}
-	private, err := net.Listen("tcp", s.config.Web.Private.Address)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listening privately: %w", err), socket.Close())
-	}
-	public, err := net.Listen("tcp", s.config.Web.Public.Address)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
-	}
-	checked := checkHost(s.api, s.hostNames()...)
-	s.serveOn(ctx, group, socket, s.api, "")
-	s.serveOn(ctx, group, private, checked, s.config.Web.Private.ConfigFile)
-	s.serveOn(ctx, group, public, s.deliver, s.config.Web.Public.ConfigFile)
-	started(public.Addr(), private.Addr())
-	return nil
-}
-
-// hostNames are the names that the private listener goes by.
-func (s *service) hostNames() []string {
-	host, _, _ := net.SplitHostPort(s.config.Web.Private.Address)
-	names := []string{host}
-	if u, err := url.Parse(s.config.Web.ExternalURL); err == nil {
-		names = append(names, u.Hostname())
-	}
-	return names
-}
-
-// serveOn serves a handler until ctx ends, and then lets what is under way end.
-func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler, configFile string) {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	group.Go(func() error {
-		err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &configFile}, s.log)
-		if err != nil && !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangUpTimeout)
-		defer cancel()
-		if err := server.Shutdown(last); err != nil {
-			return errors.Join(fmt.Errorf("hanging up: %w", err), server.Close())
-		}
-		return nil
 	})
 }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+)
+
+// hangUpTimeout is how long requests under way have when the service is told to stop. It is longer than a delivery may
+// take, so that a sender who is being served gets an answer.
+const hangUpTimeout = 16 * time.Second
+
+// Timeouts of the listeners. Bodies have their own, which the receiver sets.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+// listen opens the socket and both listeners and serves them; what it could open is closed when it cannot open the rest.
+func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
+	socket, err := listenSocket(s.config.Store.Embedded.Dir)
+	if err != nil {
+		return err
+	}
+	private, err := net.Listen("tcp", s.config.Web.Private.Address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening privately: %w", err), socket.Close())
+	}
+	public, err := net.Listen("tcp", s.config.Web.Public.Address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
+	}
+	checked := checkHost(s.api, s.hostNames()...)
+	s.serveOn(ctx, group, socket, s.api, "")
+	s.serveOn(ctx, group, private, checked, s.config.Web.Private.ConfigFile)
+	s.serveOn(ctx, group, public, s.deliver, s.config.Web.Public.ConfigFile)
+	started(public.Addr(), private.Addr())
+	return nil
+}
+
+// hostNames are the names that the private listener goes by.
+func (s *service) hostNames() []string {
+	host, _, _ := net.SplitHostPort(s.config.Web.Private.Address)
+	names := []string{host}
+	if u, err := url.Parse(s.config.Web.ExternalURL); err == nil {
+		names = append(names, u.Hostname())
+	}
+	return names
+}
+
+// serveOn serves a handler until ctx ends, and then lets what is under way end.
+func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler, configFile string) {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	group.Go(func() error {
+		err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &configFile}, s.log)
+		if err != nil && !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangUpTimeout)
+		defer cancel()
+		if err := server.Shutdown(last); err != nil {
+			return errors.Join(fmt.Errorf("hanging up: %w", err), server.Close())
+		}
+		return nil
+	})
+}
