@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -191,8 +190,7 @@ func (d *demonstration) start(ctx context.Context) (<-chan error, error) {
 	}
 	up, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		log := slog.New(slog.NewJSONHandler(logFile, nil))
-		err := serve(ctx, config, log, func(public, private net.Addr) {
+		err := serve(ctx, config, newLog(logFile), func(public, private net.Addr) {
 			d.public, d.private = "http://"+public.String(), "http://"+private.String()
 			close(up)
 		})

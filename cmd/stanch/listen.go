@@ -64,7 +64,7 @@ func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.List
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	group.Go(func() error {
-		err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &configFile}, s.log)
+		err := serveWith(configFile, server, l, s.log)
 		if err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving: %w", err)
 		}
@@ -79,4 +79,12 @@ func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.List
 		}
 		return nil
 	})
+}
+
+// serveWith serves plainly, or with TLS and sign-in as a web configuration file says.
+func serveWith(configFile string, server *http.Server, l net.Listener, log *slog.Logger) error {
+	if configFile == "" {
+		return server.Serve(l)
+	}
+	return web.Serve(l, server, &web.FlagConfig{WebConfigFile: &configFile}, log)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,12 +49,23 @@ func newServe() *cobra.Command {
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
-		log := slog.New(slog.NewJSONHandler(command.ErrOrStderr(), nil))
+		log := newLog(command.ErrOrStderr())
 		return serve(command.Context(), config, log, func(public, private net.Addr) {
 			log.Info("serving", "public", public.String(), "private", private.String())
 		})
 	}
 	return command
+}
+
+// newLog logs one JSON object a line; a duration is in seconds.
+func newLog(w io.Writer) *slog.Logger {
+	inSeconds := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+		}
+		return a
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inSeconds}))
 }
 
 // serve runs the service until ctx ends. It calls started when both listeners take connections.
@@ -91,7 +103,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 		Dir: c.Store.Embedded.Dir, MaxStore: int64(c.Store.Embedded.MaxBytes), Keys: keys.fingerprints.ID(), Log: log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
