@@ -325,6 +325,19 @@ func TestKeptSecretsExpire(t *testing.T) {
 	})
 }
 
+func TestUnknownDoesNotPageForAnOutage(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		id := w.report(leak.NewSecret("planted-stranger"), "https://example.com/1")
+		w.work(time.Second)
+		w.cloud.spoil(func(string, bool) error { return errors.New("status 503") })
+		w.work(48 * time.Hour)
+		w.want(id, leak.Unknown, leak.Nothing, "", "seen unknown")
+		w.cloud.spoil(nil)
+		w.work(10 * time.Minute)
+		w.want(id, leak.Unknown, leak.Nothing, "", "seen unknown wiped")
+	})
+}
+
 func TestUnknownBecomesKnown(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		id := w.report(leak.NewSecret("planted-ApiKey-1"), "https://example.com/1")
@@ -488,6 +501,11 @@ func TestFuse(t *testing.T) {
 		}
 		if !w.kept(ids[4]) {
 			w.t.Error("the secret of a held incident is not kept")
+		}
+		w.cloud.set("ApiKey-5", func(k *leak.Key) { k.Disabled = true })
+		w.work(10 * time.Minute)
+		if i := w.incident(ids[5]); i.State != leak.Contained || i.Rule != "fuse" || w.kept(ids[5]) {
+			w.t.Errorf("held, and disabled by somebody: got %s by %s, kept %v", i.State, i.Rule, w.kept(ids[5]))
 		}
 		time.Sleep(time.Hour)
 		report(1, leak.Delete, "acme")

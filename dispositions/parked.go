@@ -19,7 +19,7 @@ import (
 // a while to be known everywhere. After the last time its secret is wiped.
 var unknownAfter = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour}
 
-// failedAfter is the pause before a failed incident is tried again; it doubles up to failedAtMost.
+// failedAfter is the pause before a failed or held incident is looked at again; it doubles up to failedAtMost.
 const (
 	failedAfter  = time.Minute
 	failedAtMost = 5 * time.Minute
@@ -123,9 +123,7 @@ func (t *turn) park(ctx context.Context) error {
 	if err := t.record(ctx); err != nil {
 		return err
 	}
-	if t.incident.State != leak.Held {
-		t.parked.add(t.incident.ID, now, now.Add(failedAfter))
-	}
+	t.parked.add(t.incident.ID, now, now.Add(failedAfter))
 	return nil
 }
 
@@ -190,10 +188,6 @@ func (e *Engine) retry(ctx context.Context, f leak.Fingerprint) error {
 	}
 	if head.Finished() {
 		return e.wipe(ctx, f)
-	}
-	if head.State == leak.Held {
-		e.parked.drop(f)
-		return nil
 	}
 	if e.parked.again(f, head.State, time.Now()) {
 		return nil

@@ -29,6 +29,22 @@ func (t *turn) hold(ctx context.Context) error {
 	return nil
 }
 
+// wait leaves an incident held, unless somebody has done to the key meanwhile what it is held for.
+func (t *turn) wait(ctx context.Context) error {
+	issuer, ok := t.issuer(t.incident.Issuer)
+	if !ok {
+		return t.park(ctx)
+	}
+	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return t.contained(ctx, leak.Key{}, "the key is gone: somebody deleted it while the incident was held")
+	case err == nil && inForce(key, t.incident.Action):
+		return t.contained(ctx, key, "the key is disabled: somebody did it while the incident was held")
+	}
+	return t.park(ctx)
+}
+
 // proved ends an incident whose announced action is in force. A zero key is one that is gone.
 func (t *turn) proved(ctx context.Context, key leak.Key) error {
 	text := "proved: read back from the issuer, the key is disabled"
@@ -61,6 +77,9 @@ func (t *turn) fail(ctx context.Context, err error) error {
 	if t.head.State == leak.Failed {
 		t.keepState()
 		return t.park(ctx)
+	}
+	if t.head.State == leak.Unknown && t.sighting == nil {
+		return err // one more look at a key that nobody knew is not worth a page
 	}
 	t.incident.State, t.incident.Severity = leak.Failed, leak.Critical
 	t.incident.Failure = err.Error()

@@ -46,7 +46,7 @@ func (e *Engine) takeTurn(ctx context.Context, a leak.Alert, c leak.Content, las
 	case known && head.Finished():
 		return t.wipe(ctx, t.incident.ID)
 	case head.State == leak.Held:
-		return t.park(ctx)
+		return t.wait(ctx)
 	case head.Intended != "":
 		return t.resume(ctx)
 	default:
