@@ -152,6 +152,12 @@ type Notifier struct {
 	Adapter notifierConfig `yaml:"-"`
 }
 
+// Where things are when nobody says: the configuration file, and the store.
+const (
+	defaultConfig = "stanch.yaml"
+	defaultStore  = "./data"
+)
+
 // maxRetention is how long a sighting of a partner source may be kept.
 const maxRetention = 30 * 24 * time.Hour
 
@@ -179,7 +185,7 @@ func parse(file string, data []byte) (*Config, []Fault) {
 }
 
 func (c *Config) fillIn() {
-	fallback(&c.Store.Embedded.Dir, "./data")
+	fallback(&c.Store.Embedded.Dir, defaultStore)
 	fallback(&c.KeysDir, "./keys")
 	fallback(&c.Web.Public.Address, "127.0.0.1:8080")
 	fallback(&c.Web.Private.Address, "127.0.0.1:9095")

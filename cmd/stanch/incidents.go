@@ -19,18 +19,21 @@ import (
 // newIncidents makes the command that lists incidents and shows one, by asking a running serve.
 func newIncidents() *cobra.Command {
 	command := &cobra.Command{
-		Use:     "incidents",
-		Short:   "List incidents, and show one",
-		Long:    "Incidents asks a running 'stanch serve' over the unix socket in its store directory.",
+		Use:   "incidents",
+		Short: "List incidents, and show one",
+		Long: `Incidents asks a running 'stanch serve' over the unix socket in its store directory, which is that of the
+configuration file, or ./data when there is none. Only the user that serve runs as, and root, may ask.`,
 		Example: "  stanch incidents list --state failed\n  stanch incidents show 3f9a2c -o json",
 	}
-	dir := command.PersistentFlags().String("store.dir", "./data", "the store directory of the running serve")
+	server := &running{}
+	command.PersistentFlags().StringVar(&server.config, "config.file", defaultConfig, "the configuration file of the running serve")
+	command.PersistentFlags().StringVar(&server.dir, "store.dir", "", "its store directory, instead of the configuration file's")
 	output := command.PersistentFlags().StringP("output", "o", "table", "table or json")
-	command.AddCommand(newIncidentsList(dir, output), newIncidentsShow(dir, output))
+	command.AddCommand(newIncidentsList(server, output), newIncidentsShow(server, output))
 	return command
 }
 
-func newIncidentsList(dir, output *string) *cobra.Command {
+func newIncidentsList(server *running, output *string) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "list",
 		Short:   "List incidents, newest first",
@@ -44,8 +47,12 @@ func newIncidentsList(dir, output *string) *cobra.Command {
 		if *state != "" {
 			query.Set("state", *state)
 		}
+		c, err := server.dial()
+		if err != nil {
+			return err
+		}
 		var views []view
-		if err := dial(*dir).get(command.Context(), "/api/v1/incidents", query, &views); err != nil {
+		if err := c.get(command.Context(), "/api/v1/incidents", query, &views); err != nil {
 			return err
 		}
 		return render(command.OutOrStdout(), *output, views, func(w io.Writer) { tableOf(w, views) })
@@ -53,7 +60,7 @@ func newIncidentsList(dir, output *string) *cobra.Command {
 	return command
 }
 
-func newIncidentsShow(dir, output *string) *cobra.Command {
+func newIncidentsShow(server *running, output *string) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show one incident with its steps",
@@ -61,7 +68,11 @@ func newIncidentsShow(dir, output *string) *cobra.Command {
 		Example: "  stanch incidents show 3f9a2c71d0aa",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			v, err := getIncident(command.Context(), dial(*dir), args[0])
+			c, err := server.dial()
+			if err != nil {
+				return err
+			}
+			v, err := getIncident(command.Context(), c, args[0])
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func newServe() *cobra.Command {
 		Example: "  stanch serve --config.file stanch.yaml",
 		Args:    cobra.NoArgs,
 	}
-	file := command.Flags().String("config.file", "stanch.yaml", "the configuration file")
+	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		config, faults := Load(*file)
 		if len(faults) > 0 {

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // socketName is the unix socket in the store's directory, through which commands reach a running serve.
@@ -43,6 +45,32 @@ const requestTimeout = 30 * time.Second
 type client struct {
 	base string
 	http *http.Client
+}
+
+// running names a serve, as the flags of a command do.
+type running struct {
+	config string // its configuration file; one by the default name need not be there
+	dir    string // its store directory; empty: the configuration's
+}
+
+// dial returns a client of the serve.
+func (r *running) dial() (*client, error) {
+	if r.dir != "" {
+		return dial(r.dir), nil
+	}
+	var c struct {
+		Store Store `yaml:"store"`
+	}
+	data, err := os.ReadFile(r.config)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && r.config == defaultConfig:
+	case err != nil:
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	case yaml.Load(data, &c) != nil:
+		return nil, fmt.Errorf("reading the configuration: run 'stanch check-config %s'", r.config)
+	}
+	fallback(&c.Store.Embedded.Dir, defaultStore)
+	return dial(c.Store.Embedded.Dir), nil
 }
 
 // dial returns a client over the unix socket of the store in dir.
@@ -80,7 +108,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, into an
 
 func explainDial(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return errors.New("no stanch is running on that store: start it with 'stanch serve', or name another --store.dir")
+		return errors.New("no stanch is running on that store: start it with 'stanch serve', or name another by --config.file or --store.dir")
 	}
 	return fmt.Errorf("asking stanch: %w", err)
 }
