@@ -37,6 +37,7 @@ const (
 type JetStream struct {
 	js      jetstream.JetStream
 	streams map[string]jetstream.Stream
+	batches chan struct{} // holds one for each batch on its way
 	log     *slog.Logger
 }
 
@@ -52,10 +53,11 @@ func newJetStream(ctx context.Context, conn *nats.Conn, l layout, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	return &JetStream{js: js, streams: streams, log: log}, nil
+	return &JetStream{js: js, streams: streams, batches: make(chan struct{}, maxBatches), log: log}, nil
 }
 
-// Append implements [Store]. Nothing is stored when one of the messages is too large.
+// Append implements [Store]. Nothing is stored when one of the messages is too large. Several messages for one stream
+// share flushes of the disk where the stream takes batches.
 func (j *JetStream) Append(ctx context.Context, messages ...Message) error {
 	for _, m := range messages {
 		s, err := streamOf(m.Subject)
@@ -71,37 +73,6 @@ func (j *JetStream) Append(ctx context.Context, messages ...Message) error {
 		return storing(err)
 	}
 	return j.appendAll(ctx, messages)
-}
-
-// appendAll sends all messages before it waits for the first acknowledgement.
-func (j *JetStream) appendAll(ctx context.Context, messages []Message) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	var errs []error
-	acks := make([]jetstream.PubAckFuture, 0, len(messages))
-	for _, m := range messages {
-		ack, err := j.js.PublishMsgAsync(outgoing(m), jetstream.WithStallWait(answerTimeout))
-		if err != nil {
-			errs = append(errs, err)
-			break
-		}
-		acks = append(acks, ack)
-	}
-	stored := 0
-	for _, ack := range acks {
-		select {
-		case <-ack.Ok():
-			stored++
-		case err := <-ack.Err():
-			errs = append(errs, err)
-		case <-ctx.Done():
-			errs = append(errs, ctx.Err())
-		}
-	}
-	if len(errs) > 0 {
-		return fmt.Errorf("%d of %d messages: %w", stored, len(messages), storing(errs[0]))
-	}
-	return nil
 }
 
 // AppendAfter implements [Store].

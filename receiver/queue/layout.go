@@ -22,8 +22,9 @@ type layout struct {
 }
 
 // adjustable are the fields of a stream, by the name that NATS gives them, that may differ from the table: the limits
-// which follow the configuration without losing a message, and what is a note only.
-var adjustable = []string{"max_bytes", "duplicate_window", "description", "metadata", "placement"}
+// which follow the configuration without losing a message, whether it takes batches, which stores made by an older
+// version do not say, and what is a note only.
+var adjustable = []string{"max_bytes", "duplicate_window", "allow_atomic", "description", "metadata", "placement"}
 
 // lay checks every stream that exists, then creates what is missing and adjusts what may be. Nothing is changed when a
 // check fails.
@@ -81,15 +82,22 @@ func (l layout) settle(
 		return handle, nil
 	}
 	got := found.CachedInfo().Config
-	if got.MaxBytes == want.MaxBytes && got.Duplicates == want.Duplicates {
+	adjusted := got
+	adjusted.MaxBytes, adjusted.Duplicates = want.MaxBytes, want.Duplicates
+	adjusted.AllowAtomicPublish = want.AllowAtomicPublish
+	if same(got, adjusted) {
 		return found, nil
 	}
-	got.MaxBytes, got.Duplicates = want.MaxBytes, want.Duplicates
-	handle, err := js.UpdateStream(ctx, got)
+	handle, err := js.UpdateStream(ctx, adjusted)
 	if err != nil {
 		return nil, fmt.Errorf("adjusting stream %s: %w", s.name, err)
 	}
 	return handle, nil
+}
+
+// same compares what settle adjusts.
+func same(a, b jetstream.StreamConfig) bool {
+	return a.MaxBytes == b.MaxBytes && a.Duplicates == b.Duplicates && a.AllowAtomicPublish == b.AllowAtomicPublish
 }
 
 // difference names the first field, as NATS calls it, in which a stream differs and must not; empty when there is none.

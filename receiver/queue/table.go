@@ -45,15 +45,16 @@ type stream struct {
 	deny       bool   // no message is ever deleted or purged
 	perSubject int64  // messages kept a subject; -1: all
 	age        time.Duration
+	batches    bool // takes messages by the batch, which is flushed once
 }
 
 var table = []stream{
-	{name: Alerts, prefix: "alerts", share: 8, size: MaxAlertSize, perSubject: -1, workQueue: true},
-	{name: Pointers, prefix: "pointers", share: 4, size: MaxAlertSize, perSubject: -1, workQueue: true},
+	{name: Alerts, prefix: "alerts", share: 8, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
+	{name: Pointers, prefix: "pointers", share: 4, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
 	{name: Incidents, prefix: "incidents", share: 32, size: MaxAlertSize, perSubject: -1, deny: true},
 	{name: Kept, prefix: "sealed", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
 	{name: Sightings, prefix: "sightings", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxSightingAge},
-	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge},
+	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge, batches: true},
 	{name: Probes, prefix: "probes", share: 1, size: 1 << 10, perSubject: 1},
 }
 
@@ -100,21 +101,22 @@ func (s stream) takes(m Message) error {
 // silently turns off the disk flush before each acknowledgement.
 func (s stream) config(maxStore int64, replicas int, keys string) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
-		Name:              s.name,
-		Subjects:          []string{s.prefix + ".>"},
-		Retention:         jetstream.LimitsPolicy,
-		Storage:           jetstream.FileStorage,
-		Discard:           jetstream.DiscardNew,
-		MaxBytes:          maxStore / shares * s.share,
-		MaxMsgs:           -1,
-		MaxConsumers:      -1,
-		MaxMsgsPerSubject: s.perSubject,
-		MaxMsgSize:        int32(s.size + headerRoom),
-		MaxAge:            s.age,
-		Duplicates:        dedupWindow,
-		Replicas:          replicas,
-		DenyDelete:        s.deny,
-		DenyPurge:         s.deny,
+		Name:               s.name,
+		Subjects:           []string{s.prefix + ".>"},
+		Retention:          jetstream.LimitsPolicy,
+		Storage:            jetstream.FileStorage,
+		Discard:            jetstream.DiscardNew,
+		MaxBytes:           maxStore / shares * s.share,
+		MaxMsgs:            -1,
+		MaxConsumers:       -1,
+		MaxMsgsPerSubject:  s.perSubject,
+		MaxMsgSize:         int32(s.size + headerRoom),
+		MaxAge:             s.age,
+		Duplicates:         dedupWindow,
+		Replicas:           replicas,
+		DenyDelete:         s.deny,
+		DenyPurge:          s.deny,
+		AllowAtomicPublish: s.batches,
 	}
 	if s.workQueue {
 		c.Retention = jetstream.WorkQueuePolicy
