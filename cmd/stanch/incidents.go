@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -28,24 +31,29 @@ configuration file, or ./data when there is none. Only the user that serve runs 
 	server := &running{}
 	command.PersistentFlags().StringVar(&server.config, "config.file", defaultConfig, "the configuration file of the running serve")
 	command.PersistentFlags().StringVar(&server.dir, "store.dir", "", "its store directory, instead of the configuration file's")
-	output := command.PersistentFlags().StringP("output", "o", "table", "table or json")
+	output := &choice{value: "table", words: []string{"table", "json"}}
+	command.PersistentFlags().VarP(output, "output", "o", "table or json")
 	command.AddCommand(newIncidentsList(server, output), newIncidentsShow(server, output))
 	return command
 }
 
-func newIncidentsList(server *running, output *string) *cobra.Command {
+func newIncidentsList(server *running, output *choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "list",
 		Short:   "List incidents, newest first",
 		Example: "  stanch incidents list\n  stanch incidents list --state held --limit 0 -o json",
 		Args:    cobra.NoArgs,
 	}
-	state := command.Flags().String("state", "", "only those in this state: open, held, failed, unknown, contained, left, closed")
-	limit := command.Flags().Int("limit", defaultList, "at most so many; 0 lists all")
+	state := &choice{}
+	for _, s := range leak.States {
+		state.words = append(state.words, string(s))
+	}
+	command.Flags().Var(state, "state", "only those in this state: "+strings.Join(state.words, ", "))
+	limit := command.Flags().Uint("limit", defaultList, "at most so many; 0 lists all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		query := url.Values{"limit": {strconv.Itoa(*limit)}}
-		if *state != "" {
-			query.Set("state", *state)
+		query := url.Values{"limit": {strconv.FormatUint(uint64(*limit), 10)}}
+		if state.value != "" {
+			query.Set("state", state.value)
 		}
 		c, err := server.dial()
 		if err != nil {
@@ -55,18 +63,18 @@ func newIncidentsList(server *running, output *string) *cobra.Command {
 		if err := c.get(command.Context(), "/api/v1/incidents", query, &views); err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), *output, views, func(w io.Writer) { tableOf(w, views) })
+		return render(command.OutOrStdout(), output.value, views, func(w io.Writer) { tableOf(w, views) })
 	}
 	return command
 }
 
-func newIncidentsShow(server *running, output *string) *cobra.Command {
+func newIncidentsShow(server *running, output *choice) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show one incident with its steps",
 		Long:    "Show prints one incident with its steps. ID is the incident's id, or as much of its beginning as no other has.",
 		Example: "  stanch incidents show 3f9a2c71d0aa",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MatchAll(cobra.ExactArgs(1), idArg),
 		RunE: func(command *cobra.Command, args []string) error {
 			c, err := server.dial()
 			if err != nil {
@@ -76,9 +84,19 @@ func newIncidentsShow(server *running, output *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return render(command.OutOrStdout(), *output, v, func(w io.Writer) { timeline(w, v) })
+			return render(command.OutOrStdout(), output.value, v, func(w io.Writer) { timeline(w, v) })
 		},
 	}
+}
+
+// idForm is the beginning of an incident's id.
+var idForm = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
+
+func idArg(_ *cobra.Command, args []string) error {
+	if !idForm.MatchString(args[0]) {
+		return errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
+	}
+	return nil
 }
 
 func getIncident(ctx context.Context, c *client, id string) (view, error) {
@@ -89,16 +107,34 @@ func getIncident(ctx context.Context, c *client, id string) (view, error) {
 
 // render prints a value as JSON, or as people read it.
 func render(w io.Writer, format string, v any, forPeople func(io.Writer)) error {
-	switch format {
-	case "json":
+	if format == "json" {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(v)
-	case "table":
-		forPeople(w)
-		return nil
 	}
-	return fmt.Errorf("output must be table or json")
+	forPeople(w)
+	return nil
+}
+
+// choice is a flag that is one of some words; every other is wrong usage.
+type choice struct {
+	value string
+	words []string
+}
+
+// String implements [pflag.Value].
+func (c *choice) String() string { return c.value }
+
+// Type implements [pflag.Value].
+func (c *choice) Type() string { return "string" }
+
+// Set implements [pflag.Value].
+func (c *choice) Set(word string) error {
+	if !slices.Contains(c.words, word) {
+		return errors.New(oneOf(c.words) + suggestion(word, c.words))
+	}
+	c.value = word
+	return nil
 }
 
 func tableOf(w io.Writer, views []view) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"stanch/receiver/seal"
@@ -31,9 +32,18 @@ rotated.`,
 	return command
 }
 
+// makeKeys makes the keys of dir, or adds a sealing identity to them. An incomplete directory gets none: a new sealing
+// identity would hide that the fingerprint key, without which no incident is found again, has been lost.
 func makeKeys(dir string, rotate bool) error {
 	if !rotate {
-		return seal.Generate(dir)
+		err := seal.Generate(dir)
+		if errors.Is(err, seal.ErrKeysExist) {
+			return fmt.Errorf("%w; --rotate adds a sealing identity to them", err)
+		}
+		return err
+	}
+	if _, err := seal.LoadFingerprintKey(dir); err != nil {
+		return err
 	}
 	if _, err := seal.LoadIdentities(dir); err != nil {
 		return err

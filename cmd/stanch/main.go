@@ -57,7 +57,7 @@ func newRoot() *cobra.Command {
 		Use:               "stanch",
 		Short:             "Stop the flow from a leaked key",
 		Long:              "Stanch takes secret-scanning alerts, disables or deletes the leaked keys, proves it, and tells people.",
-		Example:           "  stanch check-config /etc/stanch/stanch.yaml",
+		Example:           "  stanch demo\n  stanch check-config /etc/stanch/stanch.yaml",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -70,8 +70,21 @@ func newRoot() *cobra.Command {
 		newKeygen(),
 		newVersion(),
 	)
+	for _, sub := range root.Commands() {
+		refuseStrangers(sub)
+	}
 	markErrors(root)
 	return root
+}
+
+// refuseStrangers makes an unknown word after a command that only has others below it wrong usage; cobra shows the help
+// and is content. Without a word it is the help.
+func refuseStrangers(cmd *cobra.Command) {
+	if !cmd.HasSubCommands() || cmd.Runnable() {
+		return
+	}
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // commandError is what a command returned: it was called rightly and failed. Cobra's own errors are wrong usage.

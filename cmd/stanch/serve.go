@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -159,6 +160,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 }
 
 func newRegistry() *prometheus.Registry {
+	version.Version = buildVersion() // what stanch_build_info says; the Go tool stamps it, no linker flag sets it
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),

@@ -25,6 +25,9 @@ const socketName = "stanch.sock"
 // was killed is replaced. Only the same user may connect.
 func listenSocket(dir string) (net.Listener, error) {
 	path := filepath.Join(dir, socketName)
+	if tooLong(path) {
+		return nil, fmt.Errorf("listening on the store's socket: %w", errPathTooLong)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("removing an old socket: %w", err)
 	}
@@ -37,6 +40,14 @@ func listenSocket(dir string) (net.Listener, error) {
 	}
 	return listener, nil
 }
+
+// errPathTooLong says what the system calls an invalid argument.
+var errPathTooLong = fmt.Errorf("the store directory's path is too long: with /%s it may have %d bytes", socketName, maxPath)
+
+// maxPath is the longest path of a unix socket, in bytes; the system needs one more to end it.
+const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+func tooLong(path string) bool { return len(path) > maxPath }
 
 // requestTimeout bounds what a command waits for an answer.
 const requestTimeout = 30 * time.Second
@@ -77,6 +88,9 @@ func (r *running) dial() (*client, error) {
 func dial(dir string) *client {
 	path := filepath.Join(dir, socketName)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if tooLong(path) {
+			return nil, errPathTooLong
+		}
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}
 	return &client{base: "http://localhost", http: &http.Client{Transport: transport, Timeout: requestTimeout}}
@@ -109,6 +123,9 @@ func (c *client) get(ctx context.Context, path string, query url.Values, into an
 func explainDial(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return errors.New("no stanch is running on that store: start it with 'stanch serve', or name another by --config.file or --store.dir")
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // without the URL, which is our own business
 	}
 	return fmt.Errorf("asking stanch: %w", err)
 }
