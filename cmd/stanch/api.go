@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
@@ -65,19 +66,13 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	incidents, err := a.index.List(r.Context(), query)
+	if !a.knowsAll(w, r) {
+		return
+	}
+	views, err := a.views(r.Context(), a.index.IDs(query)...)
 	if err != nil {
 		a.fail(w, err)
 		return
-	}
-	views := make([]view, 0, len(incidents))
-	for _, incident := range incidents {
-		v, err := a.view(r.Context(), incident.ID)
-		if err != nil {
-			a.fail(w, err)
-			return
-		}
-		views = append(views, v)
 	}
 	answer(w, http.StatusOK, views)
 }
@@ -99,33 +94,63 @@ func listQuery(values url.Values) (ledger.Query, error) {
 }
 
 func (a *api) show(w http.ResponseWriter, r *http.Request) {
-	id, err := a.index.Find(r.PathValue("id"))
-	if err != nil {
-		a.refuse(w, http.StatusNotFound, err)
+	if !a.knowsAll(w, r) {
 		return
 	}
-	v, err := a.view(r.Context(), id)
+	id, err := a.index.Find(r.PathValue("id"))
+	if err != nil {
+		status := http.StatusConflict // several
+		if errors.Is(err, ledger.ErrNoIncident) {
+			status = http.StatusNotFound
+		}
+		a.refuse(w, status, err)
+		return
+	}
+	views, err := a.views(r.Context(), id)
 	if err != nil {
 		a.fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, v)
+	answer(w, http.StatusOK, views[0])
 }
 
-func (a *api) view(ctx context.Context, id leak.Fingerprint) (view, error) {
-	head, err := a.ledger.Read(ctx, id)
-	if err != nil {
-		return view{}, err
+// indexTimeout is how long a request waits for the index, which is folded anew at every start. A hundred thousand
+// incidents take two seconds.
+const indexTimeout = 10 * time.Second
+
+var errIndexing = errors.New("stanch has just started and is still reading its log: ask again in a moment")
+
+// knowsAll waits until the index knows every incident, because half a list looks like a whole one. When that takes too
+// long it answers so itself, and returns false.
+func (a *api) knowsAll(w http.ResponseWriter, r *http.Request) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), indexTimeout)
+	defer cancel()
+	select {
+	case <-a.index.Ready():
+		return true
+	case <-ctx.Done():
+		w.Header().Set("Retry-After", "5")
+		a.refuse(w, http.StatusServiceUnavailable, errIndexing)
+		return false
 	}
-	steps, err := a.ledger.Steps(ctx, id)
+}
+
+// views are incidents as they are shown, in the order of their ids.
+func (a *api) views(ctx context.Context, ids ...leak.Fingerprint) ([]view, error) {
+	histories, err := a.ledger.Histories(ctx, ids...)
 	if err != nil {
-		return view{}, err
+		return nil, err
 	}
-	seen, err := a.sightings.Of(ctx, id)
+	seen, err := a.sightings.OfAll(ctx, ids...)
 	if err != nil {
-		return view{}, err
+		return nil, err
 	}
-	return view{Incident: head.Incident, Sightings: append([]leak.Sighting{}, seen...), Steps: steps}, nil
+	views := make([]view, 0, len(ids))
+	for _, id := range ids {
+		h := histories[id]
+		views = append(views, view{Incident: h.Incident, Sightings: append([]leak.Sighting{}, seen[id]...), Steps: h.Steps})
+	}
+	return views, nil
 }
 
 func (a *api) fail(w http.ResponseWriter, err error) {

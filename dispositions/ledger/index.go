@@ -70,7 +70,7 @@ type Query struct {
 
 // List returns incidents, newest first.
 func (x *Index) List(ctx context.Context, q Query) ([]leak.Incident, error) {
-	ids := x.newest(q)
+	ids := x.IDs(q)
 	incidents := make([]leak.Incident, 0, len(ids))
 	for _, id := range ids {
 		h, err := x.ledger.Read(ctx, id)
@@ -106,7 +106,8 @@ func (x *Index) Find(prefix string) (leak.Fingerprint, error) {
 	return found, nil
 }
 
-func (x *Index) newest(q Query) []leak.Fingerprint {
+// IDs returns the ids of incidents, newest first.
+func (x *Index) IDs(q Query) []leak.Fingerprint {
 	x.mu.RLock()
 	ids := make([]leak.Fingerprint, 0, len(x.rows))
 	for id, r := range x.rows {

@@ -41,23 +41,40 @@ func (s *Sightings) Add(ctx context.Context, f leak.Fingerprint, id string, seen
 
 // Of returns the sightings of an incident that are not forgotten yet, oldest first.
 func (s *Sightings) Of(ctx context.Context, f leak.Fingerprint) ([]leak.Sighting, error) {
-	var seen []leak.Sighting
-	for message, err := range s.store.Scan(ctx, queue.SightingSubject(f, "*")) {
+	seen, err := s.OfAll(ctx, f)
+	return seen[f], err
+}
+
+// OfAll returns the sightings of incidents, whether they are few or all; those of each that are not forgotten yet, oldest
+// first.
+func (s *Sightings) OfAll(ctx context.Context, ids ...leak.Fingerprint) (map[leak.Fingerprint][]leak.Sighting, error) {
+	filter := func(f leak.Fingerprint) string { return queue.SightingSubject(f, "*") }
+	seen := map[leak.Fingerprint][]leak.Sighting{}
+	for message, err := range several(ctx, s.store, queue.Sightings, filter, ids) {
 		if err != nil {
 			return nil, fmt.Errorf("reading sightings: %w", err)
 		}
-		plain, err := s.days.Open(message.Data, message.Subject)
+		one, err := s.open(message)
 		if errors.Is(err, seal.ErrForgotten) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading sightings: %w", err)
 		}
-		var one leak.Sighting
-		if err := json.Unmarshal(plain, &one); err != nil {
-			return nil, fmt.Errorf("reading sightings: %w", seal.ErrDamaged)
-		}
-		seen = append(seen, one)
+		id := incidentOf(message)
+		seen[id] = append(seen[id], one)
+	}
+	return seen, nil
+}
+
+func (s *Sightings) open(m queue.Message) (leak.Sighting, error) {
+	plain, err := s.days.Open(m.Data, m.Subject)
+	if err != nil {
+		return leak.Sighting{}, err
+	}
+	var seen leak.Sighting
+	if json.Unmarshal(plain, &seen) != nil {
+		return leak.Sighting{}, seal.ErrDamaged
 	}
 	return seen, nil
 }
