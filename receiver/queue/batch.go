@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -13,14 +14,15 @@ import (
 )
 
 const (
-	// minBatch is how many messages make a batch worth its own files and flushes; fewer go one by one.
+	// minBatch is how many messages make a batch worth it: a batch has files of its own and costs four flushes and 3 ms
+	// whatever its size, as much as twenty messages one by one on a disk that flushes in 0.1 ms and six on one of 2 ms.
 	minBatch = 16
 	// maxBatch is how many messages the server takes in one batch.
 	maxBatch = 1000
-	// maxBatchBytes is how much data one batch holds at most, because the server has all of it in memory at its end.
+	// maxBatchBytes is how much data one batch holds at most: the server has all of it in memory when it ends.
 	maxBatchBytes = 8 << 20
-	// maxBatches is how many batches may be on their way at once, of all appends together: the server refuses more than
-	// 50 a stream, and takes up one after the other anyway.
+	// maxBatches is how many batches may be on their way at once, of all appends together. The server takes up one after
+	// the other, refuses more than 50 a stream, and with maxInFlight these stay below the 10,000 messages it lets wait.
 	maxBatches = 4
 )
 
@@ -59,17 +61,13 @@ func parts(messages []Message) []*part {
 func once(messages []Message) []Message {
 	type name struct{ stream, id string }
 	known := make(map[name]bool)
-	var out []Message
-	for _, m := range messages {
+	return slices.DeleteFunc(slices.Clone(messages), func(m Message) bool {
 		s, _ := streamOf(m.Subject)
 		this := name{s.name, m.ID}
-		if m.ID != "" && known[this] {
-			continue
-		}
-		known[this] = true
-		out = append(out, m)
-	}
-	return out
+		again := known[this]
+		known[this] = m.ID != ""
+		return again
+	})
 }
 
 // appendAll stores several messages, and says how many were stored when not all of them were.
