@@ -3,16 +3,10 @@ package queue
 import (
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
-
-// partialBatch is in what the server says at its start when the last message of a stream is not the last one of its batch.
-// On a work queue that is so whenever later messages were settled before it. In no case is something lost that was
-// acknowledged: a batch is acknowledged when all of it is stored.
-const partialBatch = "Failed restoring partial batch write"
 
 // serverLog brings the words of the NATS server into our log. It remembers the last fatal one: the server expects its
 // logger to end the process then, and just stops starting when the logger does not.
@@ -30,12 +24,7 @@ func (l *serverLog) Warnf(format string, args ...any) {
 	l.log.Warn("nats server", "text", fmt.Sprintf(format, args...))
 }
 
-// Errorf implements the server's Logger.
 func (l *serverLog) Errorf(format string, args ...any) {
-	if strings.Contains(format, partialBatch) {
-		l.Noticef(format, args...)
-		return
-	}
 	l.log.Error("nats server", "text", fmt.Sprintf(format, args...))
 }
 
