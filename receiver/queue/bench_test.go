@@ -40,3 +40,33 @@ func benchmarkAppend(b *testing.B, s queue.Store, writers int) {
 	all.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }
+
+// BenchmarkAppendMany stores 10,000 messages of 2 KiB in one Append: by the batch, and in a stream that takes none, each
+// with a flush of its own. Again is the same ones once more, whose ids are known.
+func BenchmarkAppendMany(b *testing.B) {
+	for _, c := range []struct{ name, subject string }{{"batches", "alerts.gh"}, {"singly", "incidents.f"}} {
+		b.Run(c.name, func(b *testing.B) { benchmarkAppendMany(b, c.subject, false) })
+		b.Run(c.name+"/again", func(b *testing.B) { benchmarkAppendMany(b, c.subject, true) })
+	}
+}
+
+func benchmarkAppendMany(b *testing.B, subject string, again bool) {
+	s := open(b, queue.Config{})
+	messages := many(subject, 10_000, 2<<10)
+	name := func(run string) {
+		for i := range messages {
+			messages[i].ID = fmt.Sprint(run, "/", i)
+		}
+	}
+	if name("first"); again {
+		mustAppend(b, s, messages...)
+	}
+	run := 0
+	for b.Loop() {
+		if run++; !again {
+			name(fmt.Sprint(run))
+		}
+		mustAppend(b, s, messages...)
+	}
+	b.ReportMetric(float64(b.N*len(messages))/b.Elapsed().Seconds(), "messages/s")
+}
