@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/queue"
 
 	"github.com/prometheus/exporter-toolkit/web"
 )
@@ -29,6 +30,9 @@ func (f faultFunc) under(path string) faultFunc {
 
 // check reports every fault of a configuration whose defaults are filled in.
 func (c *Config) check(fault faultFunc) {
+	if b := c.Store.Embedded.MaxBytes; b != 0 && b < queue.MinMaxStore {
+		fault("store.embedded.max_bytes", "must be at least 16MiB, or the largest messages have no room")
+	}
 	c.Web.check(fault.under("web"))
 	c.Limits.check(fault.under("limits"))
 	c.Policy.check(fault.under("policy"))

@@ -18,11 +18,14 @@ import (
 // take, so that a sender who is being served gets an answer.
 const hangUpTimeout = 16 * time.Second
 
-// Timeouts of the listeners. Bodies have their own, which the receiver sets.
+// Timeouts of the listeners. The receiver has a shorter one for bodies that it reads; publicTimeout ends requests that
+// were refused unread, whose sender could otherwise hold the connection for ever. An operator may wait longer for a list.
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
+	headerTimeout  = 10 * time.Second
+	publicTimeout  = 10 * time.Second
+	privateTimeout = time.Minute
+	idleTimeout    = 2 * time.Minute
+	maxHeader      = 64 << 10
 )
 
 // listen opens the socket and both listeners and serves them; what it could open is closed when it cannot open the rest.
@@ -40,9 +43,9 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
 	}
 	checked := checkHost(s.api, s.hostNames()...)
-	s.serveOn(ctx, group, socket, s.api, "")
-	s.serveOn(ctx, group, private, checked, s.config.Web.Private.ConfigFile)
-	s.serveOn(ctx, group, public, s.deliver, s.config.Web.Public.ConfigFile)
+	s.serveOn(ctx, group, socket, "", &http.Server{Handler: s.api, ReadTimeout: privateTimeout})
+	s.serveOn(ctx, group, private, s.config.Web.Private.ConfigFile, &http.Server{Handler: checked, ReadTimeout: privateTimeout})
+	s.serveOn(ctx, group, public, s.config.Web.Public.ConfigFile, &http.Server{Handler: s.deliver, ReadTimeout: publicTimeout})
 	started(public.Addr(), private.Addr())
 	return nil
 }
@@ -57,15 +60,12 @@ func (s *service) hostNames() []string {
 	return names
 }
 
-// serveOn serves a handler until ctx ends, and then lets what is under way end.
-func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler, configFile string) {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+// serveOn serves on a listener until ctx ends, and then lets what is under way end. Who does not end in time is cut off.
+func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, configFile string, server *http.Server) {
+	server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = headerTimeout, idleTimeout, maxHeader
+	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	group.Go(func() error {
-		err := serveWith(configFile, server, l, s.log)
-		if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := serveWith(configFile, server, l, s.log); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving: %w", err)
 		}
 		return nil
@@ -75,7 +75,8 @@ func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.List
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangUpTimeout)
 		defer cancel()
 		if err := server.Shutdown(last); err != nil {
-			return errors.Join(fmt.Errorf("hanging up: %w", err), server.Close())
+			s.log.Warn("cutting off requests that do not end", "err", err)
+			return server.Close()
 		}
 		return nil
 	})

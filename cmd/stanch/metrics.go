@@ -60,6 +60,16 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	if stats, ok := s.stats(ctx, queue.Dead); ok {
 		ch <- gauge(s.dead, float64(stats.Messages))
 	}
+	s.collectIncidents(ch)
+}
+
+// collectIncidents leaves the counts out until the index knows every incident: half of them would look like progress.
+func (s *state) collectIncidents(ch chan<- prometheus.Metric) {
+	select {
+	case <-s.index.Ready():
+	default:
+		return
+	}
 	for state, count := range s.index.Counts() {
 		ch <- gauge(s.incidents, float64(count), string(state))
 	}

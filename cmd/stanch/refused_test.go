@@ -67,6 +67,7 @@ func TestRefusedDeliveries(t *testing.T) {
 		"a form":              {"POST /hooks/gh", strings.Replace(signed, "application/json", "application/x-www-form-urlencoded", 1) + length, body, 415},
 		"packed":              {"POST /hooks/gh", signed + "Content-Encoding: gzip\n" + length, body, 415},
 		"unsigned":            {"POST /hooks/gh", unsigned + length, body, 401},
+		"unsigned, no body":   {"POST /hooks/gh", unsigned + length, "", 401},
 		"huge, unsigned":      {"POST /hooks/gh", unsigned + "Content-Length: 99999999999\n", "", 401},
 		"huge":                {"POST /hooks/gh", signed + "Content-Length: 99999999999\n", "", 413},
 		"negative length":     {"POST /hooks/gh", signed + "Content-Length: -1\n", "", 400},

@@ -96,7 +96,7 @@ type service struct {
 
 // assemble wires the service, in the order in which an alert travels. Nothing runs yet but the store.
 func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err error) {
-	keys, err := openKeys(c.KeysDir)
+	keys, err := openKeys(c.KeysDir, queue.Exists(c.Store.Embedded.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -178,10 +178,12 @@ type keyring struct {
 	days         *seal.Days
 }
 
-// openKeys makes the keys at the first start, and reads them.
-func openKeys(dir string) (k keyring, err error) {
-	if err := seal.Ensure(dir); err != nil {
-		return k, err
+// openKeys makes the keys at the first start, and reads them. New ones are of no use to a store that was made with others.
+func openKeys(dir string, storeExists bool) (k keyring, err error) {
+	if !storeExists {
+		if err := seal.Ensure(dir); err != nil {
+			return k, err
+		}
 	}
 	if k.fingerprints, err = seal.LoadFingerprintKey(dir); err != nil {
 		return k, err

@@ -61,6 +61,12 @@ func OpenEmbedded(ctx context.Context, c Config) (*Embedded, error) {
 	return e, nil
 }
 
+// Exists reports whether a directory holds a store already.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "jetstream"))
+	return err == nil
+}
+
 func (c Config) withDefaults() Config {
 	if c.MaxStore == 0 {
 		c.MaxStore = DefaultMaxStore

@@ -11,6 +11,9 @@ import (
 // DefaultMaxStore is the size of the whole store, in bytes, when none is configured.
 const DefaultMaxStore = 8 << 30
 
+// MinMaxStore is the smallest store in which each stream has room for its largest message.
+const MinMaxStore = 16 << 20
+
 // The limits of streams that others rely on.
 const (
 	// MaxDeadSize is the largest message that DEAD takes, in bytes.

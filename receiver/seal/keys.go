@@ -118,7 +118,7 @@ func LoadIdentities(dir string) (*Identities, error) {
 		return nil, fmt.Errorf("listing identities: %w", err)
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("reading the keys in %s: there is no sealing identity", dir)
+		return nil, fmt.Errorf("reading the keys in %s: there is no sealing identity: restore it, or remove the other keys if nothing was ever stored", dir)
 	}
 	ids := &Identities{private: map[string]hpke.PrivateKey{}}
 	for _, path := range paths {
