@@ -68,20 +68,6 @@ type Query struct {
 	Limit int        // the newest so many; 0: all
 }
 
-// List returns incidents, newest first.
-func (x *Index) List(ctx context.Context, q Query) ([]leak.Incident, error) {
-	ids := x.IDs(q)
-	incidents := make([]leak.Incident, 0, len(ids))
-	for _, id := range ids {
-		h, err := x.ledger.Read(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		incidents = append(incidents, h.Incident)
-	}
-	return incidents, nil
-}
-
 // Find returns the one incident whose id begins with a prefix, as people copy it from a table. It returns ErrNoIncident
 // when there is none, and an error when there are several.
 func (x *Index) Find(prefix string) (leak.Fingerprint, error) {
