@@ -1,8 +1,25 @@
 package main
 
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stanch/dispositions/ledger"
+)
+
 // What the external tests see of the command.
 var (
 	Main  = main
 	Run   = run
 	Parse = parse
 )
+
+// NewAPI is the API over what it shows.
+func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler {
+	return (&api{
+		ledger: l, index: x, sightings: s, gatherer: prometheus.NewRegistry(), log: slog.New(slog.DiscardHandler),
+		ready: func() error { return nil },
+	}).handler()
+}
