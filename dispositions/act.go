@@ -42,7 +42,7 @@ func (t *turn) resume(ctx context.Context) error {
 
 // resumeAlive asks policy again before it takes up an action: the key may have been protected since.
 func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key) error {
-	d := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
+	d, _ := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
 	if d.Action == leak.Nothing {
 		t.decided(d)
 		return t.leave(ctx)

@@ -42,7 +42,7 @@ type Config struct {
 	Sightings  *ledger.Sightings
 	Identities Opener
 	Issuers    []Configured // asked in this order
-	Policy     policy.Policy
+	Policy     *policy.Policy
 	Fuse       Fuse // the zero Fuse is DefaultFuse
 	Workers    int  // turns at once; 0: DefaultWorkers
 	Log        *slog.Logger

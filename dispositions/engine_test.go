@@ -34,7 +34,7 @@ type world struct {
 	recipient *seal.Recipient
 	ids       *seal.Identities
 	days      *seal.Days
-	policy    policy.Policy
+	policy    policy.Config
 	fuse      dispositions.Fuse
 	accounts  []string
 	pattern   *regexp.Regexp
@@ -76,12 +76,16 @@ func (w *world) sightings() *ledger.Sightings { return ledger.NewSightings(w.sto
 // engine starts an engine on a store, which is the world's or one that fails; stop waits for its end.
 func (w *world) engine(store queue.Store, issuer dispositions.Issuer) (stop func()) {
 	w.t.Helper()
+	chosen, faults := policy.New(w.policy)
+	if len(faults) > 0 {
+		w.t.Fatal(faults)
+	}
 	e := dispositions.New(dispositions.Config{
 		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.days), Identities: w.ids,
 		Issuers: []dispositions.Configured{{
 			Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,
 		}},
-		Policy: w.policy, Fuse: w.fuse, Workers: 4,
+		Policy: chosen, Fuse: w.fuse, Workers: 4,
 		Log: w.logger, Registerer: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -174,7 +178,7 @@ func TestEachSettingEndsAsItSays(t *testing.T) {
 	const acted = "seen located decided intended proved"
 	for name, test := range map[string]struct {
 		key    leak.Key
-		policy policy.Policy
+		policy policy.Config
 		other  []string // accounts of the issuer
 		state  leak.State
 		action leak.Action
@@ -183,18 +187,18 @@ func TestEachSettingEndsAsItSays(t *testing.T) {
 		gone   bool
 		dead   bool
 	}{
-		"disable":          {leak.Key{Setting: leak.Disable}, policy.Policy{}, nil, leak.Contained, leak.Disable, "key", acted, false, true},
-		"delete":           {leak.Key{Setting: leak.Delete}, policy.Policy{}, nil, leak.Contained, leak.Delete, "key", acted, true, false},
-		"none":             {leak.Key{Setting: leak.Nothing}, policy.Policy{}, nil, leak.Left, leak.Nothing, "key_none", "seen located decided left", false, false},
-		"unset":            {leak.Key{}, policy.Policy{}, nil, leak.Contained, leak.Disable, "default", acted, false, true},
-		"already disabled": {leak.Key{Setting: leak.Disable, Disabled: true}, policy.Policy{}, nil, leak.Contained, leak.Disable, "key", "seen located decided proved", false, true},
-		"disabled, delete": {leak.Key{Setting: leak.Delete, Disabled: true}, policy.Policy{}, nil, leak.Contained, leak.Delete, "key", acted, true, false},
-		"locked":           {leak.Key{Setting: leak.Delete, Locked: true}, policy.Policy{}, nil, leak.Failed, leak.Delete, "key", "seen located decided failed", false, false},
-		"locked, unlock":   {leak.Key{Setting: leak.Disable, Locked: true}, policy.Policy{Unlock: true}, nil, leak.Contained, leak.Disable, "key", acted, false, true},
-		"dry run":          {leak.Key{Setting: leak.Delete}, policy.Policy{DryRun: true}, nil, leak.Left, leak.Nothing, "dry_run", "seen located decided left", false, false},
-		"protected":        {leak.Key{Setting: leak.Delete}, policy.Policy{Protect: []string{"ApiKey-1"}}, nil, leak.Left, leak.Nothing, "protect", "seen located decided left", false, false},
-		"foreign":          {leak.Key{Setting: leak.Delete}, policy.Policy{}, []string{"other"}, leak.Left, leak.Nothing, "accounts", "seen located decided left", false, false},
-		"own":              {leak.Key{Setting: leak.Delete, Own: true}, policy.Policy{}, nil, leak.Left, leak.Nothing, "own_credential", "seen located decided left", false, false},
+		"disable":          {leak.Key{Setting: leak.Disable}, policy.Config{}, nil, leak.Contained, leak.Disable, "key", acted, false, true},
+		"delete":           {leak.Key{Setting: leak.Delete}, policy.Config{}, nil, leak.Contained, leak.Delete, "key", acted, true, false},
+		"none":             {leak.Key{Setting: leak.Nothing}, policy.Config{}, nil, leak.Left, leak.Nothing, "key_none", "seen located decided left", false, false},
+		"unset":            {leak.Key{}, policy.Config{}, nil, leak.Contained, leak.Disable, "default", acted, false, true},
+		"already disabled": {leak.Key{Setting: leak.Disable, Disabled: true}, policy.Config{}, nil, leak.Contained, leak.Disable, "key", "seen located decided proved", false, true},
+		"disabled, delete": {leak.Key{Setting: leak.Delete, Disabled: true}, policy.Config{}, nil, leak.Contained, leak.Delete, "key", acted, true, false},
+		"locked":           {leak.Key{Setting: leak.Delete, Locked: true}, policy.Config{}, nil, leak.Failed, leak.Delete, "key", "seen located decided failed", false, false},
+		"locked, unlock":   {leak.Key{Setting: leak.Disable, Locked: true}, policy.Config{Unlock: true}, nil, leak.Contained, leak.Disable, "key", acted, false, true},
+		"dry run":          {leak.Key{Setting: leak.Delete}, policy.Config{DryRun: true}, nil, leak.Left, leak.Nothing, "dry_run", "seen located decided left", false, false},
+		"protected":        {leak.Key{Setting: leak.Delete}, policy.Config{Protect: []string{"ApiKey-1"}}, nil, leak.Left, leak.Nothing, "protect", "seen located decided left", false, false},
+		"foreign":          {leak.Key{Setting: leak.Delete}, policy.Config{}, []string{"other"}, leak.Left, leak.Nothing, "accounts", "seen located decided left", false, false},
+		"own":              {leak.Key{Setting: leak.Delete, Own: true}, policy.Config{}, nil, leak.Left, leak.Nothing, "own_credential", "seen located decided left", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inFakeTime(t, func(w *world) {

@@ -147,7 +147,7 @@ func (t *turn) notFound(ctx context.Context, reason error) error {
 // decide lets policy choose, and goes on as it says.
 func (t *turn) decide(ctx context.Context, issuer Configured) error {
 	key := t.incident.Key
-	d := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
+	d, _ := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
 	if t.head.State == leak.Contained && inForce(key, t.head.Action) && !d.Action.Stronger(t.head.Action) {
 		return t.record(ctx) // a new sighting of a key that is still dead
 	}

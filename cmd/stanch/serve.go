@@ -133,12 +133,13 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	if err != nil {
 		return nil, err
 	}
+	decides, faults := policy.New(c.Policy.config())
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("the policy has faults: %s", faults[0].Text) // which Load has reported
+	}
 	s.engine = dispositions.New(dispositions.Config{
 		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Issuers: credentials,
-		Policy: policy.Policy{
-			Default: c.Policy.Default, KeyNone: c.Policy.KeyNone, DryRun: c.Policy.DryRun,
-			Unlock: c.Policy.Unlock, Protect: c.Policy.Protect,
-		},
+		Policy: decides,
 		Fuse: dispositions.Fuse{Max: c.Policy.Fuse.Max, Per: c.Policy.Fuse.Per},
 		Log:  log, Registerer: registry,
 	})
@@ -157,6 +158,11 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 		ledger: journal, index: s.index, sightings: s.sightings, gatherer: registry, ready: s.probe.Ready, log: log,
 	}).handler()
 	return s, nil
+}
+
+// config is the policy as the engine decides by it.
+func (p Policy) config() policy.Config {
+	return policy.Config{Default: p.Default, KeyNone: p.KeyNone, DryRun: p.DryRun, Unlock: p.Unlock, Protect: p.Protect}
 }
 
 func newRegistry() *prometheus.Registry {

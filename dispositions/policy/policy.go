@@ -6,6 +6,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"stanch/receiver/leak"
 )
@@ -21,30 +22,95 @@ const (
 	RuleDryRun   = "dry_run"        // something would have been done
 )
 
-// Policy is the operator's configuration of decisions. The zero Policy disables what nobody configured and leaves alone
+// Config is the operator's configuration of decisions. The zero Config disables what nobody configured and leaves alone
 // what is set to none.
-type Policy struct {
-	Default leak.Action // when the key says nothing; empty: disable
+type Config struct {
+	Default leak.Action // when neither a rule nor the key says; empty: disable
 	KeyNone leak.Action // when the key's own setting is none; empty: nothing
 	DryRun  bool        // decide, tell, and do nothing
 	Unlock  bool        // a locked key may be unlocked in order to act on it
 	Protect []string    // key ids that are never touched, always paged
+	Rules   []Rule      // in the order in which they are asked; the first that matches decides
+	Issuers []Issuer    // every configured one
 }
+
+// Rule is one of the operator's own rules.
+type Rule struct {
+	Name     string        // as decisions name it
+	When     string        // a CEL expression
+	Action   leak.Action   // what is done when it matches
+	Severity leak.Severity // how urgently somebody must look then; empty: warning
+	Approval bool          // a person must approve the action; a delete disables at once
+	Unlock   *bool         // whether a locked key may be unlocked; nil: as Config.Unlock says
+}
+
+// Issuer is what a rule must know of an issuer to be right for its keys.
+type Issuer struct {
+	Name      string
+	Strongest leak.Action // the strongest action that it can do
+	Unlocks   bool        // whether it can unlock a key
+}
+
+// Fault is something wrong with a rule.
+type Fault struct {
+	Rule   int    // index in Config.Rules
+	Field  string // of the rule: when, action ...
+	Line   int    // within When, from 1; 0: the fault is not at a place within it
+	Column int    // within the line, in characters from 1
+	Text   string // what is wrong, and what to write instead
+}
+
+// Policy decides. It is safe for concurrent use.
+type Policy struct {
+	Config
+}
+
+// New compiles a policy, or returns every fault of its rules.
+func New(c Config) (*Policy, []Fault) { return &Policy{c}, nil }
 
 // Case is what a decision is about.
 type Case struct {
-	Key      leak.Key
-	Accounts []string // the accounts that the issuer may act in; empty: any
+	Issuer string   // configured name of the issuer that knows the key
+	Key    leak.Key // as the issuer says it is
+	// Accounts are those that the issuer may act in; empty: any.
+	Accounts []string
 	// Strongest is the strongest action that the issuer is able to do.
 	Strongest leak.Action
+	// Alert is the report that the decision is made on. Where nothing is known of it its fields are empty.
+	Alert Alert
+	// Incident is the key's incident with everything known so far, this alert included.
+	Incident leak.Incident
+	Now      time.Time
 }
 
-// Decide chooses the action for a key.
-func (p Policy) Decide(c Case) leak.Decision {
+// Alert is what a rule may know of a report. Whoever leaks a key can write most of it.
+type Alert struct {
+	Source     string // configured name of the source
+	SourceType string // its configured type
+	Type       string // the source's name for the kind of token
+	URL        string
+	Place      string
+}
+
+// Look is what became of one rule while a decision was made.
+type Look struct {
+	Rule    string `json:"rule"`
+	When    string `json:"when"` // its expression; of a built-in, what it asks in words
+	Matched bool   `json:"matched"`
+	// Text says why, with the values that the expression looked at, or what was wrong with it. It may hold where a key
+	// was seen: it is for whoever asks, not for the log.
+	Text string `json:"text"`
+	// Failed is set when the expression could not be evaluated: the next rule is asked then.
+	Failed bool `json:"failed,omitempty"`
+}
+
+// Decide chooses the action for a key, and tells what it looked at on the way, in order.
+func (p *Policy) Decide(c Case) (leak.Decision, []Look) {
 	if spared, ok := p.spare(c); ok {
-		return spared
+		return spared, nil
 	}
 	d := p.choose(c.Key)
+	d.Unlock = p.Unlock
 	if d.Action.Stronger(c.Strongest) {
 		d.Reason += fmt.Sprintf("; its issuer cannot %s a key, so: %s", d.Action, c.Strongest)
 		d.Action = c.Strongest
@@ -53,11 +119,11 @@ func (p Policy) Decide(c Case) leak.Decision {
 		d.Reason = fmt.Sprintf("dry run: without it the action would be %s, because %s", d.Action, d.Reason)
 		d.Rule, d.Action = RuleDryRun, leak.Nothing
 	}
-	return d
+	return d, nil
 }
 
 // spare finds the keys that are never touched. They page: a leaked key stays alive, and it is one that matters.
-func (p Policy) spare(c Case) (leak.Decision, bool) {
+func (p *Policy) spare(c Case) (leak.Decision, bool) {
 	d := leak.Decision{Action: leak.Nothing, Severity: leak.Critical}
 	switch {
 	case c.Key.Own:
@@ -72,7 +138,7 @@ func (p Policy) spare(c Case) (leak.Decision, bool) {
 	return d, true
 }
 
-func (p Policy) choose(k leak.Key) leak.Decision {
+func (p *Policy) choose(k leak.Key) leak.Decision {
 	d := leak.Decision{Severity: leak.Warning}
 	switch k.Setting {
 	case leak.Disable, leak.Delete:

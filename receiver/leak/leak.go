@@ -94,6 +94,9 @@ const (
 	Delete  Action = "delete"
 )
 
+// Enable undoes Disable. Policy never decides it: only a person's undo announces it.
+const Enable Action = "enable"
+
 // Stronger reports whether a goes further than b: nothing < disable < delete. The empty action is the weakest.
 func (a Action) Stronger(b Action) bool { return a.rank() > b.rank() }
 
@@ -135,6 +138,10 @@ type Decision struct {
 	Rule     string   `json:"rule"`   // name of the rule, or of the built-in that decided: key, key_none, default, protect ...
 	Reason   string   `json:"reason"` // one sentence, for people
 	Severity Severity `json:"severity"`
+	// Approval means that a person must approve the action first. A delete that waits for approval disables at once.
+	Approval bool `json:"approval"`
+	// Unlock allows a locked key to be unlocked in order to act on it.
+	Unlock bool `json:"unlock"`
 }
 
 // Severity is how urgently somebody must look.
@@ -178,8 +185,12 @@ type Incident struct {
 	// Failure is what stood in the way the last time that it was recorded, while the state is failed.
 	Failure string `json:"failure,omitempty"`
 	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A turn that finds it
-	// takes the action up again.
-	Intended        Action    `json:"intended,omitempty"`
+	// takes the action up again. While it is disable and Action is delete, deleting waits for approval.
+	Intended Action `json:"intended,omitempty"`
+	// Unlock allows the key to be unlocked in order to act on it, as policy decided.
+	Unlock bool `json:"unlock,omitempty"`
+	// Told is set once somebody was told that the key works although the incident is closed.
+	Told            bool      `json:"told,omitempty"`
 	Source          string    `json:"source"`         // of the first alert
 	First           string    `json:"first_sighting"` // id of the first sighting
 	Last            string    `json:"last_sighting"`  // id of the newest sighting
@@ -209,6 +220,18 @@ const (
 	Failure  StepName = "failed"   // paged
 	Spared   StepName = "left"     // policy says nothing, and nothing was done
 	Wiped    StepName = "wiped"    // the kept secret is gone
+	Warned   StepName = "warned"   // a rule could not be evaluated, and the next one was asked
+	Alive    StepName = "alive"    // a sighting of a closed incident came again, and its key works
+)
+
+// The steps that a person takes. Their text ends with the reason that was given.
+const (
+	Approved  StepName = "approved" // what the incident was held for is to be done
+	Rejected  StepName = "rejected" // what the incident was held for is not done
+	UndoAsked StepName = "undo"     // the key is to be enabled again
+	Undone    StepName = "undone"   // the issuer, asked again, says that the key is enabled; taken by the engine
+	Retried   StepName = "retried"  // the incident is to be tried again now
+	Ended     StepName = "closed"   // nothing more is to be done, whatever is known so far
 )
 
 // Step is one change of an incident; appended, never edited.
@@ -219,6 +242,8 @@ type Step struct {
 	By   string    `json:"by"`   // who did it: engine, or a person
 	// Sighting is the id of the sighting that a Seen step adds. The id outlives the sighting.
 	Sighting string `json:"sighting,omitempty"`
+	// Quiet means that nobody is told of the step, because a step of another incident told it already.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // Entry is one message of the log: the steps of one turn, oldest first, and the incident as it stands after them.
@@ -230,3 +255,20 @@ type Entry struct {
 	Steps    []Step   `json:"steps"`
 	Incident Incident `json:"incident"`
 }
+
+// Finding is what an examination of one part of a running system found, for the command that does it.
+type Finding struct {
+	Check  string `json:"check"`  // what was looked at, in a few words
+	Result Result `json:"result"` // how it stands
+	Text   string `json:"text"`   // one sentence, for people; it holds no secret
+}
+
+// Result is how a thing that was examined stands.
+type Result string
+
+// The results, best first.
+const (
+	Good   Result = "ok"
+	Doubt  Result = "warning" // it works, and somebody should look
+	Broken Result = "failure"
+)
