@@ -98,7 +98,7 @@ func TestStoppedBetweenAnyTwoTurns(t *testing.T) {
 			for _, after := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%d/%v", name, point, after), func(t *testing.T) {
 					inFakeTime(t, func(w *world) {
-						w.t, w.policy = t, policy.Policy{Unlock: true}
+						w.t, w.policy = t, policy.Config{Unlock: true}
 						key.ID = "ApiKey-1"
 						id := w.report(w.cloud.add(key), "https://example.com/1")
 						w.crashAt(point, after)
