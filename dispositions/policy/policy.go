@@ -100,8 +100,9 @@ type Look struct {
 	// Text says why, with the values that the expression looked at, or what was wrong with it. It may hold where a key
 	// was seen: it is for whoever asks, not for the log.
 	Text string `json:"text"`
-	// Failed is set when the expression could not be evaluated: the next rule is asked then.
-	Failed bool `json:"failed,omitempty"`
+	// Failure is set when the expression could not be evaluated, and the next rule was asked: what was wrong, without any
+	// value that an alert carries, because it goes into the log.
+	Failure string `json:"failure,omitempty"`
 }
 
 // Decide chooses the action for a key, and tells what it looked at on the way, in order.
