@@ -14,18 +14,15 @@ import (
 const firstStep = 16 << 10
 
 // read reads a body whole. A sender cannot make us set memory aside for what it only announces: the buffer grows with
-// what arrived, and each step is taken from the budget first. release gives it back; it is never nil.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, a address) (data []byte, release func(), err error) {
+// what arrived, and each step is taken from the lane first. release gives it back; it is never nil.
+func read(w http.ResponseWriter, r *http.Request, lane *semaphore.Weighted, most int64) (data []byte, release func(), err error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(readTimeout)) // only a recorder in a test cannot
-	b := &body{lane: h.budget, most: h.limits.Body + 1}
-	if h.strikes.suspect(a) {
-		b.lane = h.suspects
-	}
+	b := &body{lane: lane, most: most + 1}
 	if r.ContentLength >= 0 {
 		b.most = r.ContentLength + 1
 	}
-	if err := b.readFrom(http.MaxBytesReader(w, r.Body, h.limits.Body)); err != nil {
+	if err := b.readFrom(http.MaxBytesReader(w, r.Body, most)); err != nil {
 		return nil, b.release, err
 	}
 	// A deadline that passes later on would count as the sender hanging up.

@@ -9,16 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"mime"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -41,31 +39,6 @@ type appender interface {
 	Append(ctx context.Context, messages ...queue.Message) error
 }
 
-// Limits bound what deliveries may cost. Zero values mean the defaults.
-type Limits struct {
-	// Body is the largest body of a delivery, in bytes; 0: 25 MiB, the most that GitHub sends.
-	Body int64
-	// AlertsPerDelivery is how many records a delivery may hold; 0: 10,000; at most MaxRecords.
-	AlertsPerDelivery int
-	// InFlightBytes is how much of bodies is held in memory at once; 0: 64 MiB. It is never less than one whole body.
-	InFlightBytes int64
-}
-
-func (l Limits) withDefaults() Limits {
-	if l.Body <= 0 {
-		l.Body = 25 << 20
-	}
-	if l.AlertsPerDelivery <= 0 {
-		l.AlertsPerDelivery = 10_000
-	}
-	if l.InFlightBytes <= 0 {
-		l.InFlightBytes = 64 << 20
-	}
-	l.AlertsPerDelivery = min(l.AlertsPerDelivery, MaxRecords)
-	l.InFlightBytes = max(l.InFlightBytes, l.Body+1)
-	return l
-}
-
 // Config is what a Handler needs. Only Sources, Seal and Store are required.
 type Config struct {
 	Sources map[string]Source // by configured name, which must be a valid queue subject token
@@ -78,34 +51,28 @@ type Config struct {
 
 // Handler serves POST /hooks/NAME for every configured source, and nothing else. It is safe for concurrent use.
 type Handler struct {
-	sources  map[string]Source
-	limits   Limits
-	seal     sealer
-	store    appender
-	log      *slog.Logger
-	metrics  *metrics
-	strikes  *strikes
-	budget   *semaphore.Weighted // bytes of bodies in memory
-	suspects *semaphore.Weighted // the same for addresses that keep failing, so that they cannot use up the budget
+	terms   atomic.Pointer[terms]
+	seal    sealer
+	store   appender
+	log     *slog.Logger
+	metrics *metrics
+	strikes *strikes
 }
 
 // New makes a Handler. It panics if its metrics are registered already, because that is a mistake in the wiring.
 func New(c Config) *Handler {
-	limits := c.Limits.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{
-		sources:  maps.Clone(c.Sources),
-		limits:   limits,
-		seal:     c.Seal,
-		store:    c.Store,
-		log:      c.Log,
-		metrics:  newMetrics(c.Metrics, slices.Sorted(maps.Keys(c.Sources))),
-		strikes:  newStrikes(),
-		budget:   semaphore.NewWeighted(limits.InFlightBytes),
-		suspects: semaphore.NewWeighted(limits.Body + 1),
+	h := &Handler{
+		seal:    c.Seal,
+		store:   c.Store,
+		log:     c.Log,
+		metrics: newMetrics(c.Metrics),
+		strikes: newStrikes(),
 	}
+	h.Use(c.Sources, c.Limits)
+	return h
 }
 
 // ServeHTTP answers one delivery as the table of answers says. No answer holds anything of the request.
@@ -134,15 +101,16 @@ type delivery struct {
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (err error) {
 	defer recoverInto(&err, h.log)
 	name, _ := strings.CutPrefix(r.URL.Path, "/hooks/")
-	source, ok := h.sources[name]
+	terms := h.terms.Load()
+	source, ok := terms.sources[name]
 	if !ok || r.URL.Path != "/hooks/"+name {
 		return errUnknownSource
 	}
 	d.source = name
-	if err := h.admit(source, r); err != nil {
+	if err := terms.admit(source, r); err != nil {
 		return err
 	}
-	body, release, err := h.read(w, r, d.address)
+	body, release, err := read(w, r, terms.lane(h.strikes.suspect(d.address)), terms.limits.Body)
 	defer release()
 	if err != nil {
 		return err
@@ -158,24 +126,12 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (
 	if err != nil {
 		return err
 	}
+	// The whole delivery is refused, because a part of it cannot be acknowledged alone, and what was taken in silence
+	// would be lost. The operator raises the limit; the sender still holds everything.
+	if len(parsed.Found)+len(parsed.Bad) > terms.limits.AlertsPerDelivery {
+		return ErrTooMany
+	}
 	return h.keep(ctx, d, parsed)
-}
-
-// admit refuses what can be refused before a byte of the body is read.
-func (h *Handler) admit(source Source, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return errMethod
-	}
-	if !isJSON(r.Header) {
-		return errContentType
-	}
-	if err := source.Admit(r.Header); err != nil {
-		return err
-	}
-	if r.ContentLength > h.limits.Body {
-		return errTooLarge
-	}
-	return nil
 }
 
 // isJSON reports whether a body is declared as plain JSON, or not declared at all. A compressed body is refused: its

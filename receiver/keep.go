@@ -24,11 +24,6 @@ const (
 
 // keep seals everything that a delivery says and waits until all of it is on disk.
 func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed) error {
-	// The whole delivery is refused, because a part of it cannot be acknowledged alone, and what was taken in silence
-	// would be lost. The operator raises the limit; the sender still holds everything.
-	if len(p.Found)+len(p.Bad) > h.limits.AlertsPerDelivery {
-		return ErrTooMany
-	}
 	messages, err := h.messages(ctx, d, p)
 	if err != nil {
 		return err

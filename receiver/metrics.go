@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,9 +15,12 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	alerts     *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
+
+	mu      sync.RWMutex
+	sources []string // that have series; a delivery that outlives its source must not bring them back
 }
 
-func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	factory := promauto.With(reg)
 	m := &metrics{
 		deliveries: factory.NewCounterVec(prometheus.CounterOpts{
@@ -36,10 +41,29 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 		}, []string{"source"}),
 	}
 	m.deliveries.WithLabelValues("", unknownSource.result)
+	return m
+}
+
+// use forgets the series of sources that are gone, and starts those of new ones.
+func (m *metrics) use(sources []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, source := range m.sources {
+		if !slices.Contains(sources, source) {
+			m.forget(source)
+		}
+	}
 	for _, source := range sources {
 		m.initialise(source)
 	}
-	return m
+	m.sources = sources
+}
+
+func (m *metrics) forget(source string) {
+	labels := prometheus.Labels{"source": source}
+	m.deliveries.DeletePartialMatch(labels)
+	m.alerts.DeletePartialMatch(labels)
+	m.duration.DeletePartialMatch(labels)
 }
 
 // initialise makes every series of a source exist from the start, so that the first failure is an increase.
@@ -54,10 +78,16 @@ func (m *metrics) initialise(source string) {
 }
 
 func (m *metrics) observe(d *delivery, result string, took time.Duration) {
-	m.deliveries.WithLabelValues(d.source, result).Inc()
 	if d.source == "" {
+		m.deliveries.WithLabelValues("", result).Inc()
 		return
 	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if !slices.Contains(m.sources, d.source) {
+		return
+	}
+	m.deliveries.WithLabelValues(d.source, result).Inc()
 	m.alerts.WithLabelValues(d.source).Add(float64(d.alerts))
 	m.duration.WithLabelValues(d.source).Observe(took.Seconds())
 }

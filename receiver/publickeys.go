@@ -60,6 +60,7 @@ type PublicKeys struct {
 	fetching sync.Mutex
 	current  atomic.Pointer[document]
 	opened   time.Time
+	ready    chan struct{}
 }
 
 // NewPublicKeys makes PublicKeys that hold no key yet: Run or the first signature fetches them. The error says that
@@ -73,6 +74,7 @@ func NewPublicKeys(c PublicKeysConfig) (*PublicKeys, error) {
 		log:     c.Log.With("source", c.Source),
 		unknown: rate.NewLimiter(rate.Every(unknownInterval), unknownBurst),
 		opened:  time.Now(),
+		ready:   make(chan struct{}),
 	}
 	p.current.Store(&document{})
 	if err := p.export(c.Metrics, c.Source); err != nil {
@@ -116,9 +118,14 @@ func (p *PublicKeys) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("fetching public keys: %w", err)
 	}
-	p.current.Store(fetched)
+	if p.current.Swap(fetched).confirmed.IsZero() {
+		close(p.ready)
+	}
 	return nil
 }
+
+// Ready is closed when keys have been fetched for the first time.
+func (p *PublicKeys) Ready() <-chan struct{} { return p.ready }
 
 // Admit reports ErrUnverified when a key id and a signature cannot prove anything, whatever the body is.
 func (p *PublicKeys) Admit(keyID, signature string) error {

@@ -54,6 +54,31 @@ func TestPublicKeysConfirmUnchangedDocument(t *testing.T) {
 	})
 }
 
+// TestPublicKeysReady: a server that is down does not make them ready, its first document does, and for good.
+func TestPublicKeysReady(t *testing.T) {
+	server := sourcetest.NewKeyServer(newSigner(t))
+	keys := newKeys(t, server)
+	ready := func() bool {
+		select {
+		case <-keys.Ready():
+			return true
+		default:
+			return false
+		}
+	}
+	server.Fail(http.StatusInternalServerError)
+	if err := keys.Refresh(t.Context()); err == nil || ready() {
+		t.Errorf("got %v from a server that is down, and ready %v", err, ready())
+	}
+	server.Fail(0)
+	for range 2 {
+		refresh(t, keys)
+		if !ready() {
+			t.Error("there are keys, and they are not ready")
+		}
+	}
+}
+
 func TestPublicKeysRotation(t *testing.T) {
 	before, after := newSigner(t), newSigner(t)
 	server := sourcetest.NewKeyServer(before)

@@ -50,3 +50,10 @@ type Runner interface {
 	// Run blocks until ctx ends and then returns nil.
 	Run(ctx context.Context) error
 }
+
+// Starter is a Runner that can verify nothing before its Run has fetched something.
+type Starter interface {
+	Runner
+	// Ready is closed when the source can verify deliveries. It may never be: a server can be down.
+	Ready() <-chan struct{}
+}

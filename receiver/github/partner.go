@@ -47,6 +47,9 @@ func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Regis
 // Run keeps the public keys fresh.
 func (p *partner) Run(ctx context.Context) error { return p.keys.Run(ctx) }
 
+// Ready is closed when there are public keys.
+func (p *partner) Ready() <-chan struct{} { return p.keys.Ready() }
+
 // Admit demands a key id and a signature that may be one.
 func (p *partner) Admit(header http.Header) error {
 	id, signature, err := proof(header)
