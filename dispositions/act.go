@@ -10,16 +10,24 @@ import (
 	"stanch/receiver/leak"
 )
 
-// intend announces the action. Nothing is done to a key before that is on disk.
-func (t *turn) intend(ctx context.Context, issuer Configured) error {
+// intend announces an action. Nothing is done to a key before that is on disk.
+func (t *turn) intend(ctx context.Context, issuer Configured, action leak.Action) error {
 	started := time.Now()
-	t.incident.State, t.incident.Intended = leak.Open, t.incident.Action
-	t.step(leak.Intended, fmt.Sprintf("about to %s the key", t.incident.Action))
+	t.incident.State, t.incident.Intended = leak.Open, action
+	t.step(leak.Intended, fmt.Sprintf("about to %s the key", action))
 	if err := t.record(ctx); err != nil {
 		return err
 	}
 	t.metrics.turn(turnIntend, started)
 	return t.act(ctx, issuer)
+}
+
+// resumeAndDecide takes up an action. What a new sighting says is decided after that: it may raise the action.
+func (t *turn) resumeAndDecide(ctx context.Context, seen bool) error {
+	if err := t.resume(ctx); err != nil || !seen || !t.head.Finished() {
+		return err
+	}
+	return t.begin(ctx)
 }
 
 // resume takes up an action that was announced and not proved. It may have been done: the issuer is asked first.
@@ -40,15 +48,16 @@ func (t *turn) resume(ctx context.Context) error {
 	return t.resumeAlive(ctx, issuer, key)
 }
 
-// resumeAlive asks policy again before it takes up an action: the key may have been protected since.
+// resumeAlive asks policy again before it takes up an action: the key may have been protected since. Nothing else stops
+// what was announced.
 func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key) error {
-	d, _ := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
-	if d.Action == leak.Nothing {
+	d, _ := t.ask(issuer, t.incident, t.alert.Source, t.content)
+	if d.Action == leak.Nothing && policy.Untouchable(d.Rule) {
 		t.decided(d)
 		return t.leave(ctx)
 	}
 	t.incident.Key.Locked = key.Locked || t.incident.Key.Locked // we may have unlocked it
-	if key.Locked && !t.Policy.Unlock {
+	if key.Locked && !t.incident.Unlock {
 		return t.fail(ctx, errLocked)
 	}
 	return t.act(ctx, issuer)
@@ -114,14 +123,4 @@ func effect(ctx context.Context, issuer Issuer, id string, action leak.Action) e
 // inForce reports whether an action needs not be taken because its effect is there. A deleted key is not there to ask.
 func inForce(key leak.Key, action leak.Action) bool {
 	return action == leak.Disable && key.Disabled
-}
-
-func strongest(issuer Issuer) leak.Action {
-	if _, ok := issuer.(Deleter); ok {
-		return leak.Delete
-	}
-	if _, ok := issuer.(Disabler); ok {
-		return leak.Disable
-	}
-	return leak.Nothing
 }

@@ -142,6 +142,10 @@ func (c *cloud) Disable(ctx context.Context, id string) error {
 	return c.effect(ctx, "disable", id, func(k leak.Key) error { k.Disabled = true; c.keys[id] = k; return nil })
 }
 
+func (c *cloud) Enable(ctx context.Context, id string) error {
+	return c.effect(ctx, "enable", id, func(k leak.Key) error { k.Disabled = false; c.keys[id] = k; return nil })
+}
+
 func (c *cloud) Delete(ctx context.Context, id string) error {
 	return c.effect(ctx, "delete", id, func(leak.Key) error { delete(c.keys, id); return nil })
 }

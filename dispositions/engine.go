@@ -9,31 +9,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"stanch/dispositions/ledger"
-	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
-
-// Configured is an issuer with what the operator says of it.
-type Configured struct {
-	Name   string
-	Issuer Issuer
-	// TokenTypes and Pattern say which secrets may be shown to the issuer: those that a source calls by one of the
-	// types, and those whose whole value matches. With neither it is shown none.
-	TokenTypes []string
-	Pattern    *regexp.Regexp
-	// Accounts are those whose keys may be acted on; empty: any.
-	Accounts []string
-}
 
 // Config is what an Engine runs on. Everything is required unless it says otherwise.
 type Config struct {
@@ -41,10 +27,8 @@ type Config struct {
 	Ledger     *ledger.Ledger
 	Sightings  *ledger.Sightings
 	Identities Opener
-	Issuers    []Configured // asked in this order
-	Policy     *policy.Policy
-	Fuse       Fuse // the zero Fuse is DefaultFuse
-	Workers    int  // turns at once; 0: DefaultWorkers
+	Mandate    Mandate // to begin with
+	Workers    int     // turns at once; 0: DefaultWorkers
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -57,8 +41,11 @@ type Opener interface {
 // DefaultWorkers is how many turns run at once: most of a turn is waiting for the issuer.
 const DefaultWorkers = 64
 
-// consumerName is the durable consumer that every engine shares.
-const consumerName = "engine"
+// The durable consumers that every engine shares: of alerts, and of what persons ordered.
+const (
+	alertsConsumer = "engine"
+	ordersConsumer = "orders"
+)
 
 // attemptsBeforePaging is how often a turn is tried from the queue, within some seconds, before the incident is marked
 // failed and somebody is paged. It goes on being tried after that.
@@ -67,6 +54,7 @@ const attemptsBeforePaging = 4
 // Engine takes the turns of every incident. Several may run on one store.
 type Engine struct {
 	Config
+	mandate atomic.Pointer[Mandate]
 	metrics *metrics
 	fuse    *fuse
 	busy    keyLock
@@ -78,16 +66,20 @@ func New(c Config) *Engine {
 	if c.Workers == 0 {
 		c.Workers = DefaultWorkers
 	}
-	if c.Fuse == (Fuse{}) {
-		c.Fuse = DefaultFuse
+	e := &Engine{Config: c, metrics: newMetrics(c.Registerer), fuse: newFuse(), parked: newParked()}
+	e.Use(c.Mandate)
+	return e
+}
+
+// Use replaces what the engine is told to do. Turns under way end with what they began with.
+func (e *Engine) Use(m Mandate) {
+	if m.Fuse == (Fuse{}) {
+		m.Fuse = DefaultFuse
 	}
-	c.Issuers = anchored(c.Issuers)
-	return &Engine{
-		Config:  c,
-		metrics: newMetrics(c.Registerer, c.Issuers),
-		fuse:    newFuse(c.Fuse),
-		parked:  newParked(),
-	}
+	m.Issuers = anchored(m.Issuers)
+	e.metrics.zero(m)
+	e.fuse.use(m.Fuse)
+	e.mandate.Store(&m)
 }
 
 // Run works off the queue until ctx ends. It first reads back what the fuse must know.
@@ -95,7 +87,7 @@ func (e *Engine) Run(stopped context.Context) error {
 	group, ctx := errgroup.WithContext(stopped)
 	read := make(chan struct{})
 	group.Go(func() error {
-		since := time.Now().Add(-e.Fuse.Per)
+		since := time.Now().Add(-e.mandate.Load().Fuse.Per)
 		return e.Ledger.Follow(ctx, since, func() { close(read) }, e.fuse.note)
 	})
 	group.Go(func() error {
@@ -119,8 +111,12 @@ func (e *Engine) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.lookAgain(ctx) })
 	group.Go(func() error {
-		c := queue.Consumer{Stream: queue.Alerts, Name: consumerName, Workers: e.Workers}
+		c := queue.Consumer{Stream: queue.Alerts, Name: alertsConsumer, Workers: e.Workers}
 		return e.Store.Work(ctx, c, e.handle)
+	})
+	group.Go(func() error {
+		c := queue.Consumer{Stream: queue.Incidents, Name: ordersConsumer, Workers: e.Workers}
+		return e.Store.Work(ctx, c, e.carryOut)
 	})
 	return group.Wait()
 }
@@ -135,7 +131,7 @@ func (e *Engine) handle(ctx context.Context, m queue.Message) error {
 	if err != nil {
 		return e.bury(ctx, err.Error(), alert)
 	}
-	return e.turn(ctx, alert, content, m.Delivered >= attemptsBeforePaging)
+	return e.turn(ctx, report{Alert: alert, content: content}, m.Delivered >= attemptsBeforePaging)
 }
 
 // bury puts what no retry can help to the dead letters, before it leaves the queue.
@@ -155,47 +151,25 @@ func (e *Engine) bury(ctx context.Context, reason string, alert leak.Alert) erro
 	return nil
 }
 
-// turn takes an alert as far as it goes. When somebody else wrote to the incident meanwhile it starts again.
-func (e *Engine) turn(ctx context.Context, a leak.Alert, c leak.Content, lastTry bool) error {
-	defer e.busy.lock(a.Fingerprint)()
+// turn takes an alert as far as it goes.
+func (e *Engine) turn(ctx context.Context, r report, lastTry bool) error {
+	return e.exclusively(ctx, r.Fingerprint, func() error { return e.takeTurn(ctx, r, lastTry) })
+}
+
+// exclusively takes a turn while no other one is taken at the same incident here. When somebody else wrote to the
+// incident meanwhile it starts again.
+func (e *Engine) exclusively(ctx context.Context, f leak.Fingerprint, take func() error) error {
+	unlock, err := e.busy.lock(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for {
-		err := e.takeTurn(ctx, a, c, lastTry)
+		err := take()
 		if !errors.Is(err, ledger.ErrConflict) || ctx.Err() != nil {
 			return err
 		}
 	}
-}
-
-// candidates are the issuers that a secret may be shown to.
-func (e *Engine) candidates(c leak.Content) []Configured {
-	var found []Configured
-	for _, issuer := range e.Issuers {
-		byType := slices.Contains(issuer.TokenTypes, c.Type)
-		byPattern := issuer.Pattern != nil && issuer.Pattern.MatchString(c.Secret.Reveal())
-		if byType || byPattern {
-			found = append(found, issuer)
-		}
-	}
-	return found
-}
-
-// anchored makes every pattern match a whole value or nothing.
-func anchored(issuers []Configured) []Configured {
-	issuers = slices.Clone(issuers)
-	for i, issuer := range issuers {
-		if issuer.Pattern != nil {
-			issuers[i].Pattern = regexp.MustCompile(`\A(?:` + issuer.Pattern.String() + `)\z`) // it compiled without
-		}
-	}
-	return issuers
-}
-
-func (e *Engine) issuer(name string) (Configured, bool) {
-	i := slices.IndexFunc(e.Issuers, func(c Configured) bool { return c.Name == name })
-	if i < 0 {
-		return Configured{}, false
-	}
-	return e.Issuers[i], true
 }
 
 // keyLock lets one turn at a time at each key; turns of different keys do not wait for each other.
@@ -205,29 +179,42 @@ type keyLock struct {
 }
 
 type waiting struct {
-	sync.Mutex
+	turn  chan struct{} // holds one while nobody has it
 	count int
 }
 
-func (l *keyLock) lock(f leak.Fingerprint) (unlock func()) {
+// lock waits for the key until ctx ends.
+func (l *keyLock) lock(ctx context.Context, f leak.Fingerprint) (unlock func(), err error) {
+	w := l.join(f)
+	select {
+	case <-w.turn:
+		return func() { w.turn <- struct{}{}; l.leave(f, w) }, nil
+	case <-ctx.Done():
+		l.leave(f, w)
+		return nil, fmt.Errorf("waiting for another turn at the incident: %w", ctx.Err())
+	}
+}
+
+func (l *keyLock) join(f leak.Fingerprint) *waiting {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.taken == nil {
 		l.taken = map[leak.Fingerprint]*waiting{}
 	}
 	w := l.taken[f]
 	if w == nil {
-		w = &waiting{}
+		w = &waiting{turn: make(chan struct{}, 1)}
+		w.turn <- struct{}{}
 		l.taken[f] = w
 	}
 	w.count++
-	l.mu.Unlock()
-	w.Lock()
-	return func() {
-		w.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if w.count--; w.count == 0 {
-			delete(l.taken, f)
-		}
+	return w
+}
+
+func (l *keyLock) leave(f leak.Fingerprint, w *waiting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.count--; w.count == 0 {
+		delete(l.taken, f)
 	}
 }

@@ -82,11 +82,14 @@ func (w *world) engine(store queue.Store, issuer dispositions.Issuer) (stop func
 	}
 	e := dispositions.New(dispositions.Config{
 		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.days), Identities: w.ids,
-		Issuers: []dispositions.Configured{{
-			Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,
-		}},
-		Policy: chosen, Fuse: w.fuse, Workers: 4,
-		Log: w.logger, Registerer: prometheus.NewRegistry(),
+		Mandate: dispositions.Mandate{
+			Issuers: []dispositions.Configured{{
+				Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,
+			}},
+			Policy: chosen, Fuse: w.fuse,
+		},
+		Workers: 4,
+		Log:     w.logger, Registerer: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup

@@ -15,6 +15,7 @@ const (
 	resultHeld   = "held"
 	resultFailed = "failed"
 	resultNoKey  = "unknown"
+	resultUndone = "undone" // by a person; so are rejected and closed, the names of their steps
 )
 
 // The turns that turn_duration_seconds tells apart.
@@ -30,9 +31,10 @@ type metrics struct {
 	dispositions *prometheus.CounterVec
 	contain      *prometheus.HistogramVec
 	turns        *prometheus.HistogramVec
+	ruleFailures *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer, issuers []Configured) *metrics {
+func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		dispositions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stanch_dispositions_total",
@@ -50,14 +52,21 @@ func newMetrics(r prometheus.Registerer, issuers []Configured) *metrics {
 			Buckets:                     []float64{.0005, .001, .005, .01, .05, .1, .5, 1, 5, 10, 30},
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"turn"}),
+		ruleFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stanch_rule_failures_total",
+			Help: "How often a rule could not be evaluated for a key, so that the next one was asked.",
+		}, []string{"rule"}),
 	}
-	r.MustRegister(m.dispositions, m.contain, m.turns)
-	m.zero(issuers)
+	r.MustRegister(m.dispositions, m.contain, m.turns, m.ruleFailures)
 	return m
 }
 
-func (m *metrics) zero(issuers []Configured) {
-	for _, i := range issuers {
+// zero makes the series of what a mandate names.
+func (m *metrics) zero(mandate Mandate) {
+	for _, rule := range mandate.Policy.Rules {
+		m.ruleFailures.WithLabelValues(rule.Name)
+	}
+	for _, i := range mandate.Issuers {
 		for _, action := range []leak.Action{leak.Disable, leak.Delete} {
 			for _, result := range []string{resultProved, resultHeld, resultFailed} {
 				m.dispositions.WithLabelValues(i.Name, string(action), result)
@@ -65,6 +74,9 @@ func (m *metrics) zero(issuers []Configured) {
 			m.contain.WithLabelValues(i.Name, string(action))
 		}
 		m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), resultLeft)
+		for _, result := range []string{resultUndone, string(leak.Rejected), string(leak.Ended)} {
+			m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), result)
+		}
 	}
 	m.dispositions.WithLabelValues("", string(leak.Nothing), resultNoKey)
 	for _, turn := range []string{turnLocate, turnIntend, turnAct, turnProve, turnRecord} {
@@ -76,15 +88,22 @@ func (m *metrics) turn(name string, begin time.Time) {
 	m.turns.WithLabelValues(name).Observe(time.Since(begin).Seconds())
 }
 
-// ended counts an incident that came to a result. The time to contain runs from the alert that was worked on: a key that
-// leaks again a month later is not a month late.
-func (m *metrics) ended(i leak.Incident, a leak.Alert, result string) {
+// ended counts an incident that came to a result.
+func (m *metrics) ended(i leak.Incident, result string) {
 	action := i.Action
 	if action == "" {
 		action = leak.Nothing
 	}
 	m.dispositions.WithLabelValues(i.Issuer, string(action), result).Inc()
-	if result == resultProved {
-		m.contain.WithLabelValues(i.Issuer, string(action)).Observe(i.ContainedAt.Sub(a.ReceivedAt).Seconds())
-	}
 }
+
+// contained measures how long a key lived. The time runs from the alert that was worked on: a key that leaks again a month
+// later is not a month late. What a person did in their own time is not measured.
+func (m *metrics) contained(i leak.Incident, action leak.Action, a leak.Alert) {
+	if a.ReceivedAt.IsZero() {
+		return
+	}
+	m.contain.WithLabelValues(i.Issuer, string(action)).Observe(i.ContainedAt.Sub(a.ReceivedAt).Seconds())
+}
+
+func (m *metrics) ruleFailed(rule string) { m.ruleFailures.WithLabelValues(rule).Inc() }

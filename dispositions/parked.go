@@ -108,10 +108,12 @@ func (p *parked) again(f leak.Fingerprint, state leak.State, now time.Time) bool
 }
 
 // park keeps the alert of an unfinished incident, secret included and sealed, and then records the turn: when the log
-// says that an incident waits, what it waits with is on disk.
+// says that an incident waits, what it waits with is on disk. A kept alert gives way only to one that raised the action:
+// the decision is made again on what is kept.
 func (t *turn) park(ctx context.Context) error {
 	now := time.Now()
-	if t.sighting != nil || t.head.State != t.incident.State {
+	kept := t.alert.ID != ""
+	if kept && (!t.waited || t.incident.Action.Stronger(t.head.Action)) {
 		data, err := json.Marshal(t.alert)
 		if err != nil {
 			return fmt.Errorf("encoding an alert: %w", err)
@@ -123,7 +125,9 @@ func (t *turn) park(ctx context.Context) error {
 	if err := t.record(ctx); err != nil {
 		return err
 	}
-	t.parked.add(t.incident.ID, now, now.Add(failedAfter))
+	if kept {
+		t.parked.add(t.incident.ID, now, now.Add(failedAfter))
+	}
 	return nil
 }
 
@@ -196,15 +200,20 @@ func (e *Engine) retry(ctx context.Context, f leak.Fingerprint) error {
 }
 
 func (e *Engine) retryKept(ctx context.Context, m queue.Message) error {
-	var alert leak.Alert
-	if err := json.Unmarshal(m.Data, &alert); err != nil {
-		return fmt.Errorf("reading a kept secret: it is damaged")
-	}
-	content, err := e.Identities.Open(alert)
+	alert, content, err := e.openKept(m)
 	if err != nil {
 		return err
 	}
-	return e.turn(ctx, alert, content, true)
+	return e.turn(ctx, report{Alert: alert, content: content, kept: true}, true)
+}
+
+func (e *Engine) openKept(m queue.Message) (leak.Alert, leak.Content, error) {
+	var alert leak.Alert
+	if err := json.Unmarshal(m.Data, &alert); err != nil {
+		return leak.Alert{}, leak.Content{}, errors.New("reading a kept secret: it is damaged")
+	}
+	content, err := e.Identities.Open(alert)
+	return alert, content, err
 }
 
 // expire records that the secret of an unfinished incident has reached its age, and that it is not tried again.

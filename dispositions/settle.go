@@ -1,11 +1,12 @@
 package dispositions
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
@@ -18,18 +19,23 @@ func (t *turn) leave(ctx context.Context) error {
 	return t.end(ctx, resultLeft)
 }
 
-// hold keeps an incident for approval.
-func (t *turn) hold(ctx context.Context) error {
+// hold keeps an incident for approval. It is quiet when somebody was told already that others are held.
+func (t *turn) hold(ctx context.Context, text string, quiet bool) error {
 	t.incident.State = leak.Held
-	t.step(leak.HeldBack, fmt.Sprintf("held: to %s the key needs approval", t.incident.Action))
+	if !t.incident.Key.Disabled {
+		t.incident.Severity = leak.Critical
+	}
+	t.step(leak.HeldBack, text)
+	t.steps[len(t.steps)-1].Quiet = quiet
 	if err := t.park(ctx); err != nil {
 		return err
 	}
-	t.metrics.ended(t.incident, t.alert, resultHeld)
+	t.metrics.ended(t.incident, resultHeld)
 	return nil
 }
 
-// wait leaves an incident held, unless somebody has done to the key meanwhile what it is held for.
+// wait leaves an incident held, unless somebody has done to the key meanwhile what it is held for, or a new sighting
+// orders without approval what it is held for.
 func (t *turn) wait(ctx context.Context) error {
 	issuer, ok := t.issuer(t.incident.Issuer)
 	if !ok {
@@ -41,31 +47,86 @@ func (t *turn) wait(ctx context.Context) error {
 		return t.contained(ctx, leak.Key{}, "the key is gone: somebody deleted it while the incident was held")
 	case err == nil && inForce(key, t.incident.Action):
 		return t.contained(ctx, key, "the key is disabled: somebody did it while the incident was held")
+	case err == nil && t.sighting != nil && t.released(issuer, key):
+		return t.decide(ctx, issuer)
 	}
 	return t.park(ctx)
 }
 
-// proved ends an incident whose announced action is in force. A zero key is one that is gone.
+// released reports whether what a new sighting says makes an approval unnecessary. What the fuse holds only a person
+// releases.
+func (t *turn) released(issuer Configured, key leak.Key) bool {
+	t.found(key)
+	d, _ := t.ask(issuer, t.incident, t.alert.Source, t.content)
+	return t.head.Rule != ledger.FuseRule && !d.Approval && d.Action != leak.Nothing && !t.head.Action.Stronger(d.Action)
+}
+
+// proved goes on after an announced action that is in force: the incident ends, or waits for the approval of the rest. A
+// zero key is one that is gone.
 func (t *turn) proved(ctx context.Context, key leak.Key) error {
-	text := "proved: read back from the issuer, the key is disabled"
 	if key.ID == "" {
-		text = "proved: asked again, the issuer has no such key any more"
+		return t.contained(ctx, key, "proved: asked again, the issuer has no such key any more")
+	}
+	const text = "proved: read back from the issuer, the key is disabled"
+	if t.incident.Intended == leak.Disable && t.incident.Action == leak.Delete {
+		return t.holdDisabled(ctx, key, text)
 	}
 	return t.contained(ctx, key, text)
 }
 
+// holdDisabled keeps an incident whose key is disabled, as its issuer says, until somebody approves to delete it.
+func (t *turn) holdDisabled(ctx context.Context, key leak.Key, text string) error {
+	t.dead(key, text)
+	t.incident.Severity = t.incident.Rated
+	t.metrics.contained(t.incident, leak.Disable, t.alert)
+	return t.hold(ctx, "held: to delete the key needs approval", false)
+}
+
 func (t *turn) contained(ctx context.Context, key leak.Key, text string) error {
+	t.dead(key, text)
+	t.incident.State, t.incident.Severity = leak.Contained, cmp.Or(t.incident.Rated, leak.Warning)
+	if err := t.end(ctx, resultProved); err != nil {
+		return err
+	}
+	t.metrics.contained(t.incident, t.incident.Action, t.alert)
+	return nil
+}
+
+// dead notes that the issuer says that the key is disabled or gone.
+func (t *turn) dead(key leak.Key, text string) {
 	now := time.Now()
 	if key.ID != "" {
-		key.LastUsedAt = later(key.LastUsedAt, t.incident.Key.LastUsedAt)
-		t.incident.Key = key
+		t.found(key)
 	}
-	t.incident.State, t.incident.Severity = leak.Contained, leak.Warning
 	t.incident.Intended, t.incident.Failure = "", ""
 	t.incident.ContainedAt = now
 	t.incident.TokensLiveUntil = now.Add(t.incident.Key.TokenLife)
 	t.step(leak.Proved, text)
-	return t.end(ctx, resultProved)
+}
+
+// repeated settles a sighting that a finished incident knows already: it never acts. Where a person ended the incident
+// it is told once that the key works.
+func (t *turn) repeated(ctx context.Context) error {
+	issuer, ok := t.issuer(t.head.Issuer)
+	if t.head.State != leak.Closed || t.head.Told || !ok {
+		return t.wipe(ctx, t.head.ID)
+	}
+	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return t.wipe(ctx, t.head.ID)
+	case err != nil && !t.lastTry:
+		return comeBack(err)
+	case err != nil:
+		t.Log.Warn("a closed incident was reported again, and whether its key works is not known", "incident", t.head.ID, "err", err)
+		return nil
+	case key.Disabled:
+		return t.wipe(ctx, t.head.ID)
+	}
+	t.found(key)
+	t.incident.Told, t.incident.Severity = true, leak.Critical
+	t.step(leak.Alive, "a sighting that was known came again: nothing is done, because a person ended the incident, and the key works")
+	return t.record(ctx)
 }
 
 // fail gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
@@ -87,7 +148,7 @@ func (t *turn) fail(ctx context.Context, err error) error {
 	if err := t.park(ctx); err != nil {
 		return err
 	}
-	t.metrics.ended(t.incident, t.alert, resultFailed)
+	t.metrics.ended(t.incident, resultFailed)
 	return nil
 }
 
@@ -120,7 +181,7 @@ func (t *turn) end(ctx context.Context, result string) error {
 	if err := t.record(ctx); err != nil {
 		return err
 	}
-	t.metrics.ended(t.incident, t.alert, result)
+	t.metrics.ended(t.incident, result)
 	if !t.waited {
 		return nil
 	}

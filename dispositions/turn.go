@@ -17,10 +17,11 @@ const by = "engine"
 // turn is one pass over an incident, from what the log says of it to the next thing that the log can say.
 type turn struct {
 	*Engine
-	alert   leak.Alert
-	content leak.Content
-	lastTry bool // a failure is recorded now, and pages
-	waited  bool // the incident was parked when the turn began
+	*Mandate              // the one that the turn began with
+	alert    leak.Alert   // zero when a person ordered the turn and no alert is kept
+	content  leak.Content // likewise
+	lastTry  bool         // a failure is recorded now, and pages
+	waited   bool         // the incident was parked when the turn began
 
 	head     ledger.Head   // what the log says
 	incident leak.Incident // what it will say
@@ -28,30 +29,55 @@ type turn struct {
 	sighting <-chan error  // the sighting on its way to disk; nil: it is known
 }
 
-func (e *Engine) takeTurn(ctx context.Context, a leak.Alert, c leak.Content, lastTry bool) error {
-	head, err := e.Ledger.Read(ctx, a.Fingerprint)
+// report is an alert, opened.
+type report struct {
+	leak.Alert
+	content leak.Content
+	kept    bool // it waited in SEALED, and is not delivered now
+}
+
+func (e *Engine) takeTurn(ctx context.Context, r report, lastTry bool) error {
+	t, err := e.newTurn(ctx, r.Fingerprint, lastTry)
 	if err != nil {
 		return err
 	}
-	known, err := e.Ledger.Knows(ctx, head, a.ID)
+	t.alert, t.content = r.Alert, r.content
+	known, err := e.Ledger.Knows(ctx, t.head, r.ID)
 	if err != nil {
 		return err
 	}
-	t := &turn{Engine: e, alert: a, content: c, lastTry: lastTry, head: head, incident: head.Incident}
-	t.waited = head.Exists() && !head.Finished() && head.State != leak.Open
 	if !known {
 		t.see(ctx)
 	}
 	switch {
-	case known && head.Finished():
-		return t.wipe(ctx, t.incident.ID)
-	case head.State == leak.Held:
+	case r.kept && t.head.Finished():
+		return t.wipe(ctx, r.Fingerprint)
+	case known && t.head.Finished():
+		return t.repeated(ctx)
+	case t.head.Intended == leak.Enable && known:
+		return nil
+	case t.head.Intended == leak.Enable:
+		return errUndoing
+	case t.head.Intended != "":
+		return t.resumeAndDecide(ctx, !known)
+	case t.head.State == leak.Held:
 		return t.wait(ctx)
-	case head.Intended != "":
-		return t.resume(ctx)
 	default:
 		return t.begin(ctx)
 	}
+}
+
+// errUndoing puts an alert back that comes while a person's undo is under way: what it says is decided after that.
+var errUndoing = errors.New("the key is being enabled again because a person said so")
+
+func (e *Engine) newTurn(ctx context.Context, f leak.Fingerprint, lastTry bool) (*turn, error) {
+	head, err := e.Ledger.Read(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	t := &turn{Engine: e, Mandate: e.mandate.Load(), lastTry: lastTry, head: head, incident: head.Incident}
+	t.waited = head.Exists() && !head.Finished() && head.State != leak.Open
+	return t, nil
 }
 
 // see adds a new sighting. It goes to disk while the issuer is asked, and is there before the step that names it.
@@ -79,8 +105,11 @@ func (t *turn) see(ctx context.Context) {
 
 // begin asks whose the key is, and decides.
 func (t *turn) begin(ctx context.Context) error {
+	if t.content.Secret.Empty() {
+		return t.beginByID(ctx)
+	}
 	started := time.Now()
-	issuer, key, err := t.locate(ctx)
+	issuer, key, err := t.locate(ctx, t.content)
 	t.metrics.turn(turnLocate, started)
 	if errors.Is(err, leak.ErrNotFound) {
 		return t.notFound(ctx, err)
@@ -95,26 +124,27 @@ func (t *turn) begin(ctx context.Context) error {
 	return t.decide(ctx, issuer)
 }
 
-// locate asks each issuer that may see the secret. That one of them could not answer matters only if no other knows it.
-func (t *turn) locate(ctx context.Context) (Configured, leak.Key, error) {
-	candidates := t.candidates(t.content)
-	if len(candidates) == 0 {
-		return Configured{}, leak.Key{}, fmt.Errorf("no issuer is configured for this type of token: %w", leak.ErrNotFound)
+// beginByID decides about a key whose secret is not kept any more.
+func (t *turn) beginByID(ctx context.Context) error {
+	issuer, ok := t.issuer(t.incident.Issuer)
+	if !ok {
+		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
 	}
-	var unresolved error
-	for _, issuer := range candidates {
-		key, err := issuer.Issuer.Locate(ctx, t.content.Secret)
-		if err == nil {
-			return issuer, key, nil
-		}
-		if !errors.Is(err, leak.ErrNotFound) {
-			unresolved = fmt.Errorf("asking %s: %w", issuer.Name, err)
-		}
+	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+	if errors.Is(err, leak.ErrNotFound) {
+		return t.contained(ctx, leak.Key{}, "the key is gone: the issuer does not know its id any more")
 	}
-	if unresolved != nil {
-		return Configured{}, leak.Key{}, unresolved
+	if err != nil {
+		return t.fail(ctx, fmt.Errorf("reading the key from %s: %w", issuer.Name, err))
 	}
-	return Configured{}, leak.Key{}, leak.ErrNotFound
+	t.found(key)
+	return t.decide(ctx, issuer)
+}
+
+// found takes over what the issuer says of the key now. When it was last used is asked once only, when it is located.
+func (t *turn) found(key leak.Key) {
+	key.LastUsedAt = later(key.LastUsedAt, t.incident.Key.LastUsedAt)
+	t.incident.Key = key
 }
 
 // notFound settles a secret that no issuer knows. A key that was known before is dead if its id is gone as well.
@@ -140,56 +170,103 @@ func (t *turn) notFound(ctx context.Context, reason error) error {
 	if err := t.park(ctx); err != nil {
 		return err
 	}
-	t.metrics.ended(t.incident, t.alert, resultNoKey)
+	t.metrics.ended(t.incident, resultNoKey)
 	return nil
 }
 
 // decide lets policy choose, and goes on as it says.
 func (t *turn) decide(ctx context.Context, issuer Configured) error {
 	key := t.incident.Key
-	d, _ := t.Policy.Decide(policy.Case{Key: key, Accounts: issuer.Accounts, Strongest: strongest(issuer.Issuer)})
+	d := t.choose(issuer)
 	if t.head.State == leak.Contained && inForce(key, t.head.Action) && !d.Action.Stronger(t.head.Action) {
 		return t.record(ctx) // a new sighting of a key that is still dead
 	}
 	if t.head.State == leak.Left && d.Action == leak.Nothing {
 		return t.record(ctx) // a new sighting of a key that is still left alone
 	}
-	d, held := t.applyFuse(d)
+	d, verdict := t.applyFuse(d)
 	t.decided(d)
 	switch {
 	case d.Action == leak.Nothing:
 		return t.leave(ctx)
+	case inForce(key, atOnce(d)) && atOnce(d) != d.Action:
+		return t.holdDisabled(ctx, key, "the key was disabled already when it was looked up")
 	case inForce(key, d.Action):
 		return t.contained(ctx, key, "the key was disabled already when it was looked up; nothing had to be done")
-	case key.Locked && !t.Policy.Unlock:
+	case key.Locked && !d.Unlock:
 		return t.fail(ctx, errLocked)
-	case held:
-		return t.hold(ctx)
+	case verdict.held:
+		return t.hold(ctx, fmt.Sprintf("held: to %s the key needs approval", d.Action), verdict.told)
+	case d.Approval && d.Action == leak.Disable:
+		return t.hold(ctx, "held: to disable the key needs approval", false)
 	}
-	return t.intend(ctx, issuer)
+	return t.intend(ctx, issuer, atOnce(d))
+}
+
+// choose asks policy. A new sighting may raise what was decided before and never lower it, except that what nobody may
+// touch any more is not touched.
+func (t *turn) choose(issuer Configured) leak.Decision {
+	d, looked := t.ask(issuer, t.incident, t.alert.Source, t.content)
+	for _, look := range looked {
+		if look.Failure != "" {
+			t.metrics.ruleFailed(look.Rule)
+			t.step(leak.Warned, fmt.Sprintf("rule %s could not be evaluated, and the next one was asked: %s", look.Rule, look.Failure))
+		}
+	}
+	before := t.head.Incident
+	decidedBefore := t.sighting != nil && before.State != leak.Closed && before.Action.Stronger(d.Action)
+	if decidedBefore && !policy.Untouchable(d.Rule) {
+		d.Action, d.Rule, d.Reason = before.Action, before.Rule, before.Reason
+		d.Approval, d.Unlock, d.Severity = before.Approval, before.Unlock, before.Rated
+	}
+	return d
+}
+
+// atOnce is what is done without waiting for anybody: a delete that needs approval disables first.
+func atOnce(d leak.Decision) leak.Action {
+	if d.Approval && d.Action == leak.Delete {
+		return leak.Disable
+	}
+	return d.Action
 }
 
 func (t *turn) decided(d leak.Decision) {
 	t.incident.Action, t.incident.Rule, t.incident.Reason = d.Action, d.Rule, d.Reason
-	t.incident.Severity, t.incident.Failure = d.Severity, ""
-	t.step(leak.Decided, fmt.Sprintf("%s: %s", d.Action, d.Reason))
+	t.incident.Severity, t.incident.Rated, t.incident.Failure = d.Severity, d.Severity, ""
+	t.incident.Approval, t.incident.Unlock, t.incident.Told = d.Approval, d.Unlock, false
+	t.step(leak.Decided, fmt.Sprintf("%s: %s", described(d), d.Reason))
+}
+
+func described(d leak.Decision) string {
+	if d.Approval {
+		return string(d.Action) + " after approval"
+	}
+	return string(d.Action)
 }
 
 // errLocked is what is said of a locked key that policy does not let us unlock.
-var errLocked = fmt.Errorf("%w, and policy.unlock does not allow to unlock it", leak.ErrLocked)
+var errLocked = fmt.Errorf("%w, and policy does not allow to unlock it", leak.ErrLocked)
+
+// verdict is what the fuse says of an action.
+type verdict struct {
+	held bool // it waits for a person
+	told bool // somebody was told already that the fuse holds keys of this account
+}
 
 // applyFuse lowers a decision that the fuse does not admit. What does nothing to the key does not count.
-func (t *turn) applyFuse(d leak.Decision) (lowered leak.Decision, held bool) {
-	key := t.incident.Key
-	if d.Action == leak.Nothing || inForce(key, d.Action) || key.Locked && !t.Policy.Unlock {
-		return d, false
+func (t *turn) applyFuse(d leak.Decision) (leak.Decision, verdict) {
+	key, action := t.incident.Key, atOnce(d)
+	waits := d.Approval && action == d.Action // for a person anyway
+	if action == leak.Nothing || inForce(key, action) || key.Locked && !d.Unlock || waits {
+		return d, verdict{}
 	}
-	action, admitted := t.fuse.admit(t.incident.Issuer, key.Account, d.Action, t.incident.ID, time.Now())
-	if action == d.Action && admitted {
-		return d, false
+	admitted, v := t.fuse.admit(t.incident.Issuer, key.Account, action, t.incident.ID, time.Now())
+	if admitted == action && !v.held {
+		return d, v
 	}
 	d.Reason = fmt.Sprintf("more than %d destructive actions within %s in this account; without the fuse: %s, because %s",
-		t.fuse.Max, t.fuse.Per, d.Action, d.Reason)
-	d.Action, d.Rule, d.Severity = action, ledger.FuseRule, leak.Critical
-	return d, !admitted && !inForce(key, action)
+		t.Fuse.Max, t.Fuse.Per, described(d), d.Reason)
+	d.Action, d.Rule, d.Approval = admitted, ledger.FuseRule, false
+	v.held = v.held && !inForce(key, admitted)
+	return d, v
 }

@@ -138,10 +138,12 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 		return nil, fmt.Errorf("the policy has faults: %s", faults[0].Text) // which Load has reported
 	}
 	s.engine = dispositions.New(dispositions.Config{
-		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Issuers: credentials,
-		Policy: decides,
-		Fuse: dispositions.Fuse{Max: c.Policy.Fuse.Max, Per: c.Policy.Fuse.Per},
-		Log:  log, Registerer: registry,
+		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities,
+		Mandate: dispositions.Mandate{
+			Issuers: credentials, Policy: decides, Sources: c.sourceTypes(),
+			Fuse: dispositions.Fuse{Max: c.Policy.Fuse.Max, Per: c.Policy.Fuse.Per},
+		},
+		Log: log, Registerer: registry,
 	})
 
 	routes, err := s.openNotifiers()
@@ -158,6 +160,15 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 		ledger: journal, index: s.index, sightings: s.sightings, gatherer: registry, ready: s.probe.Ready, log: log,
 	}).handler()
 	return s, nil
+}
+
+// sourceTypes are the types of the configured sources, by name.
+func (c *Config) sourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range c.Sources {
+		types[s.Name] = s.Type
+	}
+	return types
 }
 
 // config is the policy as the engine decides by it.

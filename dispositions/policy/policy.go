@@ -161,3 +161,8 @@ func or(a, otherwise leak.Action) leak.Action {
 	}
 	return a
 }
+
+// Untouchable reports whether a decision to do nothing was made by a built-in that stands whatever was decided before.
+func Untouchable(rule string) bool {
+	return slices.Contains([]string{RuleOwn, RuleProtect, RuleAccounts, RuleDryRun}, rule)
+}

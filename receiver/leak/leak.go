@@ -187,8 +187,12 @@ type Incident struct {
 	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A turn that finds it
 	// takes the action up again. While it is disable and Action is delete, deleting waits for approval.
 	Intended Action `json:"intended,omitempty"`
-	// Unlock allows the key to be unlocked in order to act on it, as policy decided.
-	Unlock bool `json:"unlock,omitempty"`
+	// Rated is the severity that the decision gave; Severity is higher while something stands in the way.
+	Rated Severity `json:"rated,omitempty"`
+	// Approval and Unlock are as policy decided: whether a person must approve the action, and whether the key may be
+	// unlocked for it.
+	Approval bool `json:"approval,omitempty"`
+	Unlock   bool `json:"unlock,omitempty"`
 	// Told is set once somebody was told that the key works although the incident is closed.
 	Told            bool      `json:"told,omitempty"`
 	Source          string    `json:"source"`         // of the first alert

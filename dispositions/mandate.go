@@ -1,0 +1,112 @@
+package dispositions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"stanch/dispositions/policy"
+	"stanch/receiver/leak"
+)
+
+// Mandate is what an operator configured an engine to do. It is not changed once an engine has it.
+type Mandate struct {
+	Issuers []Configured // asked in this order
+	Policy  *policy.Policy
+	Fuse    Fuse              // the zero Fuse is DefaultFuse
+	Sources map[string]string // the type of each configured source, by its name; rules may look at it
+}
+
+// Configured is an issuer with what the operator says of it.
+type Configured struct {
+	Name   string
+	Issuer Issuer
+	// TokenTypes and Pattern say which secrets may be shown to the issuer: those that a source calls by one of the
+	// types, and those whose whole value matches. With neither it is shown none.
+	TokenTypes []string
+	Pattern    *regexp.Regexp
+	// Accounts are those whose keys may be acted on; empty: any.
+	Accounts []string
+}
+
+// issuer is the issuer of a name.
+func (m *Mandate) issuer(name string) (Configured, bool) {
+	i := slices.IndexFunc(m.Issuers, func(c Configured) bool { return c.Name == name })
+	if i < 0 {
+		return Configured{}, false
+	}
+	return m.Issuers[i], true
+}
+
+// candidates are the issuers that a secret may be shown to.
+func (m *Mandate) candidates(c leak.Content) []Configured {
+	var found []Configured
+	for _, issuer := range m.Issuers {
+		byType := slices.Contains(issuer.TokenTypes, c.Type)
+		byPattern := issuer.Pattern != nil && issuer.Pattern.MatchString(c.Secret.Reveal())
+		if byType || byPattern {
+			found = append(found, issuer)
+		}
+	}
+	return found
+}
+
+// locate asks each issuer that may see the secret. That one of them could not answer matters only if no other knows it.
+func (m *Mandate) locate(ctx context.Context, c leak.Content) (Configured, leak.Key, error) {
+	candidates := m.candidates(c)
+	if len(candidates) == 0 {
+		return Configured{}, leak.Key{}, fmt.Errorf("no issuer is configured for this type of token: %w", leak.ErrNotFound)
+	}
+	var unresolved error
+	for _, issuer := range candidates {
+		key, err := issuer.Issuer.Locate(ctx, c.Secret)
+		if err == nil {
+			return issuer, key, nil
+		}
+		if !errors.Is(err, leak.ErrNotFound) {
+			unresolved = fmt.Errorf("asking %s: %w", issuer.Name, err)
+		}
+	}
+	if unresolved != nil {
+		return Configured{}, leak.Key{}, unresolved
+	}
+	return Configured{}, leak.Key{}, leak.ErrNotFound
+}
+
+// ask asks policy about a key of an issuer. What the alert says may be empty.
+func (m *Mandate) ask(issuer Configured, i leak.Incident, source string, c leak.Content) (leak.Decision, []policy.Look) {
+	return m.Policy.Decide(policy.Case{
+		Issuer: issuer.Name, Key: i.Key, Accounts: issuer.Accounts, Strongest: Abilities(issuer.Name, issuer.Issuer).Strongest,
+		Alert: policy.Alert{
+			Source: source, SourceType: m.Sources[source], Type: c.Type, URL: c.URL, Place: c.Place,
+		},
+		Incident: i, Now: time.Now(),
+	})
+}
+
+// Abilities is what rules must know of an issuer: how far it can go with a key.
+func Abilities(name string, issuer Issuer) policy.Issuer {
+	able := policy.Issuer{Name: name, Strongest: leak.Nothing}
+	if _, ok := issuer.(Disabler); ok {
+		able.Strongest = leak.Disable
+	}
+	if _, ok := issuer.(Deleter); ok {
+		able.Strongest = leak.Delete
+	}
+	_, able.Unlocks = issuer.(Locker)
+	return able
+}
+
+// anchored makes every pattern match a whole value or nothing.
+func anchored(issuers []Configured) []Configured {
+	issuers = slices.Clone(issuers)
+	for i, issuer := range issuers {
+		if issuer.Pattern != nil {
+			issuers[i].Pattern = regexp.MustCompile(`\A(?:` + issuer.Pattern.String() + `)\z`) // it compiled without
+		}
+	}
+	return issuers
+}

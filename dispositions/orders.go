@@ -1,0 +1,359 @@
+package dispositions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"stanch/dispositions/ledger"
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// Verb is what a person can order to be done with an incident.
+type Verb string
+
+// The verbs.
+const (
+	Approve Verb = "approve" // do what the incident is held for
+	Reject  Verb = "reject"  // do not do what the incident is held for
+	Undo    Verb = "undo"    // enable the disabled key again; what is known so far never acts on it again
+	Retry   Verb = "retry"   // decide again, as policy says now, and act
+	Close   Verb = "close"   // do nothing more; what is known so far never acts on it again
+)
+
+// Verbs lists every verb.
+var Verbs = []Verb{Approve, Reject, Undo, Retry, Close}
+
+// The rules that incidents name which a person decided.
+const (
+	RuleUndo   = "undo"
+	RuleReject = "reject"
+)
+
+// Order is what a person wants done.
+type Order struct {
+	Verb   Verb
+	By     string // who it is, authenticated
+	Reason string // in the person's own words
+}
+
+// Refusal says why an order was not taken. Nothing was changed.
+type Refusal struct{ Text string }
+
+// Error says why.
+func (r *Refusal) Error() string { return r.Text }
+
+func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
+
+// Order takes a person's order: it is on disk when Order returns, and carried out whatever happens to the process. An order
+// that was given before is no error, and has no second effect. What it returns is one sentence of what was taken. The
+// error is a *Refusal when the incident is not one that the order can be carried out on, and ledger.ErrNoIncident when
+// there is none.
+func (e *Engine) Order(ctx context.Context, f leak.Fingerprint, o Order) (string, error) {
+	var text string
+	err := e.exclusively(ctx, f, func() (err error) {
+		t, err := e.newTurn(ctx, f, false)
+		if err != nil {
+			return err
+		}
+		if !t.head.Exists() {
+			return ledger.ErrNoIncident
+		}
+		text, err = t.order(ctx, o)
+		return err
+	})
+	return text, err
+}
+
+func (t *turn) order(ctx context.Context, o Order) (string, error) {
+	given, err := t.given(ctx, o.Verb)
+	if err != nil || given != "" {
+		return given, err
+	}
+	switch o.Verb {
+	case Approve:
+		err = t.approve(o)
+	case Reject:
+		err = t.reject(o)
+	case Undo:
+		err = t.undo(ctx, o)
+	case Retry:
+		err = t.tryAgain(o)
+	case Close:
+		err = t.closeBy(o)
+	default:
+		err = refuse("there is no such action")
+	}
+	if err != nil {
+		return "", err
+	}
+	text := t.steps[len(t.steps)-1].Text
+	if err := t.record(ctx); err != nil {
+		return "", err
+	}
+	if t.incident.Finished() {
+		t.metrics.ended(t.incident, string(taken[o.Verb]))
+	}
+	return text, nil
+}
+
+// taken are the steps that orders make.
+var taken = map[Verb]leak.StepName{
+	Approve: leak.Approved, Reject: leak.Rejected, Undo: leak.UndoAsked, Retry: leak.Retried, Close: leak.Ended,
+}
+
+// given tells of the same order given before, when it still stands; empty: it does not.
+func (t *turn) given(ctx context.Context, v Verb) (string, error) {
+	i := t.head.Incident
+	stands := map[Verb]bool{
+		Approve: i.State != leak.Held,
+		Reject:  i.Rule == RuleReject && i.Finished(),
+		Undo:    i.Intended == leak.Enable || i.Rule == RuleUndo && i.State == leak.Closed && !i.Key.Disabled,
+		Retry:   i.State == leak.Open,
+		Close:   i.State == leak.Closed,
+	}
+	if !stands[v] {
+		return "", nil
+	}
+	steps, err := t.Ledger.Steps(ctx, i.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range slices.Backward(steps) {
+		if s.Step == taken[v] {
+			return fmt.Sprintf("%s did that at %s; the incident is %s", s.By, s.At.UTC().Format(time.DateTime), i.State), nil
+		}
+		if s.Step == leak.HeldBack || s.Step == leak.Decided {
+			return "", nil // an older one was for something else
+		}
+	}
+	return "", nil
+}
+
+// say adds the step of an order.
+func (t *turn) say(o Order, text string) {
+	t.steps = append(t.steps, leak.Step{At: time.Now(), Step: taken[o.Verb], Text: text + ": " + o.Reason, By: o.By})
+}
+
+func (t *turn) approve(o Order) error {
+	if t.head.State != leak.Held {
+		return refuse("the incident is %s: nothing waits for approval", t.head.State)
+	}
+	t.incident.State, t.incident.Intended = leak.Open, t.head.Action
+	t.say(o, fmt.Sprintf("approved to %s the key", t.head.Action))
+	return nil
+}
+
+func (t *turn) reject(o Order) error {
+	if t.head.State != leak.Held {
+		return refuse("the incident is %s: nothing waits for approval", t.head.State)
+	}
+	t.incident.Rule, t.incident.Approval, t.incident.Severity = RuleReject, false, t.head.Rated
+	t.incident.Reason = fmt.Sprintf("%s refused to %s the key: %s", o.By, t.head.Action, o.Reason)
+	text := fmt.Sprintf("refused to %s the key, which works", t.head.Action)
+	t.incident.State, t.incident.Action = leak.Left, leak.Nothing
+	if t.head.Key.Disabled {
+		text = fmt.Sprintf("refused to %s the key, which stays disabled", t.head.Action)
+		t.incident.State, t.incident.Action = leak.Contained, leak.Disable
+	}
+	t.say(o, text)
+	return nil
+}
+
+// undo asks the issuer first: whoever orders it learns at once when it cannot be done.
+func (t *turn) undo(ctx context.Context, o Order) error {
+	switch {
+	case t.head.State == leak.Open:
+		return refuse("the incident is being worked on: try again in a moment")
+	case t.head.Key.ID == "":
+		return refuse("no issuer told which key it is: there is nothing to undo")
+	}
+	issuer, _, err := t.enabler()
+	if err != nil {
+		return err
+	}
+	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return refuse("the key is deleted, and that cannot be undone: a new one has to be made")
+	case err != nil:
+		return refuse("whether it can be undone is not known, and nothing was changed: reading the key from %s: %v", issuer.Name, err)
+	case !key.Disabled:
+		return refuse("the key is not disabled: there is nothing to undo")
+	case key.Locked:
+		return refuse("the key is locked: unlock it at %s first", issuer.Name)
+	}
+	t.found(key)
+	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Open, leak.Enable, ""
+	t.say(o, "to enable the key again")
+	return nil
+}
+
+func (t *turn) enabler() (Configured, Enabler, error) {
+	issuer, ok := t.issuer(t.head.Issuer)
+	if !ok {
+		return issuer, nil, refuse("issuer %s is not configured any more", t.head.Issuer)
+	}
+	enabler, ok := issuer.Issuer.(Enabler)
+	if !ok {
+		return issuer, nil, refuse("issuer %s cannot enable a key again", issuer.Name)
+	}
+	return issuer, enabler, nil
+}
+
+func (t *turn) tryAgain(o Order) error {
+	switch t.head.State {
+	case leak.Open:
+		return refuse("the incident is being worked on already")
+	case leak.Held:
+		return refuse("the incident is held: approve or reject it")
+	}
+	if t.head.Key.ID == "" && !t.waited {
+		return refuse("its sealed secret is wiped, and no issuer told which key it is: it cannot be looked up again")
+	}
+	t.incident.State, t.incident.Failure = leak.Open, ""
+	t.say(o, "to be tried again")
+	return nil
+}
+
+func (t *turn) closeBy(o Order) error {
+	switch t.head.State {
+	case leak.Open:
+		return refuse("the incident is being worked on: try again in a moment")
+	case leak.Closed:
+		return refuse("the incident is closed already")
+	}
+	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Closed, "", ""
+	t.incident.Severity = leak.Info
+	t.say(o, "closed")
+	return nil
+}
+
+// OrderHeld gives one order for every incident of an account that the fuse holds, of those named. It returns how many it
+// was taken for.
+func (e *Engine) OrderHeld(ctx context.Context, ids []leak.Fingerprint, issuer, account string, o Order) (int, error) {
+	count := 0
+	for _, id := range ids {
+		head, err := e.Ledger.Read(ctx, id)
+		if err != nil {
+			return count, err
+		}
+		if head.State != leak.Held || head.Rule != ledger.FuseRule || head.Issuer != issuer || head.Key.Account != account {
+			continue
+		}
+		_, err = e.Order(ctx, id, o)
+		var refusal *Refusal
+		if errors.As(err, &refusal) {
+			continue // somebody else was quicker
+		}
+		if err != nil {
+			return count, err
+		}
+		count++
+	}
+	return count, nil
+}
+
+// carryOut takes one entry of the log and does what a person ordered in it. The log is the queue of orders: an order that
+// is on disk is carried out.
+func (e *Engine) carryOut(ctx context.Context, m queue.Message) error {
+	var entry leak.Entry
+	if json.Unmarshal(m.Data, &entry) != nil || len(entry.Steps) == 0 {
+		return nil // audits find it; orders are not in it
+	}
+	order := entry.Steps[len(entry.Steps)-1]
+	if !slices.Contains([]leak.StepName{leak.Approved, leak.Rejected, leak.UndoAsked, leak.Retried, leak.Ended}, order.Step) {
+		return nil
+	}
+	return e.exclusively(ctx, entry.Incident.ID, func() error {
+		return e.takeOrder(ctx, entry.Incident.ID, order, m.Delivered >= attemptsBeforePaging)
+	})
+}
+
+// takeOrder takes the turn of an order. When somebody has gone on with the incident since, nothing is left to do.
+func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, order leak.Step, lastTry bool) error {
+	t, err := e.newTurn(ctx, f, lastTry)
+	if err != nil {
+		return err
+	}
+	switch {
+	case t.head.Finished():
+		return t.wipe(ctx, f)
+	case t.head.Intended == leak.Enable:
+		t.waited = true // the undone incident may have been held
+		return t.enable(ctx, order)
+	case t.head.State != leak.Open:
+		return nil
+	}
+	if err := t.recallAlert(ctx); err != nil {
+		return err
+	}
+	t.waited = t.alert.ID != ""
+	if t.head.Intended != "" {
+		return t.resume(ctx)
+	}
+	return t.begin(ctx)
+}
+
+// recallAlert gives the turn the alert that is kept, if there is one.
+func (t *turn) recallAlert(ctx context.Context) error {
+	m, err := t.Store.Last(ctx, queue.KeptSubject(t.incident.ID))
+	if errors.Is(err, queue.ErrNoMessage) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.alert, t.content, err = t.openKept(m)
+	return err
+}
+
+// enable does what an undo announced, and reads the key back.
+func (t *turn) enable(ctx context.Context, order leak.Step) error {
+	issuer, enabler, err := t.enabler()
+	if err != nil {
+		return t.undoFailed(ctx, err)
+	}
+	acted := enabler.Enable(ctx, t.head.Key.ID)
+	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return t.contained(ctx, leak.Key{}, "the key is gone: it cannot be enabled again")
+	case err != nil:
+		return t.undoFailed(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
+	case !key.Disabled:
+		return t.undone(ctx, key, order)
+	case acted != nil:
+		return t.undoFailed(ctx, fmt.Errorf("asking %s to enable the key: %w", issuer.Name, acted))
+	}
+	return t.undoFailed(ctx, fmt.Errorf("%s accepted to enable the key, but read back it is disabled", issuer.Name))
+}
+
+// undone ends an incident whose key works again because a person said so.
+func (t *turn) undone(ctx context.Context, key leak.Key, order leak.Step) error {
+	t.found(key)
+	t.incident.State, t.incident.Intended, t.incident.Severity, t.incident.Failure = leak.Closed, "", leak.Warning, ""
+	t.incident.Action, t.incident.Rule, t.incident.Approval, t.incident.Told = leak.Nothing, RuleUndo, false, false
+	t.incident.Reason = "undone by " + order.By + ", " + order.Text
+	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
+	t.step(leak.Undone, "proved: read back from the issuer, the key is enabled")
+	return t.end(ctx, resultUndone)
+}
+
+// undoFailed tries again, and pages once when it did not succeed for a while. The order stands until somebody closes the
+// incident.
+func (t *turn) undoFailed(ctx context.Context, err error) error {
+	if t.lastTry && t.head.State != leak.Failed {
+		t.incident.State, t.incident.Severity, t.incident.Failure = leak.Failed, leak.Critical, err.Error()
+		t.step(leak.Failure, err.Error())
+		if err := t.record(ctx); err != nil {
+			return err
+		}
+		t.metrics.ended(t.incident, resultFailed)
+	}
+	return comeBack(err)
+}
