@@ -106,32 +106,38 @@ func (s story) whose() string {
 }
 
 func (s story) whatWasDone() string {
-	sentences := []string{s.deed()}
-	if s.State == leak.Left && len(s.said) > 0 {
-		sentences = nil // the step says it, and why
+	var sentences []string
+	if s.news != leak.Spared || len(s.said) == 0 { // that step says it, and why
+		sentences = append(sentences, s.deed())
 	}
-	for _, text := range s.said {
+	for _, text := range append(s.said, s.warned...) {
 		sentences = append(sentences, sentence(text))
 	}
+	return strings.Join(append(sentences, s.why()...), " ")
+}
+
+// why is the reason of the last decision, as far as the turn did not give it. What a person decides has its own.
+func (s story) why() []string {
+	if s.news == leak.Rejected || s.news == leak.Ended {
+		return nil
+	}
+	var sentences []string
 	if s.Reason != "" && !strings.Contains(strings.Join(s.said, " "), s.Reason) {
 		sentences = append(sentences, "Why: "+ended(s.Reason))
 	}
-	if s.Rule != "" {
+	if s.Rule != "" && s.Rule != ruleUndo && s.Rule != ruleReject {
 		sentences = append(sentences, fmt.Sprintf("Rule: %s.", s.Rule))
 	}
-	return strings.Join(sentences, " ")
+	return sentences
 }
 
-// deed says in one sentence how things stand with the key. Only a contained incident is called proved.
+// deed says in one sentence how things stand with the key. Only a contained key is called proved dead.
 func (s story) deed() string {
 	switch s.State {
 	case leak.Contained:
-		return fmt.Sprintf("The key is %s, proved at %s.", s.end(), stamp(s.ContainedAt))
+		return s.deedContained()
 	case leak.Held:
-		if s.Key.Disabled {
-			return "The key is disabled. Deleting it waits for a person."
-		}
-		return fmt.Sprintf("Nothing yet: %s the key waits for a person.", doing(s.Action))
+		return s.deedHeld()
 	case leak.Left:
 		return "Nothing was done."
 	case leak.Unknown:
@@ -139,7 +145,27 @@ func (s story) deed() string {
 	case leak.Failed:
 		return s.deedFailed()
 	}
-	return fmt.Sprintf("The incident is %s.", s.State)
+	return s.deedClosed()
+}
+
+func (s story) deedContained() string {
+	switch s.news {
+	case leak.Rejected:
+		return fmt.Sprintf("The key is not deleted. It stays disabled, as proved at %s.", stamp(s.ContainedAt))
+	case leak.Failure:
+		return "The key was to be enabled again and is still disabled."
+	}
+	return fmt.Sprintf("The key is %s, proved at %s.", s.end(), stamp(s.ContainedAt))
+}
+
+func (s story) deedHeld() string {
+	switch {
+	case !s.Key.Disabled:
+		return fmt.Sprintf("Nothing yet: %s the key waits for a person.", doing(s.Action))
+	case s.ContainedAt.IsZero():
+		return "The key is disabled. Deleting it waits for a person."
+	}
+	return fmt.Sprintf("The key is disabled, proved at %s. Deleting it waits for a person.", stamp(s.ContainedAt))
 }
 
 func (s story) deedFailed() string {
@@ -152,12 +178,25 @@ func (s story) deedFailed() string {
 	return fmt.Sprintf("Nothing: %s the key did not succeed.", doing(s.Action))
 }
 
+func (s story) deedClosed() string {
+	switch s.news {
+	case leak.Undone:
+		return "The key is enabled again."
+	case leak.Alive:
+		return "Nothing: a person undid or closed this, and a sighting that was known before does not change that."
+	}
+	return fmt.Sprintf("Nothing more is done: the incident is closed. The key %s.", s.standing())
+}
+
 func (s story) howLong() string {
 	switch {
 	case s.ReceivedAt.IsZero():
 		return ""
-	case s.State == leak.Contained:
+	case s.news == leak.Proved && s.State == leak.Contained:
 		return fmt.Sprintf("%s from the receipt of the first alert to the proof.", took(s.ContainedAt.Sub(s.ReceivedAt)))
+	case s.State == leak.Held && s.Key.Disabled && !s.ContainedAt.IsZero():
+		return fmt.Sprintf("%s from the receipt of the first alert to the proof that the key is disabled.",
+			took(s.ContainedAt.Sub(s.ReceivedAt)))
 	case s.State == leak.Held || s.State == leak.Failed:
 		return fmt.Sprintf("Not finished; the first alert was received at %s.", stamp(s.ReceivedAt))
 	}
@@ -183,12 +222,14 @@ func (s story) whatBreaks() string {
 		return "Nothing: no key was touched."
 	case s.Key.ID == "":
 		return "Nothing by our doing: no key was touched."
+	case s.news == leak.Ended:
+		return fmt.Sprintf("Nothing by closing the incident: the key %s. %s", s.standing(), s.lastUse())
+	case s.State == leak.Failed && s.Intended != "" && (s.undoFailed() || !s.Key.Disabled):
+		return "Perhaps calls with this key: nobody can tell whether it still works. " + s.lastUse()
 	case s.gone():
 		return "Calls with this key are refused for good. " + s.lastUse()
 	case s.dead():
 		return "Calls with this key are refused until it is enabled again. " + s.lastUse()
-	case s.State == leak.Failed && s.Intended != "":
-		return "Perhaps calls with this key: nobody can tell whether it still works. " + s.lastUse()
 	}
 	return "Nothing: calls with this key work, whoever makes them. " + s.lastUse()
 }
@@ -203,7 +244,7 @@ func (s story) lastUse() string {
 func (s story) tokens() string {
 	life := minutes(s.Key.TokenLife)
 	switch {
-	case s.Key.ID == "" || s.Key.TokenLife == 0 && !s.dead():
+	case s.Key.ID == "", !s.dead() && (s.Key.TokenLife == 0 || s.news == leak.Ended):
 		return ""
 	case s.Key.TokenLife == 0:
 		return "None outlive the key."
@@ -227,14 +268,19 @@ func (s story) undoing() string {
 	switch {
 	case s.gone():
 		return "No: a deleted key is gone. Make a new key where it was in use."
+	case s.undoFailed():
+		return "Not by now: enabling the key did not succeed."
 	case s.State == leak.Contained:
-		return fmt.Sprintf("Yes: enable it at %s again, and then it works as before, for whoever found it too.", s.issuer())
+		return fmt.Sprintf("Yes: %s enables the key again, and then it works as before, for whoever found it too.",
+			s.command("undo"))
 	case s.State == leak.Held && s.Key.Disabled:
-		return fmt.Sprintf("Yes, until it is deleted: enable it at %s. Deleting is for good.", s.issuer())
+		return fmt.Sprintf("Yes, until it is deleted: %s enables the key again. Deleting is for good.", s.command("undo"))
 	case s.State == leak.Held && s.Action == leak.Delete, s.Intended == leak.Delete:
 		return "Deleting a key is for good; only a disabled one can be enabled again."
 	case s.State == leak.Held, s.Intended == leak.Disable:
 		return "A disabled key can be enabled again."
+	case s.news == leak.Undone, s.news == leak.Ended, s.news == leak.Rejected:
+		return fmt.Sprintf("Yes: %s takes the incident up again, and does what policy says now.", s.command("retry"))
 	}
 	return "There is nothing to undo."
 }

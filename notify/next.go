@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,14 +24,39 @@ func (s story) next() string {
 	case leak.Failed:
 		return s.nextFailed()
 	}
-	return s.show() + " tells more."
+	return s.nextClosed()
 }
 
 // show is the command that shows this incident, marked so that nobody breaks it over two lines. The id is short, as
 // lists show it.
 func (s story) show() string { return fmt.Sprintf("`stanch incidents show %s`", s.ID.Short()) }
 
+// command is one that takes an incident further, with a reason that the reader puts in.
+func (s story) command(name string) string {
+	return fmt.Sprintf("`stanch incidents %s %s --reason \"...\"`", name, s.ID.Short())
+}
+
+// commandAll is a command for everything that is held in the key's account.
+func (s story) commandAll(name string) string {
+	return fmt.Sprintf("`stanch incidents %s --issuer %s --account %s --reason \"...\"`", name,
+		argument(s.Issuer, "ISSUER"), argument(s.Key.Account, "ACCOUNT"))
+}
+
+// plainArgument is what a shell takes as it is. An account is the issuer's text, and what is copied into a shell must
+// not be another command.
+var plainArgument = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*$`)
+
+func argument(text, otherwise string) string {
+	if plainArgument.MatchString(text) {
+		return text
+	}
+	return otherwise
+}
+
 func (s story) nextContained() string {
+	if s.undoFailed() {
+		return fmt.Sprintf("If the key must work, enable it by hand at %s, or try again: %s.", s.issuer(), s.command("undo"))
+	}
 	next := "Make a new key and put it where the old one was in use. Take the old one out of the place where it was seen, " +
 		"and look through what it did since it leaked"
 	if s.Key.TokenLife > 0 || !s.TokensLiveUntil.IsZero() {
@@ -40,17 +66,26 @@ func (s story) nextContained() string {
 }
 
 func (s story) nextHeld() string {
-	next := fmt.Sprintf("Decide: if the key has to die, disable it by hand at %s. stanch does not act on it.", s.issuer())
-	switch {
-	case s.Key.Disabled:
-		next += " Either way, calls need a new key."
-	case s.Rule == "fuse":
-		next += " The fuse held it: many keys of this account leaked within a short time. The key works until then."
-	default:
-		next += " The key works until then, for whoever found it too."
+	if s.Key.Disabled {
+		return fmt.Sprintf("Decide: %s deletes the key, %s leaves it disabled. Either way, calls need a new key.",
+			s.command("approve"), s.command("reject"))
+	}
+	next := fmt.Sprintf("Decide: %s has the key %s, %s leaves it alone. Until then it works, for whoever found it too.",
+		s.command("approve"), doneTo(s.Action), s.command("reject"))
+	if s.Rule == ruleFuse {
+		next += fmt.Sprintf(" Many keys of this account leaked within a short time, and more may be held without a notice "+
+			"of their own: `stanch incidents list --state held` lists them. %s releases all that are held in the account "+
+			"at once, %s leaves them all alone.", s.commandAll("approve"), s.commandAll("reject"))
 	}
 	return next
 }
+
+// What an incident has for a rule when neither policy nor its operator decided.
+const (
+	ruleFuse   = "fuse"
+	ruleReject = "reject"
+	ruleUndo   = "undo"
+)
 
 // nextLeft tells how to get rid of a key that still works, and where the decision to leave it can be changed.
 func (s story) nextLeft() string {
@@ -61,12 +96,34 @@ func (s story) nextLeft() string {
 		return fmt.Sprintf("The key still works, for whoever found it too, and its account is not ours: tell its owner. "+
 			"If it is ours, add it to `accounts` of the issuer %s.", s.issuer())
 	}
-	next := fmt.Sprintf("The key still works, for whoever found it too. Rotate it: make a new key, put it in place, "+
-		"then disable this one at %s.", s.issuer())
+	next := "The key still works, for whoever found it too. " + s.rotate()
 	if hint := s.settingHint(); hint != "" {
 		next += " " + hint
 	}
 	return next
+}
+
+// rotate tells how to get rid of a key that works.
+func (s story) rotate() string {
+	return fmt.Sprintf("Rotate it: make a new key, put it in place, then disable this one at %s.", s.issuer())
+}
+
+// newSightings says what the log's memory of sightings means for a closed incident.
+const newSightings = " A new sighting is decided by policy again; one that is known already changes nothing."
+
+func (s story) nextClosed() string {
+	switch {
+	case s.news == leak.Alive:
+		return fmt.Sprintf("The key works, for whoever found it too. If leaving it was a mistake, disable it at %s, or have "+
+			"policy decide now: %s. If not: %s This is told once.", s.issuer(), s.command("retry"), s.rotate())
+	case s.news == leak.Undone:
+		return "The key leaked, and works again, for whoever found it too. " + s.rotate() + newSightings
+	case s.Key.ID == "":
+		return "If you know whose it is, revoke it there." + newSightings
+	case s.dead():
+		return "If the key was in use, make a new one and put it in its place." + newSightings
+	}
+	return "The key worked when last read, for whoever found it too. " + s.rotate() + newSightings
 }
 
 // settingHint says where the decision to do nothing can be changed, by the built-in rule that made it.
@@ -85,7 +142,7 @@ func (s story) settingHint() string {
 		return "stanch itself runs on it, so give stanch the new key before you disable this one."
 	case "dry_run":
 		return "stanch acts once `policy.dry_run` is false."
-	case "":
+	case "", ruleFuse, ruleReject, ruleUndo:
 		return ""
 	}
 	return fmt.Sprintf("To have stanch act the next time, change the rule %s in `policy.rules`.", s.Rule)
@@ -93,10 +150,16 @@ func (s story) settingHint() string {
 
 // nextFailed tells what is needed, as far as the incident and the words of the failure say.
 func (s story) nextFailed() string {
+	return fmt.Sprintf("%s %s tries at once, %s ends it as it is.", s.remedy(), s.command("retry"), s.command("close"))
+}
+
+func (s story) remedy() string {
 	switch {
+	case s.undoFailed():
+		return fmt.Sprintf("If the key must work, look at %s whether it does, and enable it there.", s.issuer())
 	case s.failedFor(leak.ErrLocked):
-		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself. "+
-			"With `policy.unlock: true` stanch unlocks such keys itself.", s.issuer())
+		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself. With `policy.unlock: true`, or `unlock: true` "+
+			"in a rule, stanch unlocks such keys itself.", s.issuer())
 	case s.failedFor(leak.ErrCredential):
 		return fmt.Sprintf("Give stanch a credential that %s accepts and that may see and change keys: it is tried again by "+
 			"itself. %s", s.issuer(), s.byHand())

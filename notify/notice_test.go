@@ -64,6 +64,17 @@ func step(name leak.StepName, text string) leak.Step {
 	return leak.Step{At: at, Step: name, Text: text, By: "engine"}
 }
 
+func byAlice(name leak.StepName, text string) leak.Step {
+	return leak.Step{At: at, Step: name, Text: text, By: "alice"}
+}
+
+// closed is the entry of an incident that a person ended.
+func closed(reason string, change func(*leak.Incident)) leak.Entry {
+	i := incident(leak.Closed, change)
+	i.Severity = leak.Info
+	return entry(i, byAlice(leak.Ended, "closed: "+reason))
+}
+
 // left is the entry of a key that a built-in rule leaves alone.
 func left(severity leak.Severity, rule, reason string) leak.Entry {
 	i := incident(leak.Left, func(i *leak.Incident) {
@@ -110,6 +121,9 @@ var examples = map[string]leak.Entry{
 		i.ContainedAt = received.Add(3*time.Hour + 12*time.Minute)
 		i.TokensLiveUntil = i.ContainedAt.Add(time.Hour)
 	}), step(leak.Failure, "asking ibm to disable the key: 503 Service Unavailable"), step(leak.Proved, provedDisabled)),
+	"contained_by_next_rule": entry(incident(leak.Contained, nil),
+		step(leak.Warned, "rule old-keys could not be evaluated: key.last_used_at is not known"),
+		step(leak.Decided, "disable"), step(leak.Proved, "the key was disabled already when it was looked up; nothing had to be done")),
 	"contained_without_tokens": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Key.TokenLife, i.Key.LastUsedAt = 0, time.Time{}
 		i.TokensLiveUntil = i.ContainedAt
@@ -130,10 +144,40 @@ var examples = map[string]leak.Entry{
 		i.Severity, i.Rule = leak.Critical, "fuse"
 		i.Reason = "more than 50 destructive actions within 10m0s in this account; without the fuse: disable, because the key's own setting for a leak is disable"
 	}), step(leak.HeldBack, "held: to disable the key needs approval")),
-	"held_delete": entry(incident(leak.Held, func(i *leak.Incident) { i.Action = leak.Delete }),
-		step(leak.HeldBack, "held: to delete the key needs approval")),
-	"held_delete_disabled": entry(incident(leak.Held, func(i *leak.Incident) { i.Action, i.Key.Disabled = leak.Delete, true }),
-		step(leak.Proved, "read back from the issuer, the key is disabled"), step(leak.HeldBack, "held: to delete the key needs approval")),
+	"held_disable": entry(incident(leak.Held, func(i *leak.Incident) {
+		i.Rule, i.Reason = "prod-by-hand", `the rule prod-by-hand says disable: key.name.startsWith("ci-")`
+	}), step(leak.HeldBack, "held: to disable the key needs approval")),
+	"held_delete": entry(incident(leak.Held, func(i *leak.Incident) {
+		i.Action, i.Rule, i.Reason = leak.Delete, "delete-ci", `the rule delete-ci says delete: key.kind == "service_id"`
+		i.Key.Disabled, i.ContainedAt, i.TokensLiveUntil = true, at, at.Add(time.Hour)
+	}), step(leak.Proved, provedDisabled), step(leak.HeldBack, "held: to delete the key needs approval")),
+
+	"rejected_disable": entry(incident(leak.Left, func(i *leak.Incident) {
+		i.Severity, i.Action, i.Rule, i.Reason = leak.Info, leak.Nothing, "reject", "rejected by alice: it is a drill key"
+	}), byAlice(leak.Rejected, "rejected: it is a drill key")),
+	"rejected_delete": entry(incident(leak.Contained, func(i *leak.Incident) {
+		i.Rule, i.Reason = "reject", "rejected by alice: the build still needs its history"
+	}), byAlice(leak.Rejected, "rejected: the build still needs its history")),
+	"undone": entry(incident(leak.Closed, func(i *leak.Incident) {
+		i.Rule, i.Reason = "undo", "undone by alice: production stands still"
+	}), step(leak.Undone, "read back from the issuer, the key is enabled")),
+	"undo_failed": entry(incident(leak.Contained, func(i *leak.Incident) {
+		i.Severity, i.Rule, i.Reason = leak.Critical, "undo", "undone by alice: production stands still"
+		i.Failure = leak.ErrLocked.Error()
+	}), step(leak.Failure, leak.ErrLocked.Error())),
+	"undo_unproved": failed("reading the key back from ibm: connection refused", func(i *leak.Incident) {
+		i.Rule, i.Intended, i.Key.Disabled = "undo", leak.Enable, true
+	}),
+	"closed_working": closed("it is a sample from our handbook", nil),
+	"closed_disabled": closed("rotated", func(i *leak.Incident) {
+		i.Key.Disabled, i.ContainedAt = true, at
+	}),
+	"closed_gone":    closed("rotated", func(i *leak.Incident) { i.ContainedAt = at }),
+	"closed_unknown": closed("it is of another company", unlocated),
+	"alive": entry(incident(leak.Closed, func(i *leak.Incident) {
+		i.Severity, i.Rule, i.Reason = leak.Critical, "undo", "undone by uid 1000 (alice): production stands still"
+		i.Told = true
+	}), step(leak.Alive, "reported again by source gh-partner, and the key works")),
 
 	"failed_locked": failed(leak.ErrLocked.Error()+", and policy.unlock does not allow to unlock it",
 		func(i *leak.Incident) { i.Key.Locked = true }),
@@ -187,15 +231,56 @@ func compare(t *testing.T, golden, got string) {
 	}
 }
 
-// TestProvedOnlyWhenContained: no notice of another state says that anything is proved, its title above all.
-func TestProvedOnlyWhenContained(t *testing.T) {
+// TestProvedOnlyWhenProved: no notice says that anything is proved unless the log has the time of the proof.
+func TestProvedOnlyWhenProved(t *testing.T) {
 	for name, e := range examples {
 		n, _ := notify.Compose(e, sightings, externalURL)
 		says := strings.Contains(strings.ReplaceAll(written(n), "not proved", ""), "proved")
-		if want := e.Incident.State == leak.Contained; says != want {
-			t.Errorf("%s: says proved: %v, want %v", name, says, want)
+		proved := !e.Incident.ContainedAt.IsZero()
+		if says && !proved {
+			t.Errorf("%s: says that something is proved, and nothing is", name)
+		}
+		if last := e.Steps[len(e.Steps)-1]; last.Step == leak.Proved && !says {
+			t.Errorf("%s: does not say that the key's end is proved", name)
 		}
 	}
+}
+
+// TestNames: whoever takes a step by hand is named.
+func TestNames(t *testing.T) {
+	for name, e := range examples {
+		last := e.Steps[len(e.Steps)-1]
+		last.By = "uid 1000 (alice)"
+		e.Steps = []leak.Step{last}
+		if n, _ := notify.Compose(e, sightings, ""); e.Steps[0].Step == leak.Rejected || e.Steps[0].Step == leak.Ended {
+			if got := fact(n, "What was done"); !strings.Contains(n.Title, last.By) || !strings.Contains(got, last.By+": "+last.Text) {
+				t.Errorf("%s: got %q and %q, want who took the step in both", name, n.Title, got)
+			}
+		}
+	}
+}
+
+// TestCommandsAreHarmless: an account is the issuer's text, and what is not a plain word is not put into a command.
+func TestCommandsAreHarmless(t *testing.T) {
+	for _, account := range []string{"a b", "$(reboot)", "a`b", "'", "-x", "a;b", "a\nb", "", "ä"} {
+		e := examples["held_fuse"]
+		e.Incident.Key.Account = account
+		n, _ := notify.Compose(e, sightings, "")
+		want := "`stanch incidents approve --issuer ibm --account ACCOUNT --reason \"...\"`"
+		if got := fact(n, "What to do next"); !strings.Contains(got, want) {
+			t.Errorf("account %q: got %q, want %q in it", account, got, want)
+		}
+	}
+}
+
+// fact is the text of one fact of a notice.
+func fact(n notify.Notice, name string) string {
+	for _, f := range n.Facts {
+		if f.Name == name {
+			return f.Text
+		}
+	}
+	return ""
 }
 
 func TestNoNews(t *testing.T) {
@@ -205,8 +290,16 @@ func TestNoNews(t *testing.T) {
 			step(leak.Decided, ""), step(leak.Intended, "about to disable the key")),
 		"unknown, but not as the last word": entry(incident(leak.Open, nil), step(leak.NotKnown, "nobody knows it")),
 		"failed, then announced":            entry(incident(leak.Open, nil), step(leak.Failure, "no answer"), step(leak.Intended, "")),
-		"wiped":                             entry(incident(leak.Contained, nil), step(leak.Wiped, "")),
-		"no step":                           entry(incident(leak.Contained, nil)),
+		"held, as another incident told": entry(incident(leak.Held, nil), step(leak.Decided, ""),
+			leak.Step{At: at, Step: leak.HeldBack, By: "engine", Quiet: true}),
+		"rejected, as another incident told": entry(incident(leak.Left, nil),
+			leak.Step{At: at, Step: leak.Rejected, By: "alice", Quiet: true}),
+		"approved":       entry(incident(leak.Open, nil), byAlice(leak.Approved, "approved: go on")),
+		"undo asked":     entry(incident(leak.Open, nil), byAlice(leak.UndoAsked, "undo: production stands still")),
+		"retry asked":    entry(incident(leak.Failed, nil), byAlice(leak.Retried, "retried: the issuer is back")),
+		"only a warning": entry(incident(leak.Open, nil), step(leak.Warned, "rule a could not be evaluated"), step(leak.Intended, "")),
+		"wiped":          entry(incident(leak.Contained, nil), step(leak.Wiped, "")),
+		"no step":        entry(incident(leak.Contained, nil)),
 	} {
 		if n, ok := notify.Compose(e, sightings, externalURL); ok {
 			t.Errorf("%s: got the notice %q, want none", name, n.Title)
@@ -244,12 +337,14 @@ func TestWhereItWasSeen(t *testing.T) {
 // FuzzStrangers: whatever strangers write, nothing of the notice has a line break, a terminal escape or a hidden mark.
 func FuzzStrangers(f *testing.F) {
 	f.Add("ci\x1b[2J-deploy", "https://example.com/\r\nWhat to do next\nnothing", "\u202egnp.exe")
+	f.Add("alice\x1b]0;x\a", "", "undone by alice: \x1b]8;;https://evil.example\x1b\\\\ok\u2066"+strings.Repeat("x\b", 250))
 	f.Add("a\u2028b\u200b", "\xff\xfe", "\x00\u009b31m")
 	f.Fuzz(func(t *testing.T, name, url, text string) {
 		for _, e := range examples {
 			e.Incident.Key.Name, e.Incident.Key.Owner, e.Incident.Reason = name, text, text
 			e.Steps = append([]leak.Step{}, e.Steps...)
-			e.Steps[len(e.Steps)-1].Text = text
+			last := &e.Steps[len(e.Steps)-1]
+			last.Text, last.By = text, name
 			n, ok := notify.Compose(e, []leak.Sighting{{URL: url, Place: name, Source: text}}, "")
 			if !ok {
 				t.Fatal("got no notice")

@@ -1,0 +1,159 @@
+package notify
+
+import (
+	"fmt"
+
+	"stanch/receiver/leak"
+)
+
+// title says it all in one line: which key, how it stands, and why that is news.
+func (s story) title() string {
+	return s.subject() + " " + s.headline()
+}
+
+// issuer is the configured name of the issuer, or words for it.
+func (s story) issuer() string {
+	if s.Issuer == "" {
+		return "its issuer"
+	}
+	return s.Issuer
+}
+
+// subject is what the title calls the key.
+func (s story) subject() string {
+	switch {
+	case s.Key.Name != "":
+		return fmt.Sprintf("%s key %q", s.issuer(), s.Key.Name)
+	case s.Key.ID != "":
+		return s.issuer() + " key " + s.Key.ID
+	}
+	return "Leaked key " + s.ID.Short()
+}
+
+func (s story) headline() string {
+	switch s.State {
+	case leak.Contained:
+		return s.headlineContained()
+	case leak.Held:
+		return s.headlineHeld()
+	case leak.Left:
+		return s.headlineLeft()
+	case leak.Failed:
+		return s.headlineFailed()
+	case leak.Unknown:
+		return "is known to no issuer: nothing was done"
+	}
+	return s.headlineClosed()
+}
+
+func (s story) headlineContained() string {
+	switch s.news {
+	case leak.Rejected:
+		return "stays disabled: deleting it was rejected by " + s.person()
+	case leak.Failure:
+		return "is still disabled: enabling it did not succeed"
+	}
+	return fmt.Sprintf("is %s, proved %s", s.end(), s.ContainedAt.UTC().Format("15:04:05 UTC"))
+}
+
+func (s story) headlineHeld() string {
+	if s.Key.Disabled {
+		return "is disabled; deleting it waits for approval"
+	}
+	if s.Rule == ruleFuse {
+		return fmt.Sprintf("still works: too many leaked at once, so %s it waits for approval", doing(s.Action))
+	}
+	return fmt.Sprintf("still works: %s it waits for approval", doing(s.Action))
+}
+
+func (s story) headlineLeft() string {
+	switch {
+	case s.news == leak.Rejected && s.Key.Disabled:
+		return "stays disabled: what waited for approval was rejected by " + s.person()
+	case s.news == leak.Rejected:
+		return "leaked and still works: what waited for approval was rejected by " + s.person()
+	case s.Key.Disabled:
+		return "was disabled already: nothing was done"
+	}
+	return "leaked and still works: nothing was done"
+}
+
+func (s story) headlineFailed() string {
+	switch {
+	case s.Key.ID == "":
+		return "may still work: it could not be looked up"
+	case s.undoFailed():
+		return "may still be disabled: enabling it did not succeed"
+	case s.Key.Disabled:
+		return "is disabled, but " + doing(s.wanted()) + " it did not succeed"
+	}
+	return "may still work: " + doing(s.wanted()) + " it did not succeed"
+}
+
+func (s story) headlineClosed() string {
+	switch s.news {
+	case leak.Undone:
+		return "works again: disabling it was undone"
+	case leak.Alive:
+		return "was seen again and works: its incident is closed"
+	}
+	return fmt.Sprintf("%s: closed by %s", s.standing(), s.person())
+}
+
+// standing says how a key stood when a person closed its incident, and no more than the log knows.
+func (s story) standing() string {
+	switch {
+	case s.Key.ID == "":
+		return "was not found at any issuer"
+	case s.Key.Disabled:
+		return "was disabled when last read"
+	case !s.ContainedAt.IsZero():
+		return "was proved dead at " + stamp(s.ContainedAt)
+	}
+	return "worked when last read"
+}
+
+// person is who took the step that is told.
+func (s story) person() string {
+	if s.who == "" {
+		return "a person"
+	}
+	return s.who
+}
+
+// end says how a contained key ended.
+func (s story) end() string {
+	if s.gone() {
+		return "deleted"
+	}
+	return "disabled"
+}
+
+// wanted is the action that is under way, or else the one decided.
+func (s story) wanted() leak.Action {
+	if s.Intended != "" {
+		return s.Intended
+	}
+	return s.Action
+}
+
+// doing is an action as a noun.
+func doing(a leak.Action) string {
+	switch a {
+	case leak.Disable:
+		return "disabling"
+	case leak.Delete:
+		return "deleting"
+	case leak.Enable:
+		return "enabling"
+	}
+	return "handling"
+}
+
+// doneTo is an action as it is done to a key.
+func doneTo(a leak.Action) string {
+	if a == leak.Delete {
+		return "deleted"
+	}
+	return "disabled"
+}
