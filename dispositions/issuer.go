@@ -7,7 +7,7 @@ import (
 )
 
 // Issuer knows the keys that it issued. What else it can do with a key it says by implementing [Disabler], [Deleter],
-// [Enabler], [Locker]; there are no "not implemented" methods.
+// [Enabler], [Locker], [Examiner], [Tenant]; there are no "not implemented" methods.
 //
 // Methods are safe for concurrent use, bounded in time by ctx, and try once: the engine retries. An error wraps
 // leak.ErrNotFound, leak.ErrLocked or leak.ErrCredential when, and only when, the issuer's answer means that;
@@ -41,4 +41,24 @@ type Enabler interface {
 type Locker interface {
 	Unlock(ctx context.Context, id string) error
 	Lock(ctx context.Context, id string) error
+}
+
+// Examiner can say how it stands with the far side: whether our credential is taken, what it may see, what should worry
+// its owner. Examine changes nothing and is bounded in time by ctx; it may make more calls than any other method. Its
+// findings hold no secret, no credential of ours and no URL.
+type Examiner interface {
+	Examine(ctx context.Context) []leak.Finding
+}
+
+// Checks of an Examiner whose findings policy may settle, which an issuer does not know; whoever knows both judges them.
+const (
+	// SetToNone: how many keys are set to none, as policy.key_none covers them or does not.
+	SetToNone = "keys set to none"
+	// LockedKeys: how many keys are locked, which policy.unlock allows to unlock or does not.
+	LockedKeys = "locked keys"
+)
+
+// Tenant can say to which account, organisation or tenant our own credential belongs.
+type Tenant interface {
+	Account(ctx context.Context) (string, error)
 }

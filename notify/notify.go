@@ -34,3 +34,9 @@ type Fact struct {
 	Name string // "What leaked", "What to do next" ...
 	Text string
 }
+
+// Examiner is a Notifier that can say how it stands with its channel. Examine tells nobody anything, changes nothing and
+// is bounded in time by ctx. Its findings hold no secret, no credential of the channel and no URL.
+type Examiner interface {
+	Examine(ctx context.Context) []leak.Finding
+}

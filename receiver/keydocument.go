@@ -65,15 +65,24 @@ func (f fetcher) fetch(ctx context.Context, have *document) (*document, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the key server answers %d", response.StatusCode)
 	}
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	data, err := readDocument(response)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key document: %w", err)
+		return nil, err
 	}
 	keys, err := parseKeys(data)
 	if err != nil {
 		return nil, err
 	}
 	return &document{keys, response.Header.Get("ETag"), asked}, nil
+}
+
+// readDocument reads a byte more than a document may have, which parseKeys refuses.
+func readDocument(response *http.Response) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the key document: %w", err)
+	}
+	return data, nil
 }
 
 func (f fetcher) ask(ctx context.Context, etag string) (*http.Response, error) {

@@ -57,3 +57,9 @@ type Starter interface {
 	// Ready is closed when the source can verify deliveries. It may never be: a server can be down.
 	Ready() <-chan struct{}
 }
+
+// Examiner is a Source that can say how it stands with what it depends on, such as its key server. Examine changes
+// nothing and is bounded in time by ctx. Its findings hold no secret, no credential of ours and no URL.
+type Examiner interface {
+	Examine(ctx context.Context) []leak.Finding
+}

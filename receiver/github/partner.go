@@ -50,6 +50,9 @@ func (p *partner) Run(ctx context.Context) error { return p.keys.Run(ctx) }
 // Ready is closed when there are public keys.
 func (p *partner) Ready() <-chan struct{} { return p.keys.Ready() }
 
+// Examine implements receiver.Examiner.
+func (p *partner) Examine(ctx context.Context) []leak.Finding { return p.keys.Examine(ctx) }
+
 // Admit demands a key id and a signature that may be one.
 func (p *partner) Admit(header http.Header) error {
 	id, signature, err := proof(header)
