@@ -27,11 +27,16 @@ const (
 )
 
 // handle tells one notifier of one entry of the log. The queue brings the entry back as the error says.
-func (d *Dispatcher) handle(ctx context.Context, name string, route Route, m queue.Message) error {
+func (d *Dispatcher) handle(ctx context.Context, name string, m queue.Message) error {
+	terms := d.current.Load()
+	route, ok := terms.routes[name]
+	if !ok {
+		return errGone
+	}
 	entry, ok := decode(m.Data)
 	if !ok {
 		// The error would quote the entry, so it is not logged.
-		d.Log.Error("entry of the log is unreadable, nobody is told of it", "notifier", name, "seq", m.Seq)
+		d.log.Error("entry of the log is unreadable, nobody is told of it", "notifier", name, "seq", m.Seq)
 		d.metrics.count(name, unreadable)
 		return nil
 	}
@@ -42,7 +47,7 @@ func (d *Dispatcher) handle(ctx context.Context, name string, route Route, m que
 		d.metrics.count(name, skipped)
 		return nil
 	}
-	notice, _ := Compose(entry, d.sightings(ctx, entry.Incident), d.ExternalURL)
+	notice, _ := Compose(entry, d.lookUp(ctx, entry.Incident), terms.externalURL)
 	if err := d.attempt(ctx, route.Notifier, notice); err != nil {
 		d.metrics.count(name, retried)
 		return &queue.Later{Delay: delay(m.Delivered, err), Err: fmt.Errorf("telling notifier %s: %w", name, err)}
@@ -51,22 +56,25 @@ func (d *Dispatcher) handle(ctx context.Context, name string, route Route, m que
 	return nil
 }
 
+// errGone keeps a notice in the notifier's consumer, for when there is a notifier of that name again.
+var errGone = errors.New("the notifier is gone")
+
 func decode(data []byte) (leak.Entry, bool) {
 	var entry leak.Entry
 	err := json.Unmarshal(data, &entry)
 	return entry, err == nil && entry.V == 1
 }
 
-// sightings looks up where the key was seen; nil when that cannot be had now, which is no reason to stay silent.
-func (d *Dispatcher) sightings(ctx context.Context, i leak.Incident) []leak.Sighting {
-	if d.Sightings == nil {
+// lookUp finds where the key was seen; nil when that cannot be had now, which is no reason to stay silent.
+func (d *Dispatcher) lookUp(ctx context.Context, i leak.Incident) []leak.Sighting {
+	if d.sightings == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	seen, err := d.Sightings(ctx, i)
+	seen, err := d.sightings(ctx, i)
 	if err != nil {
-		d.Log.Warn("sightings are not available, the notice goes without", "incident", i.ID, "err", err)
+		d.log.Warn("sightings are not available, the notice goes without", "incident", i.ID, "err", err)
 		return nil
 	}
 	if seen == nil {
@@ -83,7 +91,7 @@ func (d *Dispatcher) attempt(ctx context.Context, n Notifier, notice Notice) (er
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("the notifier panicked with a %T", value)
-			d.Log.Error("notifier panicked", "incident", notice.Incident.ID, "err", err, "stack", string(debug.Stack()))
+			d.log.Error("notifier panicked", "incident", notice.Incident.ID, "err", err, "stack", string(debug.Stack()))
 		}
 	}()
 	return n.Notify(ctx, notice)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,10 +38,13 @@ type Config struct {
 // A notice is delivered at least once: after a crash, or an answer that was lost, it may come again under the same id.
 // Notices of one incident may overtake each other; their times tell the order.
 type Dispatcher struct {
-	Config
-	metrics metrics
-	ready   chan struct{}
-	missing atomic.Int64 // consumers that do not exist yet
+	store     queue.Store
+	sightings func(context.Context, leak.Incident) ([]leak.Sighting, error)
+	log       *slog.Logger
+	metrics   *metrics
+	first     *terms
+	current   atomic.Pointer[terms]
+	next      chan *terms // to Run
 }
 
 // NewDispatcher returns a Dispatcher that does nothing until Run.
@@ -50,18 +52,21 @@ func NewDispatcher(c Config) *Dispatcher {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.ExternalURL = strings.TrimRight(c.ExternalURL, "/")
-	d := &Dispatcher{Config: c, metrics: newMetrics(c.Registerer, c.Routes), ready: make(chan struct{})}
-	d.missing.Store(int64(len(c.Routes)))
+	d := &Dispatcher{
+		store: c.Store, sightings: c.Sightings, log: c.Log, metrics: newMetrics(c.Registerer),
+		first: newTerms(c.Routes, c.ExternalURL), next: make(chan *terms),
+	}
+	d.adopt(d.first)
 	if len(c.Routes) == 0 {
-		close(d.ready)
+		d.first.settled()
 	}
 	return d
 }
 
-// Ready is closed when every notifier's consumer exists: what is logged from then on reaches each of them. Nothing may
-// be logged before that at the first start. It is never closed if Run ends before, so wait for both.
-func (d *Dispatcher) Ready() <-chan struct{} { return d.ready }
+// Ready is closed when the consumer of every notifier that the Dispatcher was made with exists: what is logged from then
+// on reaches each of them. Nothing may be logged before that at the first start. It is never closed if Run ends before,
+// so wait for both.
+func (d *Dispatcher) Ready() <-chan struct{} { return d.first.ready }
 
 // workers is how many notices a notifier is given at once: enough that a few slow answers do not hold up a flood, few
 // enough that a channel is not flooded itself.
@@ -70,32 +75,31 @@ const workers = 4
 // Run delivers notices until ctx ends, and then returns nil. Call it once.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for name, route := range d.Routes {
-		group.Go(func() error { return d.serve(ctx, name, route) })
-	}
 	group.Go(func() error {
-		<-ctx.Done()
-		return nil
+		running := map[string]server{}
+		for t := d.first; ; {
+			d.start(ctx, group, running, t)
+			select {
+			case <-ctx.Done():
+				return nil
+			case t = <-d.next:
+				d.adopt(t)
+			}
+		}
 	})
 	return group.Wait()
 }
 
 // serve delivers one notifier's notices until ctx ends.
-func (d *Dispatcher) serve(ctx context.Context, name string, route Route) error {
+func (d *Dispatcher) serve(ctx context.Context, name string, exists func()) error {
 	consumer := queue.Consumer{
-		Stream: queue.Incidents, Name: "notify-" + name, Workers: workers, New: true, Ready: d.exists,
+		Stream: queue.Incidents, Name: "notify-" + name, Workers: workers, New: true, Ready: exists,
 	}
-	err := d.Store.Work(ctx, consumer, func(ctx context.Context, m queue.Message) error {
-		return d.handle(ctx, name, route, m)
+	err := d.store.Work(ctx, consumer, func(ctx context.Context, m queue.Message) error {
+		return d.handle(ctx, name, m)
 	})
 	if err != nil {
 		return fmt.Errorf("serving notifier %s: %w", name, err)
 	}
 	return nil
-}
-
-func (d *Dispatcher) exists() {
-	if d.missing.Add(-1) == 0 {
-		close(d.ready)
-	}
 }
