@@ -32,7 +32,7 @@ type view struct {
 // defaultList is how many incidents a list holds when nobody asks for another number.
 const defaultList = 100
 
-// api answers operators, on the private listener and on the unix socket. It only reads.
+// api answers operators, on the private listener and on the unix socket. It only reads; [orders] act.
 type api struct {
 	ledger    *ledger.Ledger
 	index     *ledger.Index
@@ -42,7 +42,7 @@ type api struct {
 	log       *slog.Logger
 }
 
-func (a *api) handler() http.Handler {
+func (a *api) handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/incidents", a.list)
 	mux.HandleFunc("GET /api/v1/incidents/{id}", a.show)
@@ -97,13 +97,8 @@ func (a *api) show(w http.ResponseWriter, r *http.Request) {
 	if !a.knowsAll(w, r) {
 		return
 	}
-	id, err := a.index.Find(r.PathValue("id"))
-	if err != nil {
-		status := http.StatusConflict // several
-		if errors.Is(err, ledger.ErrNoIncident) {
-			status = http.StatusNotFound
-		}
-		a.refuse(w, status, err)
+	id, ok := a.find(w, r)
+	if !ok {
 		return
 	}
 	views, err := a.views(r.Context(), id)
@@ -112,6 +107,18 @@ func (a *api) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, views[0])
+}
+
+// find returns the incident that a path names, or answers that there is none and returns false.
+func (a *api) find(w http.ResponseWriter, r *http.Request) (leak.Fingerprint, bool) {
+	id, err := a.index.Find(r.PathValue("id"))
+	switch {
+	case errors.Is(err, ledger.ErrNoIncident):
+		a.refuse(w, http.StatusNotFound, err)
+	case err != nil: // several
+		a.refuse(w, http.StatusConflict, err)
+	}
+	return id, err == nil
 }
 
 // indexTimeout is how long a request waits for the index, which is folded anew at every start. A hundred thousand

@@ -23,17 +23,19 @@ import (
 func newIncidents() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "incidents",
-		Short: "List incidents, and show one",
+		Short: "List incidents, show one, and act on one",
 		Long: `Incidents asks a running 'stanch serve' over the unix socket in its store directory, which is that of the
-configuration file, or ./data when there is none. Only the user that serve runs as, and root, may ask.`,
-		Example: "  stanch incidents list --state failed\n  stanch incidents show 3f9a2c -o json",
+configuration file, or ./data when there is none. Only the user that serve runs as, and root, may ask. With --server it
+asks the private listener; acting needs a user of its web configuration file then.`,
+		Example: "  stanch incidents list --state failed\n  stanch incidents show 3f9a2c -o json\n" +
+			"  stanch incidents undo 3f9a2c --reason 'it is the public demo key'",
 	}
 	server := &running{}
-	command.PersistentFlags().StringVar(&server.config, "config.file", defaultConfig, "the configuration file of the running serve")
-	command.PersistentFlags().StringVar(&server.dir, "store.dir", "", "its store directory, instead of the configuration file's")
+	server.flags(command.PersistentFlags())
 	output := &choice{value: "table", words: []string{"table", "json"}}
 	command.PersistentFlags().VarP(output, "output", "o", "table or json")
 	command.AddCommand(newIncidentsList(server, output), newIncidentsShow(server, output))
+	command.AddCommand(newOrders(server, output)...)
 	return command
 }
 

@@ -43,7 +43,9 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
 	}
 	checked := checkHost(s.api, s.hostNames()...)
-	s.serveOn(ctx, group, socket, "", &http.Server{Handler: s.api, ReadTimeout: privateTimeout})
+	s.serveOn(ctx, group, socket, "", &http.Server{
+		Handler: s.api, ReadTimeout: privateTimeout, ConnContext: withPeer,
+	})
 	s.serveOn(ctx, group, private, s.config.Web.Private.ConfigFile, &http.Server{Handler: checked, ReadTimeout: privateTimeout})
 	s.serveOn(ctx, group, public, s.config.Web.Public.ConfigFile, &http.Server{Handler: s.deliver, ReadTimeout: publicTimeout})
 	started(public.Addr(), private.Addr())

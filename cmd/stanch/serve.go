@@ -156,9 +156,14 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	})
 
 	registry.MustRegister(newState(store, s.index, log))
-	s.api = (&api{
+	reading := &api{
 		ledger: journal, index: s.index, sightings: s.sightings, gatherer: registry, ready: s.probe.Ready, log: log,
-	}).handler()
+	}
+	mux := reading.handler()
+	(&orders{
+		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: keys.fingerprints,
+	}).register(mux)
+	s.api = mux
 	return s, nil
 }
 

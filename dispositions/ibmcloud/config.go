@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	iam "github.com/IBM/platform-services-go-sdk/iamidentityv1"
@@ -54,7 +55,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 	}
 }
 
-// Open makes the issuer, which is also a Disabler, Deleter, Enabler and Locker. It asks nobody: IAM may be down when
+// Open makes the issuer, which is also a Disabler, Deleter, Enabler, Locker, Examiner and Tenant. It asks nobody: IAM may be down when
 // stanch starts.
 func (c *Config) Open(name string, log *slog.Logger) (dispositions.Issuer, error) {
 	var faults []error
@@ -66,14 +67,15 @@ func (c *Config) Open(name string, log *slog.Logger) (dispositions.Issuer, error
 	if err != nil {
 		return nil, fmt.Errorf("opening issuer %s: %w", name, err)
 	}
-	client, service := newClient(), or(c.URL, iam.DefaultServiceURL)
+	last := new(atomic.Pointer[exchange])
+	client, service := newClient(last), or(c.URL, iam.DefaultServiceURL)
 	api, err := iam.NewIamIdentityV1(&iam.IamIdentityV1Options{URL: service, Authenticator: &core.NoAuthAuthenticator{}})
 	if err != nil {
 		return nil, fmt.Errorf("opening issuer %s: the SDK refuses the url", name)
 	}
 	api.Service.SetHTTPClient(client)
 	i := &issuer{
-		service: api, log: log.With("issuer", name),
+		service: api, last: last, log: log.With("issuer", name),
 		tokens: &tokens{key: key, url: or(c.TokenURL, service), client: client},
 	}
 	i.own = &own{ask: func(ctx context.Context) (*iam.APIKey, error) {

@@ -37,6 +37,9 @@ var (
 // unknownValueCode is how IAM's token endpoint, and perhaps its lookup by value, says that no key has a value.
 const unknownValueCode = "BXNIM0415E"
 
+// disabledCode is how IAM's token endpoint says that a key is disabled.
+const disabledCode = "BXNIM0462E"
+
 // messageCode is what is kept of an error answer besides its status. Anything longer could hold a piece of a secret.
 var messageCode = regexp.MustCompile(`^[A-Z]{3,8}[0-9]{3,5}[A-Z]$`)
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -26,11 +27,12 @@ const activityTimeout = 2 * time.Second
 // keyID is what the id of an API key looks like. Nothing else goes into a path.
 var keyID = regexp.MustCompile(`^ApiKey-[0-9a-fA-F-]{36}$`)
 
-// issuer is dispositions.Issuer, Disabler, Deleter, Enabler and Locker.
+// issuer is dispositions.Issuer, Disabler, Deleter, Enabler, Locker, Examiner and Tenant.
 type issuer struct {
 	service *iam.IamIdentityV1
 	tokens  *tokens
 	own     *own
+	last    *atomic.Pointer[exchange] // nil in it: IAM has not answered yet
 	log     *slog.Logger
 }
 

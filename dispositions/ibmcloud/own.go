@@ -19,6 +19,8 @@ import (
 type identity struct {
 	id    string // of our key
 	iamID string // of who it acts as, as bareIAMID writes it
+
+	account string // that it belongs to; empty: IAM does not say
 }
 
 // own knows which keys are ours. It asks IAM on first use and remembers the answer: at the start IAM may be down. While
@@ -54,7 +56,7 @@ func (o *own) resolve(ctx context.Context) (identity, error) {
 	case found == nil || !keyID.MatchString(value(found.ID)) || value(found.IamID) == "":
 		return identity{}, fmt.Errorf("%s: %w", doing, errNoKey)
 	}
-	known := identity{id: *found.ID, iamID: bareIAMID(*found.IamID)}
+	known := identity{id: *found.ID, iamID: bareIAMID(*found.IamID), account: value(found.AccountID)}
 	o.known.Store(&known)
 	return known, nil
 }
@@ -71,8 +73,13 @@ func (o *own) key(doing string, found *iam.APIKey) (leak.Key, error) {
 	if found == nil || !keyID.MatchString(value(found.ID)) {
 		return leak.Key{}, fmt.Errorf("%s: %w", doing, errNoKey)
 	}
+	return o.translate(found), nil
+}
+
+// translate does so for keys that are only shown, and of which even the id may be missing.
+func (o *own) translate(found *iam.APIKey) leak.Key {
 	k := leak.Key{
-		ID: *found.ID, Name: value(found.Name), Owner: value(found.IamID), Kind: kind(value(found.IamID)),
+		ID: value(found.ID), Name: value(found.Name), Owner: value(found.IamID), Kind: kind(value(found.IamID)),
 		Account: value(found.AccountID), Locked: value(found.Locked), Disabled: value(found.Disabled),
 		ExpiresAt: parseTime(value(found.ExpiresAt)), Setting: setting(value(found.ActionWhenLeaked)),
 		TokenLife: tokenLife,
@@ -85,5 +92,5 @@ func (o *own) key(doing string, found *iam.APIKey) (leak.Key, error) {
 	if k.Own {
 		o.others.Store(k.ID, true)
 	}
-	return k, nil
+	return k
 }

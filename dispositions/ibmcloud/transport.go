@@ -3,6 +3,7 @@ package ibmcloud
 import (
 	"crypto/tls"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,11 +18,12 @@ const (
 
 // newClient makes the one client for tokens and keys. It follows no redirect, which would hand the leaked key or our
 // own to another host.
-func newClient() *http.Client {
+// How IAM's clock stands is read from the last answer.
+func newClient(last *atomic.Pointer[exchange]) *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: bounded{&http.Transport{
+		Transport: bounded{last, &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:      true,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
@@ -33,13 +35,24 @@ func newClient() *http.Client {
 	}
 }
 
-// bounded cuts answers that are too long; what is cut cannot be read as success.
-type bounded struct{ http.RoundTripper }
+// exchange is when IAM was asked something and had answered, by our clock and by its own.
+type exchange struct {
+	asked, answered time.Time
+	date            string // header field of the answer
+}
+
+// bounded cuts answers that are too long; what is cut cannot be read as success. It notes when the last answer came.
+type bounded struct {
+	last *atomic.Pointer[exchange]
+	http.RoundTripper
+}
 
 // RoundTrip implements [http.RoundTripper].
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	asked := time.Now()
 	response, err := b.RoundTripper.RoundTrip(r)
 	if err == nil {
+		b.last.Store(&exchange{asked, time.Now(), response.Header.Get("Date")})
 		response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
 	}
 	return response, err

@@ -88,8 +88,8 @@ var unresolved = []Breakage{
 // hangTime is how long the suite waits for a far side that never answers.
 const hangTime = 50 * time.Millisecond
 
-// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler or Locker, is not
-// asked of it.
+// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler, Locker or Examiner,
+// is not asked of it.
 func Run(t *testing.T, h Harness) {
 	t.Run("Locate", func(t *testing.T) { testLocate(t, h) })
 	t.Run("Read", func(t *testing.T) { testRead(t, h) })
@@ -103,6 +103,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("Throttled", func(t *testing.T) { testThrottled(t, h) })
 	t.Run("Unresolved", func(t *testing.T) { testUnresolved(t, h) })
 	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, h) })
+	t.Run("Examine", func(t *testing.T) { testExamine(t, h) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, h) })
 }
 

@@ -81,6 +81,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault.Cut {
 		panic(http.ErrAbortHandler)
 	}
+	w.Header().Set("Date", f.date())
 	c.answer.write(w)
 }
 

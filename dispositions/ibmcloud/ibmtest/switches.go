@@ -1,5 +1,10 @@
 package ibmtest
 
+import (
+	"net/http"
+	"time"
+)
+
 // Switches choose between the answers that nobody outside IBM has established. Product code must work with every
 // position.
 type Switches struct {
@@ -22,6 +27,8 @@ type Switches struct {
 	// Fresh is how often a key made by POST /v1/apikeys is answered as unknown before it shows: creation is
 	// eventually consistent.
 	Fresh int `json:"fresh"`
+	// Skew is how far the Date of answers is ahead of the fake's own time; in JSON, nanoseconds. 0: not at all.
+	Skew time.Duration `json:"skew,omitempty"`
 }
 
 // choices is every position of every switch whose answer is not established, the default first.
@@ -75,6 +82,11 @@ func (f *Fake) Switches() Switches {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.switches
+}
+
+// date is what the Date header field of an answer says.
+func (f *Fake) date() string {
+	return f.now().Add(f.Switches().Skew).UTC().Format(http.TimeFormat)
 }
 
 func (s Switches) withDefaults() Switches {

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"stanch/dispositions"
+	"stanch/dispositions/ledger"
+	"stanch/receiver/leak"
+	"stanch/receiver/seal"
+)
+
+// orders is the part of the API that acts: whatever it does needs somebody who answers for it, and a reason.
+type orders struct {
+	*api
+	engine       *dispositions.Engine
+	actors       actors
+	fingerprints seal.FingerprintKey
+	reload       func(ctx context.Context) error
+}
+
+// orderBody is what a request to act says.
+type orderBody struct {
+	Reason  string `json:"reason"`
+	Issuer  string `json:"issuer,omitempty"`  // for all that is held of an account
+	Account string `json:"account,omitempty"` // likewise
+}
+
+// orderAnswer is what became of an order.
+type orderAnswer struct {
+	Text string `json:"text"`
+	// Incident is the incident as it stands some seconds later at most; nil for an order for several.
+	Incident *view `json:"incident,omitempty"`
+	Count    int   `json:"count,omitempty"` // of incidents, in an order for several
+}
+
+// maxOrder and maxReason bound what a person may write.
+const (
+	maxOrder  = 16 << 10 // bytes
+	maxReason = 500      // characters
+)
+
+// orderTimeout is how long an order waits for a turn that is under way at its incident.
+const orderTimeout = 15 * time.Second
+
+// outcomeTimeout is how long an answer waits for the outcome. The order is carried out whether somebody waits or not.
+const outcomeTimeout = 10 * time.Second
+
+// register adds what acts to the API. A page elsewhere cannot make a browser send it.
+func (o *orders) register(mux *http.ServeMux) {
+	guard := http.NewCrossOriginProtection()
+	handle := func(pattern string, h func(w http.ResponseWriter, r *http.Request, by string)) {
+		mux.Handle(pattern, guard.Handler(o.acting(h)))
+	}
+	handle("POST /api/v1/incidents/{id}/{verb}", o.one)
+	handle("POST /api/v1/held/{verb}", o.held)
+	if o.reload != nil {
+		handle("POST /-/reload", o.reloadNow)
+	}
+}
+
+// acting lets through who is known.
+func (o *orders) acting(next func(w http.ResponseWriter, r *http.Request, by string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		by, err := o.actors.of(r)
+		if err != nil {
+			o.refuse(w, http.StatusUnauthorized, err)
+			return
+		}
+		next(w, r, by)
+	})
+}
+
+// one takes an order for one incident.
+func (o *orders) one(w http.ResponseWriter, r *http.Request, by string) {
+	order, _, ok := o.read(w, r, by, dispositions.Verbs)
+	if !ok || !o.knowsAll(w, r) {
+		return
+	}
+	id, ok := o.find(w, r)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), orderTimeout)
+	defer cancel()
+	text, err := o.engine.Order(ctx, id, order)
+	if err != nil {
+		o.failOrder(w, err)
+		return
+	}
+	o.log.Info("order taken", "incident", id, "action", order.Verb, "by", by)
+	o.settle(r.Context(), id)
+	views, err := o.views(r.Context(), id)
+	if err != nil {
+		o.fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, orderAnswer{Text: text, Incident: &views[0]})
+}
+
+// held takes an order for every incident of an account that the fuse holds.
+func (o *orders) held(w http.ResponseWriter, r *http.Request, by string) {
+	order, body, ok := o.read(w, r, by, []dispositions.Verb{dispositions.Approve, dispositions.Reject})
+	if !ok || !o.knowsAll(w, r) {
+		return
+	}
+	if body.Issuer == "" || body.Account == "" {
+		o.refuse(w, http.StatusBadRequest, errors.New("give the issuer and the account"))
+		return
+	}
+	ids := o.index.IDs(ledger.Query{State: leak.Held})
+	count, err := o.engine.OrderHeld(r.Context(), ids, body.Issuer, body.Account, order)
+	o.log.Info("order taken", "issuer", body.Issuer, "account", body.Account, "action", order.Verb, "by", by, "count", count)
+	if err != nil {
+		o.failOrder(w, fmt.Errorf("after %d incidents: %w", count, err))
+		return
+	}
+	text := fmt.Sprintf("%s: %d incidents of account %s that the fuse held", order.Verb, count, body.Account)
+	answer(w, http.StatusOK, orderAnswer{Text: text, Count: count})
+}
+
+func (o *orders) reloadNow(w http.ResponseWriter, r *http.Request, by string) {
+	o.log.Info("reload ordered", "by", by)
+	if err := o.reload(r.Context()); err != nil {
+		o.refuse(w, http.StatusConflict, err)
+		return
+	}
+	answer(w, http.StatusOK, orderAnswer{Text: "the configuration is read again and in force"})
+}
+
+// read returns the order in a request, or answers what is wrong with it and returns false.
+func (o *orders) read(w http.ResponseWriter, r *http.Request, by string, verbs []dispositions.Verb,
+) (order dispositions.Order, body orderBody, ok bool) {
+	order = dispositions.Order{Verb: dispositions.Verb(r.PathValue("verb")), By: by}
+	if !slices.Contains(verbs, order.Verb) {
+		o.refuse(w, http.StatusNotFound, fmt.Errorf("there is no such action; there are %v", verbs))
+		return order, body, false
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&body) != nil {
+		o.refuse(w, http.StatusBadRequest, errors.New(`the body must be JSON such as {"reason": "rotated this morning"}`))
+		return order, body, false
+	}
+	order.Reason = strings.TrimSpace(body.Reason)
+	if err := o.checkReason(order.Reason); err != nil {
+		o.refuse(w, http.StatusBadRequest, err)
+		return order, body, false
+	}
+	return order, body, true
+}
+
+// checkReason keeps what a person writes fit for a log that is never forgotten: a person who is woken may paste the key.
+func (o *orders) checkReason(reason string) error {
+	switch {
+	case reason == "":
+		return errors.New("give a reason")
+	case len([]rune(reason)) > maxReason:
+		return fmt.Errorf("the reason must be %d characters at most", maxReason)
+	case strings.ContainsFunc(reason, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return errors.New("the reason must be one line of text")
+	}
+	for word := range strings.FieldsFuncSeq(reason, func(c rune) bool { return strings.ContainsRune(" \"'`,;:=()", c) }) {
+		if _, err := o.index.Find(string(o.fingerprints.Fingerprint(leak.NewSecret(word)))); err == nil {
+			return errors.New("the reason holds a leaked secret: it would be in the log for ever")
+		}
+	}
+	return nil
+}
+
+// failOrder answers with an order that was not taken.
+func (o *orders) failOrder(w http.ResponseWriter, err error) {
+	_, refused := errors.AsType[*dispositions.Refusal](err)
+	switch {
+	case refused:
+		o.refuse(w, http.StatusConflict, err)
+	case errors.Is(err, ledger.ErrNoIncident):
+		o.refuse(w, http.StatusNotFound, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		o.refuse(w, http.StatusServiceUnavailable, errors.New("the incident is being worked on: try again, an order given twice has one effect"))
+	default:
+		o.fail(w, err)
+	}
+}
+
+// settle waits until the incident is not being worked on any more, or for outcomeTimeout.
+func (o *orders) settle(ctx context.Context, id leak.Fingerprint) {
+	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		head, err := o.ledger.Read(ctx, id)
+		if err != nil || head.State != leak.Open {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
