@@ -105,117 +105,6 @@ func (s story) whose() string {
 	return s.Key.Owner + "."
 }
 
-func (s story) whatWasDone() string {
-	var sentences []string
-	if s.news != leak.Spared || len(s.said) == 0 { // that step says it, and why
-		sentences = append(sentences, s.deed())
-	}
-	for _, text := range append(s.said, s.warned...) {
-		sentences = append(sentences, sentence(text))
-	}
-	return strings.Join(append(sentences, s.why()...), " ")
-}
-
-// why is the reason of the last decision, as far as the turn did not give it. What a person decides has its own.
-func (s story) why() []string {
-	if s.news == leak.Rejected || s.news == leak.Ended {
-		return nil
-	}
-	var sentences []string
-	if s.Reason != "" && !strings.Contains(strings.Join(s.said, " "), s.Reason) {
-		sentences = append(sentences, "Why: "+ended(s.Reason))
-	}
-	if s.Rule != "" && s.Rule != ruleUndo && s.Rule != ruleReject {
-		sentences = append(sentences, fmt.Sprintf("Rule: %s.", s.Rule))
-	}
-	return sentences
-}
-
-// deed says in one sentence how things stand with the key. Only a contained key is called proved dead.
-func (s story) deed() string {
-	switch s.State {
-	case leak.Contained:
-		return s.deedContained()
-	case leak.Held:
-		return s.deedHeld()
-	case leak.Left:
-		return "Nothing was done."
-	case leak.Unknown:
-		return "Nothing: nobody knows whose key it is."
-	case leak.Failed:
-		return s.deedFailed()
-	}
-	return s.deedClosed()
-}
-
-func (s story) deedContained() string {
-	switch s.news {
-	case leak.Rejected:
-		return fmt.Sprintf("The key is not deleted. It stays disabled, as proved at %s.", stamp(s.ContainedAt))
-	case leak.Failure:
-		return "The key was to be enabled again and is still disabled."
-	}
-	return fmt.Sprintf("The key is %s, proved at %s.", s.end(), stamp(s.ContainedAt))
-}
-
-func (s story) deedHeld() string {
-	switch {
-	case !s.Key.Disabled:
-		return fmt.Sprintf("Nothing yet: %s the key waits for a person.", doing(s.Action))
-	case s.ContainedAt.IsZero():
-		return "The key is disabled. Deleting it waits for a person."
-	}
-	return fmt.Sprintf("The key is disabled, proved at %s. Deleting it waits for a person.", stamp(s.ContainedAt))
-}
-
-func (s story) deedFailed() string {
-	switch {
-	case s.Intended != "":
-		return fmt.Sprintf("Started and not proved: nothing shows that %s the key happened.", doing(s.Intended))
-	case s.Key.ID == "":
-		return "Nothing: the key could not be looked up."
-	}
-	return fmt.Sprintf("Nothing: %s the key did not succeed.", doing(s.Action))
-}
-
-func (s story) deedClosed() string {
-	switch s.news {
-	case leak.Undone:
-		return "The key is enabled again."
-	case leak.Alive:
-		return "Nothing: a person undid or closed this, and a sighting that was known before does not change that."
-	}
-	return fmt.Sprintf("Nothing more is done: the incident is closed. The key %s.", s.standing())
-}
-
-func (s story) howLong() string {
-	switch {
-	case s.ReceivedAt.IsZero():
-		return ""
-	case s.news == leak.Proved && s.State == leak.Contained:
-		return fmt.Sprintf("%s from the receipt of the first alert to the proof.", took(s.ContainedAt.Sub(s.ReceivedAt)))
-	case s.State == leak.Held && s.Key.Disabled && !s.ContainedAt.IsZero():
-		return fmt.Sprintf("%s from the receipt of the first alert to the proof that the key is disabled.",
-			took(s.ContainedAt.Sub(s.ReceivedAt)))
-	case s.State == leak.Held || s.State == leak.Failed:
-		return fmt.Sprintf("Not finished; the first alert was received at %s.", stamp(s.ReceivedAt))
-	}
-	return ""
-}
-
-// took is a duration in as many digits as people read.
-func took(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-}
-
 func (s story) whatBreaks() string {
 	switch {
 	case s.State == leak.Unknown:
@@ -244,7 +133,7 @@ func (s story) lastUse() string {
 func (s story) tokens() string {
 	life := minutes(s.Key.TokenLife)
 	switch {
-	case s.Key.ID == "", !s.dead() && (s.Key.TokenLife == 0 || s.news == leak.Ended):
+	case s.Key.ID == "", s.undoFailed(), !s.dead() && (s.Key.TokenLife == 0 || s.news == leak.Ended):
 		return ""
 	case s.Key.TokenLife == 0:
 		return "None outlive the key."
@@ -269,8 +158,8 @@ func (s story) undoing() string {
 	case s.gone():
 		return "No: a deleted key is gone. Make a new key where it was in use."
 	case s.undoFailed():
-		return "Not by now: enabling the key did not succeed."
-	case s.State == leak.Contained:
+		return "Not yet: enabling the key did not succeed."
+	case s.State == leak.Contained, s.news == leak.Ended && s.Key.Disabled:
 		return fmt.Sprintf("Yes: %s enables the key again, and then it works as before, for whoever found it too.",
 			s.command("undo"))
 	case s.State == leak.Held && s.Key.Disabled:
@@ -279,8 +168,14 @@ func (s story) undoing() string {
 		return "Deleting a key is for good; only a disabled one can be enabled again."
 	case s.State == leak.Held, s.Intended == leak.Disable:
 		return "A disabled key can be enabled again."
-	case s.news == leak.Undone, s.news == leak.Ended, s.news == leak.Rejected:
-		return fmt.Sprintf("Yes: %s takes the incident up again, and does what policy says now.", s.command("retry"))
+	case s.byHandAlive():
+		return fmt.Sprintf("Yes: %s decides again, as policy says now, and acts.", s.command("retry"))
 	}
 	return "There is nothing to undo."
+}
+
+// byHandAlive reports whether the news is that a person left a key alive.
+func (s story) byHandAlive() bool {
+	left := s.news == leak.Undone || s.news == leak.Ended || s.news == leak.Rejected
+	return left && s.Key.ID != "" && !s.dead()
 }

@@ -54,9 +54,6 @@ func argument(text, otherwise string) string {
 }
 
 func (s story) nextContained() string {
-	if s.undoFailed() {
-		return fmt.Sprintf("If the key must work, enable it by hand at %s, or try again: %s.", s.issuer(), s.command("undo"))
-	}
 	next := "Make a new key and put it where the old one was in use. Take the old one out of the place where it was seen, " +
 		"and look through what it did since it leaked"
 	if s.Key.TokenLife > 0 || !s.TokensLiveUntil.IsZero() {
@@ -80,7 +77,7 @@ func (s story) nextHeld() string {
 	return next
 }
 
-// What an incident has for a rule when neither policy nor its operator decided.
+// What an incident has for a rule when not policy decided, but the fuse or a person.
 const (
 	ruleFuse   = "fuse"
 	ruleReject = "reject"
@@ -94,13 +91,13 @@ func (s story) nextLeft() string {
 	}
 	if s.Rule == "accounts" {
 		return fmt.Sprintf("The key still works, for whoever found it too, and its account is not ours: tell its owner. "+
-			"If it is ours, add it to `accounts` of the issuer %s.", s.issuer())
+			"If it is ours, add it to `accounts` of the issuer %s; then %s decides again.", s.issuer(), s.command("retry"))
 	}
 	next := "The key still works, for whoever found it too. " + s.rotate()
-	if hint := s.settingHint(); hint != "" {
-		next += " " + hint
+	if s.news == leak.Rejected {
+		return next + newSightings
 	}
-	return next
+	return next + s.settingHint()
 }
 
 // rotate tells how to get rid of a key that works.
@@ -115,7 +112,7 @@ func (s story) nextClosed() string {
 	switch {
 	case s.news == leak.Alive:
 		return fmt.Sprintf("The key works, for whoever found it too. If leaving it was a mistake, disable it at %s, or have "+
-			"policy decide now: %s. If not: %s This is told once.", s.issuer(), s.command("retry"), s.rotate())
+			"policy decide now: %s. Whatever was meant, it leaked. %s This is told once.", s.issuer(), s.command("retry"), s.rotate())
 	case s.news == leak.Undone:
 		return "The key leaked, and works again, for whoever found it too. " + s.rotate() + newSightings
 	case s.Key.ID == "":
@@ -126,26 +123,33 @@ func (s story) nextClosed() string {
 	return "The key worked when last read, for whoever found it too. " + s.rotate() + newSightings
 }
 
-// settingHint says where the decision to do nothing can be changed, by the built-in rule that made it.
+// settingHint says where the decision to do nothing can be changed, by the rule that made it.
 func (s story) settingHint() string {
 	switch s.Rule {
-	case "key":
-		return fmt.Sprintf("To have stanch act the next time, set the key's leak action at %s to disable or delete.", s.issuer())
-	case "key_none":
-		return fmt.Sprintf("To have stanch act the next time, set the key's leak action at %s to disable or delete, "+
-			"or `policy.key_none: disable` for every key whose setting is none.", s.issuer())
-	case "default":
-		return "To have stanch act the next time, set `policy.default: disable`, or the key's own leak action at its issuer."
-	case "protect":
-		return "It is never acted on while `policy.protect` names it."
-	case "own_credential":
-		return "stanch itself runs on it, so give stanch the new key before you disable this one."
-	case "dry_run":
-		return "stanch acts once `policy.dry_run` is false."
 	case "", ruleFuse, ruleReject, ruleUndo:
 		return ""
+	case "protect":
+		return " It is never acted on while `policy.protect` names it."
+	case "own_credential":
+		return " stanch itself runs on it, so give stanch the new key before you disable this one."
 	}
-	return fmt.Sprintf("To have stanch act the next time, change the rule %s in `policy.rules`.", s.Rule)
+	return fmt.Sprintf(" To have stanch act, %s; then %s decides again.", s.setting(), s.command("retry"))
+}
+
+// setting is what to change so that the rule decides otherwise.
+func (s story) setting() string {
+	switch s.Rule {
+	case "key":
+		return fmt.Sprintf("set the key's leak action at %s to disable or delete", s.issuer())
+	case "key_none":
+		return fmt.Sprintf("set the key's leak action at %s to disable or delete, "+
+			"or `policy.key_none: disable` for every key whose setting is none", s.issuer())
+	case "default":
+		return "set `policy.default: disable`, or the key's own leak action at its issuer"
+	case "dry_run":
+		return "set `policy.dry_run: false`"
+	}
+	return fmt.Sprintf("change the rule %s in `policy.rules`", s.Rule)
 }
 
 // nextFailed tells what is needed, as far as the incident and the words of the failure say.
@@ -156,7 +160,7 @@ func (s story) nextFailed() string {
 func (s story) remedy() string {
 	switch {
 	case s.undoFailed():
-		return fmt.Sprintf("If the key must work, look at %s whether it does, and enable it there.", s.issuer())
+		return fmt.Sprintf("It is tried again by itself. If the key must work at once, enable it by hand at %s.", s.issuer())
 	case s.failedFor(leak.ErrLocked):
 		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself. With `policy.unlock: true`, or `unlock: true` "+
 			"in a rule, stanch unlocks such keys itself.", s.issuer())

@@ -16,8 +16,8 @@ import (
 // incident makes no notice.
 //
 // Sightings are where the incident's key was seen, in any order: nil when nobody can say now, empty when they have
-// been forgotten. The external URL is that of the private listener, or empty. Everything in the notice that strangers wrote is free
-// of control characters, line breaks and invisible marks.
+// been forgotten. The external URL is that of the private listener, or empty. Everything in the notice that strangers
+// wrote, or whoever gave a reason, is free of control characters, line breaks and invisible marks.
 func Compose(e leak.Entry, sightings []leak.Sighting, externalURL string) (Notice, bool) {
 	step, ok := outcome(e)
 	if !ok {
@@ -50,7 +50,7 @@ var told = map[leak.StepName][]leak.State{
 	leak.Proved:   {leak.Contained, leak.Held},
 	leak.Spared:   {leak.Left},
 	leak.HeldBack: {leak.Held},
-	leak.Failure:  {leak.Failed, leak.Contained}, // contained: it was an undo that did not succeed
+	leak.Failure:  {leak.Failed},
 	leak.NotKnown: {leak.Unknown},
 	leak.Rejected: {leak.Left, leak.Contained},
 	leak.Undone:   {leak.Closed},
@@ -91,21 +91,18 @@ func newStory(e leak.Entry, news leak.Step, sightings []leak.Sighting) story {
 
 // listen takes in what a step of the turn says. Of a person's step it adds who took it.
 func (s *story) listen(step leak.Step) {
-	text, by := plain(step.Text), plain(step.By)
+	text := plain(step.Text)
 	switch {
 	case text == "":
 	case step.Step == leak.Warned:
 		s.warned = append(s.warned, text)
 	case told[step.Step] == nil:
-	case by != "" && by != engine && !strings.Contains(text, by):
-		s.said = append(s.said, "by "+by+": "+text)
+	case step.Step == leak.Rejected, step.Step == leak.Ended:
+		s.said = append(s.said, "by "+s.person()+": "+text)
 	default:
 		s.said = append(s.said, text)
 	}
 }
-
-// engine is who takes the steps that no person takes.
-const engine = "engine"
 
 // gone reports whether a contained key no longer exists; a disabled one does.
 func (s story) gone() bool {
@@ -114,12 +111,18 @@ func (s story) gone() bool {
 
 // dead reports whether the issuer said that the key is of no use to anybody.
 func (s story) dead() bool {
-	return s.Key.Disabled || s.State == leak.Contained || s.State == leak.Closed && !s.ContainedAt.IsZero()
+	switch {
+	case s.news == leak.Undone, s.news == leak.Alive:
+		return false
+	case s.State == leak.Closed && !s.ContainedAt.IsZero():
+		return true
+	}
+	return s.State == leak.Contained || s.Key.Disabled
 }
 
 // undoFailed reports whether the news is that a key could not be enabled again.
 func (s story) undoFailed() bool {
-	return s.news == leak.Failure && (s.State == leak.Contained || s.Intended == leak.Enable)
+	return s.news == leak.Failure && s.Intended == leak.Enable
 }
 
 // stamp is a time as a notice shows it.

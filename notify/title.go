@@ -47,11 +47,8 @@ func (s story) headline() string {
 }
 
 func (s story) headlineContained() string {
-	switch s.news {
-	case leak.Rejected:
+	if s.news == leak.Rejected {
 		return "stays disabled: deleting it was rejected by " + s.person()
-	case leak.Failure:
-		return "is still disabled: enabling it did not succeed"
 	}
 	return fmt.Sprintf("is %s, proved %s", s.end(), s.ContainedAt.UTC().Format("15:04:05 UTC"))
 }
@@ -104,7 +101,7 @@ func (s story) headlineClosed() string {
 func (s story) standing() string {
 	switch {
 	case s.Key.ID == "":
-		return "was not found at any issuer"
+		return "was not identified"
 	case s.Key.Disabled:
 		return "was disabled when last read"
 	case !s.ContainedAt.IsZero():
