@@ -4,7 +4,7 @@
 package policy
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"time"
 
@@ -31,7 +31,7 @@ type Config struct {
 	Unlock  bool        // a locked key may be unlocked in order to act on it
 	Protect []string    // key ids that are never touched, always paged
 	Rules   []Rule      // in the order in which they are asked; the first that matches decides
-	Issuers []Issuer    // every configured one
+	Issuers []Issuer    // every configured one; without any, keys of any issuer are thought of, and it can do anything
 }
 
 // Rule is one of the operator's own rules.
@@ -48,25 +48,28 @@ type Rule struct {
 type Issuer struct {
 	Name      string
 	Strongest leak.Action // the strongest action that it can do
+	// DeleteOnly is set when it can delete a key and not disable it.
+	DeleteOnly bool
 	Unlocks   bool        // whether it can unlock a key
-}
-
-// Fault is something wrong with a rule.
-type Fault struct {
-	Rule   int    // index in Config.Rules
-	Field  string // of the rule: when, action ...
-	Line   int    // within When, from 1; 0: the fault is not at a place within it
-	Column int    // within the line, in characters from 1
-	Text   string // what is wrong, and what to write instead
 }
 
 // Policy decides. It is safe for concurrent use.
 type Policy struct {
 	Config
+	rules []rule
 }
 
-// New compiles a policy, or returns every fault of its rules.
-func New(c Config) (*Policy, []Fault) { return &Policy{c}, nil }
+// New compiles a policy, or returns every fault of its rules, in their order. It asks nobody.
+func New(c Config) (*Policy, []Fault) {
+	p := &Policy{Config: c}
+	faults := p.compile()
+	faults = append(faults, p.refuse()...)
+	if len(faults) > 0 {
+		slices.SortStableFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Rule, b.Rule) })
+		return nil, faults
+	}
+	return p, nil
+}
 
 // Case is what a decision is about.
 type Case struct {
@@ -80,7 +83,8 @@ type Case struct {
 	Alert Alert
 	// Incident is the key's incident with everything known so far, this alert included.
 	Incident leak.Incident
-	Now      time.Time
+	// Now is the present as rules see it; with the zero time, a rule that looks at it cannot be evaluated.
+	Now time.Time
 }
 
 // Alert is what a rule may know of a report. Whoever leaks a key can write most of it.
@@ -105,61 +109,38 @@ type Look struct {
 	Failure string `json:"failure,omitempty"`
 }
 
-// Decide chooses the action for a key, and tells what it looked at on the way, in order.
+// Decide chooses the action for a key, and tells what it looked at on the way, in order. A rule that cannot be evaluated
+// does not match.
 func (p *Policy) Decide(c Case) (leak.Decision, []Look) {
-	if spared, ok := p.spare(c); ok {
-		return spared, nil
+	var looks []Look
+	if spared, ok := p.spare(c, &looks); ok {
+		return spared, looks
 	}
-	d := p.choose(c.Key)
-	d.Unlock = p.Unlock
-	if d.Action.Stronger(c.Strongest) {
-		d.Reason += fmt.Sprintf("; its issuer cannot %s a key, so: %s", d.Action, c.Strongest)
-		d.Action = c.Strongest
-	}
+	d := bounded(p.ask(c, 0, &looks), c.Strongest)
 	if p.DryRun && d.Action != leak.Nothing {
-		d.Reason = fmt.Sprintf("dry run: without it the action would be %s, because %s", d.Action, d.Reason)
-		d.Rule, d.Action = RuleDryRun, leak.Nothing
+		d = rehearsed(d)
+		looks = append(looks, Look{Rule: RuleDryRun, When: "policy.dry_run is set", Matched: true, Text: "nothing is done"})
 	}
-	return d, nil
+	return d, looks
 }
 
-// spare finds the keys that are never touched. They page: a leaked key stays alive, and it is one that matters.
-func (p *Policy) spare(c Case) (leak.Decision, bool) {
-	d := leak.Decision{Action: leak.Nothing, Severity: leak.Critical}
-	switch {
-	case c.Key.Own:
-		d.Rule, d.Reason = RuleOwn, "the key is one that stanch itself runs on"
-	case slices.Contains(p.Protect, c.Key.ID):
-		d.Rule, d.Reason = RuleProtect, "the key is listed in policy.protect"
-	case len(c.Accounts) > 0 && !slices.Contains(c.Accounts, c.Key.Account):
-		d.Rule, d.Reason = RuleAccounts, "the key belongs to an account that is not listed for its issuer"
-	default:
-		return leak.Decision{}, false
+// ask asks the rules, from one of them on, and what decides when none matches. A rule that looks at what an alert carries
+// does not end it: what would be decided without the rule stands if it goes further, so that no leaker can opt out.
+func (p *Policy) ask(c Case, from int, looks *[]Look) leak.Decision {
+	for i := from; i < len(p.rules); i++ {
+		r := &p.rules[i]
+		look := r.look(&c)
+		*looks = append(*looks, look)
+		if !look.Matched {
+			continue
+		}
+		d := r.decision(p.Unlock)
+		if _, carried := r.expression.carried(); carried {
+			d = raised(d, p.ask(c, i+1, looks))
+		}
+		return d
 	}
-	return d, true
-}
-
-func (p *Policy) choose(k leak.Key) leak.Decision {
-	d := leak.Decision{Severity: leak.Warning}
-	switch k.Setting {
-	case leak.Disable, leak.Delete:
-		d.Action, d.Rule = k.Setting, RuleKey
-		d.Reason = fmt.Sprintf("the key's own setting for a leak is %s", k.Setting)
-	case leak.Nothing:
-		d.Action, d.Rule = or(p.KeyNone, leak.Nothing), RuleKeyNone
-		d.Reason = fmt.Sprintf("the key's own setting for a leak is none, for which policy.key_none says %s", d.Action)
-	default:
-		d.Action, d.Rule = or(p.Default, leak.Disable), RuleDefault
-		d.Reason = fmt.Sprintf("the key has no setting for a leak, and policy.default says %s", d.Action)
-	}
-	return d
-}
-
-func or(a, otherwise leak.Action) leak.Action {
-	if a == "" {
-		return otherwise
-	}
-	return a
+	return p.choose(c.Key, looks)
 }
 
 // Untouchable reports whether a decision to do nothing was made by a built-in that stands whatever was decided before.

@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"stanch/receiver/leak"
+)
+
+// spare finds the keys that are never touched. They page: a leaked key stays alive, and it is one that matters.
+func (p *Policy) spare(c Case, looks *[]Look) (leak.Decision, bool) {
+	protected := slices.Contains(p.Protect, c.Key.ID)
+	foreign := len(c.Accounts) > 0 && !slices.Contains(c.Accounts, c.Key.Account)
+	for _, builtin := range []struct {
+		rule, when string
+		matched    bool
+		text       string // why it does not match
+	}{
+		{RuleOwn, "the key is one that stanch itself runs on", c.Key.Own, "it is not"},
+		{RuleProtect, "the key is listed in policy.protect", protected, "it is not: " + counted(len(p.Protect), "key")},
+		{
+			RuleAccounts, "the key belongs to an account that is not listed for its issuer", foreign,
+			"it does not: " + counted(len(c.Accounts), "account"),
+		},
+	} {
+		look := Look{Rule: builtin.rule, When: builtin.when, Matched: builtin.matched, Text: builtin.text}
+		if builtin.matched {
+			look.Text = "it is so, and the key is left alone whatever else is configured"
+		}
+		*looks = append(*looks, look)
+		if builtin.matched {
+			return leak.Decision{
+				Action: leak.Nothing, Rule: builtin.rule, Reason: builtin.when, Severity: leak.Critical,
+			}, true
+		}
+	}
+	return leak.Decision{}, false
+}
+
+func counted(n int, thing string) string {
+	switch n {
+	case 0:
+		return "no " + thing + " is listed"
+	case 1:
+		return "one " + thing + " is listed"
+	}
+	return fmt.Sprintf("%d %ss are listed", n, thing)
+}
+
+// choose decides when no rule matches.
+func (p *Policy) choose(k leak.Key, looks *[]Look) leak.Decision {
+	d := leak.Decision{Severity: leak.Warning, Unlock: p.Unlock}
+	d.Action, d.Rule = p.fallback(k.Setting)
+	var when string
+	switch d.Rule {
+	case RuleKey:
+		when = "the key has a setting of its own"
+		d.Reason = fmt.Sprintf("the key's own setting for a leak is %s", d.Action)
+	case RuleKeyNone:
+		when = "the key's own setting is none"
+		d.Reason = fmt.Sprintf("the key's own setting for a leak is none, for which policy.key_none says %s", d.Action)
+	default:
+		when = "nobody chose"
+		d.Reason = fmt.Sprintf("the key has no setting for a leak, and policy.default says %s", d.Action)
+	}
+	*looks = append(*looks, Look{Rule: d.Rule, When: when, Matched: true, Text: d.Reason})
+	return d
+}
+
+// fallback is what is done with a key of this setting when no rule matches, and the built-in that says so.
+func (p *Policy) fallback(setting leak.Action) (leak.Action, string) {
+	switch setting {
+	case leak.Disable, leak.Delete:
+		return setting, RuleKey
+	case leak.Nothing:
+		return cmp.Or(p.KeyNone, leak.Nothing), RuleKeyNone
+	}
+	return cmp.Or(p.Default, leak.Disable), RuleDefault
+}
+
+// bounded lowers a decision to what the issuer is able to do.
+func bounded(d leak.Decision, strongest leak.Action) leak.Decision {
+	if !d.Action.Stronger(strongest) {
+		return d
+	}
+	d.Reason += fmt.Sprintf("; its issuer cannot %s a key, so: %s", d.Action, strongest)
+	d.Action, d.Approval = strongest, false // what a delete that waits for approval does at once needs no approval
+	return d
+}
+
+// rehearsed is a decision of which nothing is done.
+func rehearsed(d leak.Decision) leak.Decision {
+	without := string(d.Action)
+	if d.Approval {
+		without += " after approval"
+	}
+	d.Reason = fmt.Sprintf("dry run: without it the action would be %s, because %s", without, d.Reason)
+	d.Rule, d.Action, d.Approval = RuleDryRun, leak.Nothing, false
+	return d
+}
