@@ -41,6 +41,8 @@ type Config struct {
 	// Retention is how long the places where keys were seen are kept; 30d by default, and at most, because partner
 	// agreements forbid longer.
 	Retention time.Duration `yaml:"retention"`
+
+	file string // that it was read from
 }
 
 // Store is where alerts and incidents are kept.
@@ -162,21 +164,32 @@ const (
 const maxRetention = 30 * 24 * time.Hour
 
 // Load reads a configuration file and returns it with its defaults filled in, or every fault of it, sorted by line.
-func Load(file string) (*Config, []Fault) {
+func Load(file string) (*Config, []Fault) { return load(file) }
+
+// loadAfter reads the file of a configuration again. What cannot change while that one is in force is a fault.
+func loadAfter(running *Config) (*Config, []Fault) {
+	return load(running.file, func(c *Config, fault faultFunc) { c.checkSame(running, fault) })
+}
+
+func load(file string, more ...func(*Config, faultFunc)) (*Config, []Fault) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, []Fault{{File: file, Text: "cannot be read: " + reason(err)}}
 	}
-	return parse(file, data)
+	return parse(file, data, more...)
 }
 
-func parse(file string, data []byte) (*Config, []Fault) {
+// parse takes further checks of a configuration whose defaults are filled in.
+func parse(file string, data []byte, more ...func(*Config, faultFunc)) (*Config, []Fault) {
 	d := decoder{faultList: newFaultList(file)}
-	c := new(Config)
+	c := &Config{file: file}
 	if d.document(data, c) {
 		c.fillIn()
 		d.checkFiles()
 		c.check(d.check)
+		for _, check := range more {
+			check(c, d.check)
+		}
 	}
 	if len(d.faults) > 0 {
 		return nil, d.sorted()

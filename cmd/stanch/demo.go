@@ -190,7 +190,7 @@ func (d *demonstration) start(ctx context.Context) (<-chan error, error) {
 	}
 	up, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		err := serve(ctx, config, newLog(logFile), func(public, private net.Addr) {
+		err := serve(ctx, config, newLog(logFile), nil, func(public, private net.Addr) {
 			d.public, d.private = "http://"+public.String(), "http://"+private.String()
 			close(up)
 		})

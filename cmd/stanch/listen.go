@@ -30,33 +30,37 @@ const (
 
 // listen opens the socket and both listeners and serves them; what it could open is closed when it cannot open the rest.
 func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
-	socket, err := listenSocket(s.config.Store.Embedded.Dir)
+	c := s.current.Load().config
+	socket, err := listenSocket(c.Store.Embedded.Dir)
 	if err != nil {
 		return err
 	}
-	private, err := net.Listen("tcp", s.config.Web.Private.Address)
+	private, err := net.Listen("tcp", c.Web.Private.Address)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listening privately: %w", err), socket.Close())
 	}
-	public, err := net.Listen("tcp", s.config.Web.Public.Address)
+	public, err := net.Listen("tcp", c.Web.Public.Address)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
 	}
-	checked := checkHost(s.api, s.hostNames()...)
+	checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		checkHost(s.api, s.hostNames()...).ServeHTTP(w, r)
+	})
 	s.serveOn(ctx, group, socket, "", &http.Server{
 		Handler: s.api, ReadTimeout: privateTimeout, ConnContext: withPeer,
 	})
-	s.serveOn(ctx, group, private, s.config.Web.Private.ConfigFile, &http.Server{Handler: checked, ReadTimeout: privateTimeout})
-	s.serveOn(ctx, group, public, s.config.Web.Public.ConfigFile, &http.Server{Handler: s.deliver, ReadTimeout: publicTimeout})
+	s.serveOn(ctx, group, private, c.Web.Private.ConfigFile, &http.Server{Handler: checked, ReadTimeout: privateTimeout})
+	s.serveOn(ctx, group, public, c.Web.Public.ConfigFile, &http.Server{Handler: s.receiver, ReadTimeout: publicTimeout})
 	started(public.Addr(), private.Addr())
 	return nil
 }
 
 // hostNames are the names that the private listener goes by.
 func (s *service) hostNames() []string {
-	host, _, _ := net.SplitHostPort(s.config.Web.Private.Address)
+	c := s.current.Load().config
+	host, _, _ := net.SplitHostPort(c.Web.Private.Address)
 	names := []string{host}
-	if u, err := url.Parse(s.config.Web.ExternalURL); err == nil {
+	if u, err := url.Parse(c.Web.ExternalURL); err == nil {
 		names = append(names, u.Hostname())
 	}
 	return names

@@ -6,10 +6,52 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	dto "github.com/prometheus/client_model/go"
 
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
 )
+
+// reloaded tells how the last reading of the configuration file went, under the names that Prometheus gave its own.
+type reloaded struct{ successful, at prometheus.Gauge }
+
+// newReloaded counts the start as the first successful reading.
+func newReloaded(r prometheus.Registerer) *reloaded {
+	m := &reloaded{
+		successful: promauto.With(r).NewGauge(prometheus.GaugeOpts{
+			Name: "stanch_config_last_reload_successful",
+			Help: "Whether the last reading of the configuration file was put in force; 0: an earlier one still is.",
+		}),
+		at: promauto.With(r).NewGauge(prometheus.GaugeOpts{
+			Name: "stanch_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in force was read.",
+		}),
+	}
+	m.record(true)
+	return m
+}
+
+func (m *reloaded) record(success bool) {
+	if !success {
+		m.successful.Set(0)
+		return
+	}
+	m.successful.Set(1)
+	m.at.SetToCurrentTime()
+}
+
+// scrape gathers the metrics of everything that the service always has, and those of the sources in force.
+type scrape struct{ *service }
+
+// Gather implements [prometheus.Gatherer].
+func (s scrape) Gather() ([]*dto.MetricFamily, error) {
+	all := prometheus.Gatherers{s.registry}
+	for _, o := range s.current.Load().sources {
+		all = append(all, o.it.metrics)
+	}
+	return all.Gather()
+}
 
 // statsTimeout bounds what one scrape waits for the store.
 const statsTimeout = 5 * time.Second

@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"regexp"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -35,14 +34,17 @@ const gcPercent = 50
 
 func newServe() *cobra.Command {
 	command := &cobra.Command{
-		Use:     "serve",
-		Short:   "Run the service",
-		Long:    "Serve runs the receiver, the engine and the notifiers, with the store inside the process, until SIGINT or SIGTERM.",
+		Use:   "serve",
+		Short: "Run the service",
+		Long: `Serve runs the receiver, the engine and the notifiers, with the store inside the process, until SIGINT or SIGTERM.
+SIGHUP reads the configuration file again, and the secret files that it names. When it has a fault, or changes what
+needs a restart (store, keys_dir, web.public, web.private), the old configuration stays in force and the log says why.`,
 		Example: "  stanch serve --config.file stanch.yaml",
 		Args:    cobra.NoArgs,
 	}
 	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		reloads := hangups()
 		config, faults := Load(*file)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
@@ -51,7 +53,7 @@ func newServe() *cobra.Command {
 			debug.SetGCPercent(gcPercent)
 		}
 		log := newLog(command.ErrOrStderr())
-		return serve(command.Context(), config, log, func(public, private net.Addr) {
+		return serve(command.Context(), config, log, reloads, func(public, private net.Addr) {
 			log.Info("serving", "public", public.String(), "private", private.String())
 		})
 	}
@@ -69,29 +71,38 @@ func newLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inSeconds}))
 }
 
-// serve runs the service until ctx ends. It calls started when both listeners take connections.
-func serve(ctx context.Context, c *Config, log *slog.Logger, started func(public, private net.Addr)) (err error) {
+// serve runs the service until ctx ends, and reads its configuration file again at each of the hangups; nil: there are
+// none. It calls started when both listeners take connections.
+func serve(
+	ctx context.Context, c *Config, log *slog.Logger, hangups <-chan os.Signal, started func(public, private net.Addr),
+) (err error) {
 	s, err := assemble(ctx, c, log)
 	if err != nil {
 		return err
 	}
+	s.hangups = hangups
 	defer func() { err = errors.Join(err, s.store.Close()) }()
 	return s.run(ctx, started)
 }
 
 // service is everything that runs, put together and not started.
 type service struct {
-	config    *Config
 	log       *slog.Logger
+	registry  *prometheus.Registry
 	store     *queue.Embedded
 	probe     *queue.Probe
 	index     *ledger.Index
 	sightings *ledger.Sightings
 	engine    *dispositions.Engine
 	notices   *notify.Dispatcher
-	deliver   http.Handler      // the public listener
+	receiver  *receiver.Handler // the public listener
 	api       http.Handler      // the private listener and the socket
-	runners   []receiver.Runner // sources with work of their own
+
+	current        atomic.Pointer[generation]
+	hangups        <-chan os.Signal
+	reloads        chan chan<- error
+	reloaded       *reloaded
+	stopForgetting context.CancelFunc
 }
 
 // assemble wires the service, in the order in which an alert travels. Nothing runs yet but the store.
@@ -111,53 +122,37 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 			err = errors.Join(err, store.Close())
 		}
 	}()
-	registry := newRegistry()
-	s = &service{config: c, log: log, store: store, probe: queue.NewProbe(store)}
-
-	feeds, err := s.openSources(registry)
-	if err != nil {
-		return nil, err
+	g, bad := open(c, &generation{}, log)
+	if len(bad) > 0 {
+		return nil, errors.Join(bad...)
 	}
-	s.deliver = receiver.New(receiver.Config{
-		Sources: feeds, Seal: keys.recipient, Store: store, Log: log, Metrics: registry,
-		Limits: receiver.Limits{
-			Body: int64(c.Limits.Body), AlertsPerDelivery: c.Limits.AlertsPerDelivery,
-			InFlightBytes: int64(c.Limits.InFlightBytes),
-		},
+	registry := newRegistry()
+	s = &service{
+		log: log, registry: registry, store: store, probe: queue.NewProbe(store),
+		reloads: make(chan chan<- error), reloaded: newReloaded(registry),
+	}
+	s.current.Store(g)
+
+	s.receiver = receiver.New(receiver.Config{
+		Sources: g.feeds(), Limits: c.limits(), Seal: keys.recipient, Store: store, Log: log, Metrics: registry,
 	})
 
 	journal := ledger.New(store)
 	s.index = ledger.NewIndex(journal)
 	s.sightings = ledger.NewSightings(store, keys.days)
-	credentials, err := s.openIssuers()
-	if err != nil {
-		return nil, err
-	}
-	decides, faults := policy.New(c.Policy.config())
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("the policy has faults: %s", faults[0].Text) // which Load has reported
-	}
 	s.engine = dispositions.New(dispositions.Config{
-		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities,
-		Mandate: dispositions.Mandate{
-			Issuers: credentials, Policy: decides, Sources: c.sourceTypes(),
-			Fuse: dispositions.Fuse{Max: c.Policy.Fuse.Max, Per: c.Policy.Fuse.Per},
-		},
+		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Mandate: g.mandate(),
 		Log: log, Registerer: registry,
 	})
 
-	routes, err := s.openNotifiers()
-	if err != nil {
-		return nil, err
-	}
 	s.notices = notify.NewDispatcher(notify.Config{
-		Store: store, Routes: routes, ExternalURL: c.Web.ExternalURL, Log: log, Registerer: registry,
+		Store: store, Routes: g.routes(), ExternalURL: c.Web.ExternalURL, Log: log, Registerer: registry,
 		Sightings: func(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) { return s.sightings.Of(ctx, i.ID) },
 	})
 
 	registry.MustRegister(newState(store, s.index, log))
 	reading := &api{
-		ledger: journal, index: s.index, sightings: s.sightings, gatherer: registry, ready: s.probe.Ready, log: log,
+		ledger: journal, index: s.index, sightings: s.sightings, gatherer: scrape{s}, ready: s.probe.Ready, log: log,
 	}
 	mux := reading.handler()
 	(&orders{
@@ -165,15 +160,6 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	}).register(mux)
 	s.api = mux
 	return s, nil
-}
-
-// sourceTypes are the types of the configured sources, by name.
-func (c *Config) sourceTypes() map[string]string {
-	types := map[string]string{}
-	for _, s := range c.Sources {
-		types[s.Name] = s.Type
-	}
-	return types
 }
 
 // config is the policy as the engine decides by it.
@@ -223,53 +209,6 @@ func openKeys(dir string, storeExists bool) (k keyring, err error) {
 	return k, err
 }
 
-func (s *service) openSources(r prometheus.Registerer) (map[string]receiver.Source, error) {
-	feeds := map[string]receiver.Source{}
-	for _, entry := range s.config.Sources {
-		source, err := entry.Adapter.Open(entry.Name, s.log, r)
-		if err != nil {
-			return nil, fmt.Errorf("opening source %s: %w", entry.Name, err)
-		}
-		feeds[entry.Name] = source
-		if runner, ok := source.(receiver.Runner); ok {
-			s.runners = append(s.runners, runner)
-		}
-	}
-	return feeds, nil
-}
-
-func (s *service) openIssuers() ([]dispositions.Configured, error) {
-	var opened []dispositions.Configured
-	for _, entry := range s.config.Issuers {
-		issuer, err := entry.Adapter.Open(entry.Name, s.log)
-		if err != nil {
-			return nil, fmt.Errorf("opening issuer %s: %w", entry.Name, err)
-		}
-		configured := dispositions.Configured{
-			Name: entry.Name, Issuer: issuer, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
-		}
-		if entry.Pattern != "" {
-			if configured.Pattern, err = regexp.Compile(entry.Pattern); err != nil {
-				return nil, fmt.Errorf("opening issuer %s: its pattern is not a regular expression", entry.Name)
-			}
-		}
-		opened = append(opened, configured)
-	}
-	return opened, nil
-}
-
-func (s *service) openNotifiers() (map[string]notify.Route, error) {
-	routes := map[string]notify.Route{}
-	for _, entry := range s.config.Notifiers {
-		channel, err := entry.Adapter.Open(entry.Name, s.log)
-		if err != nil {
-			return nil, fmt.Errorf("opening notifier %s: %w", entry.Name, err)
-		}
-		routes[entry.Name] = notify.Route{Notifier: channel}
-	}
-	return routes, nil
-}
-
 // run starts everything and stops it in reverse order: first nothing more is taken in, then nothing more is done. The
 // store is closed after that. What fails stops the rest.
 func (s *service) run(ctx context.Context, started func(public, private net.Addr)) error {
@@ -304,10 +243,7 @@ var errWorker = errors.New("a worker has failed")
 func (s *service) work(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.probe.Run(ctx) })
 	group.Go(func() error { return s.index.Run(ctx) })
-	group.Go(func() error { return s.sightings.Run(ctx, s.config.Retention) })
-	for _, runner := range s.runners {
-		group.Go(func() error { return runner.Run(ctx) })
-	}
+	group.Go(func() error { return s.tend(ctx, group) })
 	group.Go(func() error { return s.notices.Run(ctx) })
 	group.Go(func() error {
 		select {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+
+	"stanch/dispositions"
+	"stanch/dispositions/policy"
+	"stanch/notify"
+	"stanch/receiver"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+)
+
+// generation is what one reading of the configuration file opened, by the names of the entries. The next one takes over
+// what has not changed.
+type generation struct {
+	config    *Config
+	sources   map[string]opened[*feed]
+	issuers   map[string]opened[dispositions.Issuer]
+	notifiers map[string]opened[notify.Notifier]
+	policy    *policy.Policy
+}
+
+// opened is what an entry opened, and the digest by which the entry is known again.
+type opened[T any] struct {
+	it     T
+	digest digest
+}
+
+// feed is an opened source, with what belongs to it alone.
+type feed struct {
+	receiver.Source
+	metrics *prometheus.Registry
+	stop    context.CancelFunc // of its Runner; nil: it has none, or was not started
+}
+
+// open opens what a configuration names, and takes over from the generation before it what is the same. It asks nobody
+// for anything. The generation is of use only when nothing is bad.
+func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad []error) {
+	sources, badSources := openAll("source", c.Sources, before.sources, func(s Source) (*feed, error) {
+		f := &feed{metrics: prometheus.NewRegistry()}
+		var err error
+		f.Source, err = s.Adapter.Open(s.Name, log, f.metrics)
+		return f, err
+	})
+	issuers, badIssuers := openAll("issuer", c.Issuers, before.issuers, func(i Issuer) (dispositions.Issuer, error) {
+		return i.Adapter.Open(i.Name, log)
+	})
+	notifiers, badNotifiers := openAll("notifier", c.Notifiers, before.notifiers, func(n Notifier) (notify.Notifier, error) {
+		return n.Adapter.Open(n.Name, log)
+	})
+	bad = slices.Concat(badSources, badIssuers, badNotifiers)
+	decides, faults := policy.New(c.Policy.config())
+	for _, fault := range faults {
+		bad = append(bad, fmt.Errorf("the policy has a fault: %s", fault.Text)) // which Load has reported
+	}
+	return &generation{c, sources, issuers, notifiers, decides}, bad
+}
+
+// openAll opens the entries of one list.
+func openAll[E named, T any](
+	kind string, entries []E, before map[string]opened[T], open func(E) (T, error),
+) (all map[string]opened[T], bad []error) {
+	all = map[string]opened[T]{}
+	for _, entry := range entries {
+		it, err := openOne(entry, before, open)
+		if err != nil {
+			bad = append(bad, fmt.Errorf("opening %s %s: %w", kind, entry.name(), err))
+		}
+		all[entry.name()] = it
+	}
+	return all, bad
+}
+
+// openOne takes the digest first: when a file changes meanwhile the entry is opened again the next time, not too seldom.
+func openOne[E named, T any](entry E, before map[string]opened[T], open func(E) (T, error)) (o opened[T], err error) {
+	if o.digest, err = digestOf(entry); err != nil {
+		return o, err
+	}
+	if same, ok := before[entry.name()]; ok && same.digest == o.digest {
+		return same, nil
+	}
+	o.it, err = open(entry)
+	return o, err
+}
+
+// feeds are the sources as the receiver takes them.
+func (g *generation) feeds() map[string]receiver.Source {
+	feeds := map[string]receiver.Source{}
+	for name, o := range g.sources {
+		feeds[name] = o.it.Source
+	}
+	return feeds
+}
+
+// routes are the notifiers as the dispatcher takes them.
+func (g *generation) routes() map[string]notify.Route {
+	routes := map[string]notify.Route{}
+	for name, o := range g.notifiers {
+		routes[name] = notify.Route{Notifier: o.it}
+	}
+	return routes
+}
+
+// mandate is what the engine is told to do.
+func (g *generation) mandate() dispositions.Mandate {
+	m := dispositions.Mandate{
+		Policy: g.policy, Sources: g.config.sourceTypes(),
+		Fuse: dispositions.Fuse{Max: g.config.Policy.Fuse.Max, Per: g.config.Policy.Fuse.Per},
+	}
+	for _, entry := range g.config.Issuers {
+		configured := dispositions.Configured{
+			Name: entry.Name, Issuer: g.issuers[entry.Name].it, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
+		}
+		if entry.Pattern != "" {
+			configured.Pattern = regexp.MustCompile(entry.Pattern) // Load has compiled it
+		}
+		m.Issuers = append(m.Issuers, configured)
+	}
+	return m
+}
+
+// without are the feeds of a generation that another one does not have, by name.
+func (g *generation) without(other *generation) map[string]*feed {
+	feeds := map[string]*feed{}
+	for name, o := range g.sources {
+		if other.sources[name].it != o.it {
+			feeds[name] = o.it
+		}
+	}
+	return feeds
+}
+
+// run starts the work that a source has of its own.
+func (f *feed) run(ctx context.Context, group *errgroup.Group) {
+	runner, ok := f.Source.(receiver.Runner)
+	if !ok {
+		return
+	}
+	ctx, f.stop = context.WithCancel(ctx)
+	group.Go(func() error { return runner.Run(ctx) })
+}
+
+// end stops that work.
+func (f *feed) end() {
+	if f.stop != nil {
+		f.stop()
+	}
+}
+
+// sourceTypes are the types of the configured sources, by name.
+func (c *Config) sourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range c.Sources {
+		types[s.Name] = s.Type
+	}
+	return types
+}
+
+// limits are the limits as the receiver takes them.
+func (c *Config) limits() receiver.Limits {
+	return receiver.Limits{
+		Body: int64(c.Limits.Body), AlertsPerDelivery: c.Limits.AlertsPerDelivery,
+		InFlightBytes: int64(c.Limits.InFlightBytes),
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stanch/receiver"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// readyTimeout is how long a reload waits for the public keys of new sources, and for the consumers of new notifiers.
+// Until they are there the old configuration holds; after it, what is there has to do.
+const readyTimeout = 10 * time.Second
+
+// reload reads the configuration file again and puts it in force, without dropping anything that is under way. When it
+// has a fault, cannot be opened, or changes what needs a restart, everything stays as it was, and the error is all that
+// is wrong, which is logged as well. When ctx ends the reload goes on, and nobody is told how it ended.
+func (s *service) reload(ctx context.Context) error {
+	answer := make(chan error, 1)
+	select {
+	case s.reloads <- answer:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a reload to begin: %w", ctx.Err())
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a reload to end: %w", ctx.Err())
+	}
+}
+
+// tend runs what depends on the configuration, and exchanges it when it is told to, one reload at a time.
+func (s *service) tend(ctx context.Context, group *errgroup.Group) error {
+	for _, f := range s.current.Load().without(&generation{}) {
+		f.run(ctx, group)
+	}
+	s.forget(ctx, group)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.hangups:
+			_ = s.renew(ctx, group) // which has logged it; nobody else asked
+		case answer := <-s.reloads:
+			answer <- s.renew(ctx, group)
+		}
+	}
+}
+
+// forget runs the forgetting of sightings, in place of what runs.
+func (s *service) forget(ctx context.Context, group *errgroup.Group) {
+	if s.stopForgetting != nil {
+		s.stopForgetting()
+	}
+	retention := s.current.Load().config.Retention
+	ctx, s.stopForgetting = context.WithCancel(ctx)
+	group.Go(func() error { return s.sightings.Run(ctx, retention) })
+}
+
+// renew is a reload, and tells log and metrics how it went.
+func (s *service) renew(ctx context.Context, group *errgroup.Group) error {
+	bad := s.replace(ctx, group)
+	for _, err := range bad {
+		s.log.Error("configuration not reloaded, the old one stays in force", "err", err)
+	}
+	if len(bad) == 0 {
+		s.log.Info("configuration reloaded")
+	}
+	s.reloaded.record(len(bad) == 0)
+	return errors.Join(bad...)
+}
+
+// replace opens what the file says now, and puts it in force when nothing of it is bad.
+func (s *service) replace(ctx context.Context, group *errgroup.Group) (bad []error) {
+	before := s.current.Load()
+	config, faults := loadAfter(before.config)
+	for _, fault := range faults {
+		bad = append(bad, errors.New(fault.String()))
+	}
+	if len(bad) > 0 {
+		return bad
+	}
+	next, bad := open(config, before, s.log)
+	if len(bad) > 0 {
+		return bad
+	}
+	if err := s.exchange(ctx, group, before, next); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// exchange puts one generation in the place of another, from the end of an alert's way to its beginning: what a new
+// source reports is decided by the new policy, and told to the new notifiers. On an error nothing has changed.
+func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, next *generation) error {
+	fresh := next.without(before)
+	for _, f := range fresh {
+		f.run(ctx, group)
+	}
+	s.await(ctx, fresh)
+	if err := s.exchangeNotifiers(ctx, next); err != nil {
+		endAll(fresh)
+		return err
+	}
+	s.engine.Use(next.mandate())
+	s.receiver.Use(next.feeds(), next.config.limits())
+	s.current.Store(next)
+	if next.config.Retention != before.config.Retention {
+		s.forget(ctx, group)
+	}
+	endAll(before.without(next))
+	return nil
+}
+
+// await waits for sources to be able to verify deliveries. One that cannot is served all the same: it answers 503, and
+// its sender comes back.
+func (s *service) await(ctx context.Context, feeds map[string]*feed) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for name, f := range feeds {
+		starter, ok := f.Source.(receiver.Starter)
+		if !ok {
+			continue
+		}
+		select {
+		case <-starter.Ready():
+		case <-ctx.Done():
+			s.log.Warn("source has no public keys yet", "source", name)
+		}
+	}
+}
+
+func (s *service) exchangeNotifiers(ctx context.Context, next *generation) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return s.notices.Use(ctx, next.routes(), next.config.Web.ExternalURL)
+}
+
+func endAll(feeds map[string]*feed) {
+	for _, f := range feeds {
+		f.end()
+	}
+}
+
+// checkSame reports what cannot change while the service runs.
+func (c *Config) checkSame(running *Config, fault faultFunc) {
+	for _, part := range []struct {
+		field string
+		same  bool
+	}{
+		{"store", c.Store == running.Store},
+		{"keys_dir", c.KeysDir == running.KeysDir},
+		{"web.public", c.Web.Public == running.Web.Public},
+		{"web.private", c.Web.Private == running.Web.Private},
+	} {
+		if !part.same {
+			fault(part.field, "cannot change while stanch runs: restart it, or take the change back")
+		}
+	}
+}
