@@ -112,7 +112,8 @@ func (s story) nextClosed() string {
 	switch {
 	case s.news == leak.Alive:
 		return fmt.Sprintf("The key works, for whoever found it too. If leaving it was a mistake, disable it at %s, or have "+
-			"policy decide now: %s. Whatever was meant, it leaked. %s This is told once.", s.issuer(), s.command("retry"), s.rotate())
+			"policy decide now: %s. Whatever was meant, it leaked. %s This is told once.",
+			s.issuer(), s.command("retry"), s.rotate())
 	case s.news == leak.Undone:
 		return "The key leaked, and works again, for whoever found it too. " + s.rotate() + newSightings
 	case s.Key.ID == "":
