@@ -75,6 +75,10 @@ func (c crashingCloud) Disable(ctx context.Context, id string) error {
 	return c.pass(func() error { return c.cloud.Disable(ctx, id) })
 }
 
+func (c crashingCloud) Enable(ctx context.Context, id string) error {
+	return c.pass(func() error { return c.cloud.Enable(ctx, id) })
+}
+
 func (c crashingCloud) Delete(ctx context.Context, id string) error {
 	return c.pass(func() error { return c.cloud.Delete(ctx, id) })
 }

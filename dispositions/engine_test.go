@@ -76,11 +76,17 @@ func (w *world) sightings() *ledger.Sightings { return ledger.NewSightings(w.sto
 // engine starts an engine on a store, which is the world's or one that fails; stop waits for its end.
 func (w *world) engine(store queue.Store, issuer dispositions.Issuer) (stop func()) {
 	w.t.Helper()
+	_, stop = w.start(store, issuer)
+	return stop
+}
+
+func (w *world) start(store queue.Store, issuer dispositions.Issuer) (e *dispositions.Engine, stop func()) {
+	w.t.Helper()
 	chosen, faults := policy.New(w.policy)
 	if len(faults) > 0 {
 		w.t.Fatal(faults)
 	}
-	e := dispositions.New(dispositions.Config{
+	e = dispositions.New(dispositions.Config{
 		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.days), Identities: w.ids,
 		Mandate: dispositions.Mandate{
 			Issuers: []dispositions.Configured{{
@@ -98,7 +104,7 @@ func (w *world) engine(store queue.Store, issuer dispositions.Issuer) (stop func
 			w.t.Errorf("running the engine: %v", err)
 		}
 	})
-	return func() {
+	return e, func() {
 		cancel()
 		group.Wait()
 	}
