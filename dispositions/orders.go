@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,6 +40,8 @@ type Order struct {
 	Verb   Verb
 	By     string // who it is, authenticated
 	Reason string // in the person's own words
+
+	quiet bool // nobody is told of it: an order for many incidents is told once
 }
 
 // Refusal says why an order was not taken. Nothing was changed.
@@ -136,7 +139,7 @@ func (t *turn) given(ctx context.Context, v Verb) (string, error) {
 
 // say adds the step of an order.
 func (t *turn) say(o Order, text string) {
-	t.steps = append(t.steps, leak.Step{At: time.Now(), Step: taken[o.Verb], Text: text + ": " + o.Reason, By: o.By})
+	t.steps = append(t.steps, leak.Step{At: time.Now(), Step: taken[o.Verb], Text: text + ": " + o.Reason, By: o.By, Quiet: o.quiet})
 }
 
 func (t *turn) approve(o Order) error {
@@ -189,6 +192,7 @@ func (t *turn) undo(ctx context.Context, o Order) error {
 	}
 	t.found(key)
 	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Open, leak.Enable, ""
+	t.incident.Rule, t.incident.Reason = RuleUndo, fmt.Sprintf("%s ordered to enable the key again: %s", o.By, o.Reason)
 	t.say(o, "to enable the key again")
 	return nil
 }
@@ -245,6 +249,7 @@ func (e *Engine) OrderHeld(ctx context.Context, ids []leak.Fingerprint, issuer, 
 		if head.State != leak.Held || head.Rule != ledger.FuseRule || head.Issuer != issuer || head.Key.Account != account {
 			continue
 		}
+		o.quiet = count > 0
 		_, err = e.Order(ctx, id, o)
 		var refusal *Refusal
 		if errors.As(err, &refusal) {
@@ -265,17 +270,17 @@ func (e *Engine) carryOut(ctx context.Context, m queue.Message) error {
 	if json.Unmarshal(m.Data, &entry) != nil || len(entry.Steps) == 0 {
 		return nil // audits find it; orders are not in it
 	}
-	order := entry.Steps[len(entry.Steps)-1]
-	if !slices.Contains([]leak.StepName{leak.Approved, leak.Rejected, leak.UndoAsked, leak.Retried, leak.Ended}, order.Step) {
+	last := entry.Steps[len(entry.Steps)-1].Step
+	if !slices.Contains(slices.Collect(maps.Values(taken)), last) {
 		return nil
 	}
 	return e.exclusively(ctx, entry.Incident.ID, func() error {
-		return e.takeOrder(ctx, entry.Incident.ID, order, m.Delivered >= attemptsBeforePaging)
+		return e.takeOrder(ctx, entry.Incident.ID, m.Delivered >= attemptsBeforePaging)
 	})
 }
 
 // takeOrder takes the turn of an order. When somebody has gone on with the incident since, nothing is left to do.
-func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, order leak.Step, lastTry bool) error {
+func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, lastTry bool) error {
 	t, err := e.newTurn(ctx, f, lastTry)
 	if err != nil {
 		return err
@@ -285,7 +290,7 @@ func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, order leak.S
 		return t.wipe(ctx, f)
 	case t.head.Intended == leak.Enable:
 		t.waited = true // the undone incident may have been held
-		return t.enable(ctx, order)
+		return t.enable(ctx)
 	case t.head.State != leak.Open:
 		return nil
 	}
@@ -313,7 +318,7 @@ func (t *turn) recallAlert(ctx context.Context) error {
 }
 
 // enable does what an undo announced, and reads the key back.
-func (t *turn) enable(ctx context.Context, order leak.Step) error {
+func (t *turn) enable(ctx context.Context) error {
 	issuer, enabler, err := t.enabler()
 	if err != nil {
 		return t.undoFailed(ctx, err)
@@ -326,7 +331,7 @@ func (t *turn) enable(ctx context.Context, order leak.Step) error {
 	case err != nil:
 		return t.undoFailed(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
 	case !key.Disabled:
-		return t.undone(ctx, key, order)
+		return t.undone(ctx, key)
 	case acted != nil:
 		return t.undoFailed(ctx, fmt.Errorf("asking %s to enable the key: %w", issuer.Name, acted))
 	}
@@ -334,11 +339,10 @@ func (t *turn) enable(ctx context.Context, order leak.Step) error {
 }
 
 // undone ends an incident whose key works again because a person said so.
-func (t *turn) undone(ctx context.Context, key leak.Key, order leak.Step) error {
+func (t *turn) undone(ctx context.Context, key leak.Key) error {
 	t.found(key)
 	t.incident.State, t.incident.Intended, t.incident.Severity, t.incident.Failure = leak.Closed, "", leak.Warning, ""
-	t.incident.Action, t.incident.Rule, t.incident.Approval, t.incident.Told = leak.Nothing, RuleUndo, false, false
-	t.incident.Reason = "undone by " + order.By + ", " + order.Text
+	t.incident.Action, t.incident.Approval, t.incident.Told = leak.Nothing, false, false
 	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
 	t.step(leak.Undone, "proved: read back from the issuer, the key is enabled")
 	return t.end(ctx, resultUndone)

@@ -97,6 +97,8 @@ func (t *turn) dead(key leak.Key, text string) {
 	now := time.Now()
 	if key.ID != "" {
 		t.found(key)
+	} else {
+		t.incident.Key.Disabled = false // it is not there to be
 	}
 	t.incident.Intended, t.incident.Failure = "", ""
 	t.incident.ContainedAt = now

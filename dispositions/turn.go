@@ -184,6 +184,9 @@ func (t *turn) decide(ctx context.Context, issuer Configured) error {
 	if t.head.State == leak.Left && d.Action == leak.Nothing {
 		return t.record(ctx) // a new sighting of a key that is still left alone
 	}
+	if !key.Disabled {
+		t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{} // it was enabled since
+	}
 	d, verdict := t.applyFuse(d)
 	t.decided(d)
 	switch {

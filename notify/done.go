@@ -25,7 +25,7 @@ func (s story) whatWasDone() string {
 // otherwise.
 func (s story) why() []string {
 	byPerson := s.news == leak.Rejected || s.news == leak.Ended || s.news == leak.Alive && s.Rule != ruleUndo
-	if byPerson || s.undoFailed() {
+	if byPerson {
 		return nil
 	}
 	var sentences []string

@@ -88,6 +88,7 @@ const (
 	provedDisabled = "proved: read back from the issuer, the key is disabled"
 	provedGone     = "proved: asked again, the issuer has no such key any more"
 	provedEnabled  = "proved: read back from the issuer, the key is enabled"
+	undoReason     = "alice ordered to enable the key again: production stands still"
 	stillAlive     = "a sighting that was known came again: nothing is done, because a person ended the incident, and the key works"
 )
 
@@ -98,7 +99,7 @@ func deleted(i *leak.Incident) {
 
 func undone(i *leak.Incident) {
 	i.Action, i.Rule = leak.Nothing, "undo"
-	i.Reason = "undone by alice, to enable the key again: production stands still"
+	i.Reason = undoReason
 }
 
 func unlocated(i *leak.Incident) {
@@ -158,6 +159,7 @@ var examples = map[string]leak.Entry{
 	"undone": entry(incident(leak.Closed, undone), step(leak.Undone, provedEnabled)),
 	"undo_failed": failed("asking ibm to enable the key: 500 Internal Server Error", func(i *leak.Incident) {
 		i.Intended, i.Key.Disabled, i.ContainedAt, i.TokensLiveUntil = leak.Enable, true, at, at.Add(time.Hour)
+		i.Rule, i.Reason = "undo", undoReason
 	}),
 	"closed_working": closed("it is a sample from our handbook", nil),
 	"closed_disabled": closed("rotated", func(i *leak.Incident) {
