@@ -64,14 +64,16 @@ func (s *service) forget(ctx context.Context, group *errgroup.Group) {
 // renew is a reload, and tells log and metrics how it went.
 func (s *service) renew(ctx context.Context, group *errgroup.Group) error {
 	bad := s.replace(ctx, group)
-	for _, err := range bad {
-		s.log.Error("configuration not reloaded, the old one stays in force", "err", err)
-	}
-	if len(bad) == 0 {
-		s.log.Info("configuration reloaded")
-	}
 	s.reloaded.record(len(bad) == 0)
-	return errors.Join(bad...)
+	for _, err := range bad {
+		s.log.Error("the configuration file is not as it must be", "err", err)
+	}
+	if len(bad) > 0 {
+		s.log.Error("configuration not reloaded, the old one stays in force", "faults", len(bad))
+		return errors.Join(bad...)
+	}
+	s.log.Info("configuration reloaded")
+	return nil
 }
 
 // replace opens what the file says now, and puts it in force when nothing of it is bad.

@@ -157,6 +157,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	mux := reading.handler()
 	(&orders{
 		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: keys.fingerprints,
+		reload: s.reload,
 	}).register(mux)
 	s.api = mux
 	return s, nil
