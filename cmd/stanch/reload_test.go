@@ -236,7 +236,7 @@ func TestReloadKeepsTheOld(t *testing.T) {
 		{"another address", s.public, freeAddress(t), []string{"stanch.yaml:3: web.public: cannot change while stanch runs"}},
 	} {
 		s.write("stanch.yaml", strings.Replace(first, row.old, row.replacement, 1))
-		log := s.reloads()
+		log := s.hangUp()()
 		for _, want := range row.want {
 			if lines := grep(log, "{"); !strings.Contains(lines, want) {
 				t.Errorf("%s: the log lacks %q:\n%s", row.name, want, log)
