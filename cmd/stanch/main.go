@@ -73,6 +73,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(),
 		newDemo(),
+		newDoctor(),
 		newIncidents(),
 		newCheckConfig(),
 		newKeygen(),

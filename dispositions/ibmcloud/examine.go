@@ -116,9 +116,9 @@ func examineExpiry(found *leak.Findings, written string, at time.Time) {
 	}
 }
 
-// census counts the keys of an account.
+// census counts the keys of an account. Those of our own identity are never acted on, so how they stand does not count.
 type census struct {
-	all, locked, disabled, expired int
+	all, ours, locked, disabled, expired int
 
 	settings map[leak.Action]int // empty action: not set
 	own      bool                // whether our own key was among them
@@ -162,6 +162,10 @@ func (i *issuer) count(ctx context.Context, known identity) (census, error) {
 
 func (c *census) add(key leak.Key) {
 	c.all++
+	if key.Own {
+		c.ours++
+		return
+	}
 	c.settings[key.Setting]++
 	if key.Locked {
 		c.locked++
@@ -177,8 +181,9 @@ func (c *census) add(key leak.Key) {
 // report says what was counted, and what of it should worry somebody.
 func (c *census) report(found *leak.Findings) {
 	none := c.settings[leak.Nothing]
-	found.Good(accountKeys, "%d in the default group: %d set to none, %d to disable, %d to delete, %d not set; %d disabled, %d locked, %d expired",
-		c.all, none, c.settings[leak.Disable], c.settings[leak.Delete], c.settings[""], c.disabled, c.locked, c.expired)
+	found.Good(accountKeys, "%d in the default group, %d of them ours and never acted on; of the others %d are set to none, %d to disable, "+
+		"%d to delete, %d not set, and %d are disabled, %d locked, %d expired", c.all, c.ours, none, c.settings[leak.Disable],
+		c.settings[leak.Delete], c.settings[""], c.disabled, c.locked, c.expired)
 	if none > 0 {
 		found.Doubt(dispositions.SetToNone,
 			"%d: IBM answers none also when nobody chose; policy.key_none: disable covers them, or set-action", none)

@@ -110,7 +110,8 @@ func TestExamineCountsKeys(t *testing.T) {
 	f.AddKey(ibmtest.Key{Setting: "none", Account: "another"})
 	found := examine(t, f.issuer)
 	wantFinding(t, found, "keys of the account", leak.Good,
-		"259 in the default group: 7 set to none, 250 to disable, 1 to delete, 1 not set; 1 disabled, 2 locked, 2 expired")
+		"259 in the default group, 1 of them ours and never acted on; of the others 7 are set to none, 250 to disable, "+
+			"1 to delete, 0 not set, and 1 are disabled, 2 locked, 2 expired")
 	wantFinding(t, found, dispositions.SetToNone, leak.Doubt, "7: IBM answers none also when nobody chose; policy.key_none")
 	wantFinding(t, found, dispositions.LockedKeys, leak.Doubt, "2: ")
 	wantFinding(t, found, "expired keys", leak.Doubt, "2: ")
@@ -200,7 +201,10 @@ func TestListIsLeftEarly(t *testing.T) {
 	for range 150 {
 		f.AddKey(ibmtest.Key{})
 	}
-	for range ibmcloud.Keys(t.Context(), f.issuer, ibmtest.Account) {
+	for _, err := range ibmcloud.Keys(t.Context(), f.issuer, ibmtest.Account) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if got := f.Requests()["GET /v1/apikeys"]; got != 1 {

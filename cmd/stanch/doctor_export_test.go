@@ -1,0 +1,20 @@
+package main
+
+import (
+	"context"
+
+	"stanch/receiver/leak"
+)
+
+// Examine examines parts, each of one name, as doctor does, and returns what was found in their order.
+func Examine(ctx context.Context, asks ...func(context.Context) []leak.Finding) []leak.Finding {
+	var parts []part
+	for _, ask := range asks {
+		parts = append(parts, part{"part", ask})
+	}
+	var found []leak.Finding
+	for _, f := range examine(ctx, parts) {
+		found = append(found, f.Finding)
+	}
+	return found
+}

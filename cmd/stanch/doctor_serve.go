@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"stanch/receiver/leak"
+)
+
+// longWait is how long an alert may wait in the queue before somebody should look.
+const longWait = 5 * time.Minute
+
+// maxText bounds what is read of an answer in text, in bytes.
+const maxText = 4 << 20
+
+// examineServe asks a serve that runs on the store how it is.
+func (e Embedded) examineServe(ctx context.Context) []leak.Finding {
+	var found leak.Findings
+	const check = "ready"
+	c := dial(e.Dir)
+	status, text, err := c.text(ctx, "/-/ready")
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		found.Doubt(check, "none runs on this store: nothing takes alerts")
+		return found
+	case errors.Is(err, fs.ErrPermission):
+		found.Broken(check, "we may not ask the one on this store: run doctor as the same user")
+		return found
+	case err != nil:
+		found.Broken(check, "it does not answer: %v", c.explain(err))
+		return found
+	case status != http.StatusOK:
+		found.Broken(check, "%s", strings.TrimSpace(text))
+	default:
+		found.Good(check, "one runs on this store and is ready")
+	}
+	examineMetrics(ctx, c, &found)
+	return found
+}
+
+// text gets an answer that is for people, or metrics.
+func (c *client) text(ctx context.Context, path string) (status int, text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxText))
+	return response.StatusCode, string(body), err
+}
+
+// examineMetrics reads what waits, and what nobody can help.
+func examineMetrics(ctx context.Context, c *client, found *leak.Findings) {
+	status, text, err := c.text(ctx, "/metrics")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("it answers %d", status)
+	}
+	var gauges map[string]float64
+	if err == nil {
+		gauges, err = readGauges(text)
+	}
+	if err != nil {
+		found.Doubt("metrics", "they cannot be read: %v", err)
+		return
+	}
+	describeWork(gauges, found)
+}
+
+// describeWork says what the gauges mean for people. One that is not there counts as zero.
+func describeWork(gauges map[string]float64, found *leak.Findings) {
+	worry := func(check string, doubt bool, calm, format string, args ...any) {
+		if !doubt {
+			found.Good(check, "%s", calm)
+			return
+		}
+		found.Doubt(check, format, args...)
+	}
+	oldest := time.Duration(gauges["stanch_queue_oldest_age_seconds"] * float64(time.Second)).Round(time.Second)
+	waiting := fmt.Sprintf("%.0f alerts and pointers wait", gauges["stanch_queue_pending"])
+	worry("queue", oldest > longWait, waiting, "%s, the oldest for %v", waiting, oldest)
+	dead, held := gauges["stanch_dead_letters"], gauges["stanch_fuse_held"]
+	worry("dead letters", dead > 0, "there is none", "%.0f: they could not be read, and nobody acts on them", dead)
+	worry("held by the fuse", held > 0, "nothing is held", "%.0f incidents wait for a person", held)
+	if loaded, told := gauges["stanch_config_last_reload_successful"]; told {
+		worry("reload", loaded == 0, "the configuration file as it was read last is in force",
+			"the configuration file was refused when it was read last; the one before is in force")
+	}
+}
+
+// readGauges adds up the gauges of a scrape over their labels, and takes the largest of those that are ages.
+func readGauges(text string) (map[string]float64, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		return nil, errors.New("they are not in the format")
+	}
+	gauges := map[string]float64{}
+	for name, family := range families {
+		for _, metric := range family.GetMetric() {
+			value := metric.GetGauge().GetValue()
+			if strings.HasSuffix(name, "_seconds") {
+				gauges[name] = max(gauges[name], value)
+			} else {
+				gauges[name] += value
+			}
+		}
+	}
+	return gauges, nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+	"stanch/receiver/seal"
+)
+
+const (
+	// leastFree is the free space below which a store cannot be expected to work.
+	leastFree = 64 * mebibyte
+	// slowFlush is how long a disk flush may take before a person would notice.
+	slowFlush = 50 * time.Millisecond
+	// flushes is how many of them are measured.
+	flushes = 7
+	// flushed is how much is written before each, in bytes.
+	flushed = 4 << 10
+)
+
+// examine looks at the store's directory as far as that is possible beside a serve.
+func (e Embedded) examine(context.Context) []leak.Finding {
+	var found leak.Findings
+	if !e.examineDir(&found) {
+		return found
+	}
+	e.examineSpace(&found)
+	examineFlush(e.Dir, &found)
+	found.Good("sync", "always: what is acknowledged has been flushed to the disk, so that each promise costs one flush")
+	return found
+}
+
+// examineDir looks at whose directory it is, and reports whether it can be examined further.
+func (e Embedded) examineDir(found *leak.Findings) bool {
+	const check = "directory"
+	info, err := os.Stat(e.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		found.Doubt(check, "it is not there: the first start makes it")
+		return false
+	}
+	if err == nil {
+		_, err = os.ReadDir(e.Dir)
+	}
+	if err != nil {
+		found.Broken(check, "it cannot be read: %s", reason(err))
+		return false
+	}
+	examineOwner(check, info, found)
+	return true
+}
+
+// examineOwner looks at who may read a directory, and whose it is.
+func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
+	mode, us := info.Mode().Perm(), os.Geteuid()
+	owner, known := info.Sys().(*syscall.Stat_t)
+	switch {
+	case known && int(owner.Uid) != us && us != 0:
+		found.Broken(check, "it belongs to the user with the number %d, and we are %d", owner.Uid, us)
+	case known && int(owner.Uid) != us:
+		found.Doubt(check, "it belongs to the user with the number %d: run doctor and serve as that one", owner.Uid)
+	case mode&0o077 != 0:
+		found.Doubt(check, "its mode is %04o, so that others may look into it: chmod 700", mode)
+	default:
+		found.Good(check, "it is ours alone, mode %04o", mode)
+	}
+}
+
+// examineSpace compares what the disk has left with what the store may still take.
+func (e Embedded) examineSpace(found *leak.Findings) {
+	const check = "space"
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(e.Dir, &disk); err != nil {
+		found.Doubt(check, "the disk does not say how much is free: %v", err)
+		return
+	}
+	free := Size(disk.Bavail * uint64(disk.Bsize))
+	limit := e.MaxBytes
+	fallback(&limit, queue.DefaultMaxStore)
+	used := sizeOf(e.Dir)
+	text := fmt.Sprintf("%s are free, and the store may grow by %s", about(free), about(max(0, limit-used)))
+	switch {
+	case free < leastFree:
+		found.Broken(check, "%s: deliveries will soon be refused", text)
+	case free < limit-used:
+		found.Doubt(check, "%s: make max_bytes smaller or the disk larger", text)
+	default:
+		found.Good(check, "%s", text)
+	}
+}
+
+// sizeOf adds up the files below a directory; those that cannot be read, or vanish on the way, do not count.
+func sizeOf(dir string) (sum Size) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			sum += Size(info.Size())
+		}
+		return nil
+	})
+	return sum
+}
+
+// about is a size as people say it.
+func about(s Size) string {
+	for _, unit := range units {
+		if s >= unit.bytes {
+			return fmt.Sprintf("%.1f%s", float64(s)/float64(unit.bytes), unit.name)
+		}
+	}
+	return "nothing"
+}
+
+// examineFlush measures how long a small write takes to be on the disk.
+func examineFlush(dir string, found *leak.Findings) {
+	const check = "flush"
+	took, err := measureFlush(dir)
+	switch {
+	case err != nil:
+		found.Broken(check, "nothing can be written: %s", reason(err))
+	case took > slowFlush:
+		found.Doubt(check, "a write takes %v to be on the disk, and each promise costs one: a faster disk helps", took)
+	default:
+		found.Good(check, "a write takes %v to be on the disk, and each promise costs one", took)
+	}
+}
+
+// measureFlush is the median of a few flushed writes to a file that is gone afterwards.
+func measureFlush(dir string) (time.Duration, error) {
+	file, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(file.Name())
+	}()
+	took := make([]time.Duration, flushes)
+	for n := range took {
+		begin := time.Now()
+		if _, err := file.Write(make([]byte, flushed)); err != nil {
+			return 0, err
+		}
+		if err := file.Sync(); err != nil {
+			return 0, err
+		}
+		took[n] = time.Since(begin)
+	}
+	slices.Sort(took)
+	return took[flushes/2].Round(time.Microsecond), nil
+}
+
+// examineKeys looks at the sealing and fingerprint keys, and makes none.
+func (c *Config) examineKeys(context.Context) []leak.Finding {
+	var found leak.Findings
+	const check = "directory"
+	info, err := os.Stat(c.KeysDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !queue.Exists(c.Store.Embedded.Dir):
+		found.Doubt(check, "it is not there: the first start makes it, and its keys")
+		return found
+	case err != nil:
+		found.Broken(check, "it cannot be read: %s", reason(err))
+		return found
+	}
+	examineOwner(check, info, &found)
+	if within(c.KeysDir, c.Store.Embedded.Dir) {
+		found.Doubt("place", "they are inside the store's directory: whoever copies the store can read the secrets in it")
+	} else {
+		found.Good("place", "they are apart from the store")
+	}
+	if err := checkKeys(c.KeysDir); err != nil {
+		found.Broken("keys", "%v", err)
+	} else {
+		found.Good("keys", "they are there, readable by us alone, and open what is sealed")
+	}
+	return found
+}
+
+// checkKeys says what is wrong with the keys of a directory.
+func checkKeys(dir string) error {
+	recipient, err := seal.LoadRecipient(dir)
+	if err != nil {
+		return err
+	}
+	identities, err := seal.LoadIdentities(dir)
+	if err != nil {
+		return err
+	}
+	return identities.Matches(recipient)
+}
+
+// within reports whether one directory is another, or lies in it.
+func within(dir, other string) bool {
+	path, err := filepath.Rel(resolved(other), resolved(dir))
+	return err == nil && filepath.IsLocal(path)
+}
+
+// resolved is where a path leads, as far as it exists.
+func resolved(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}

@@ -1,0 +1,382 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	stanch "stanch/cmd/stanch"
+	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/receiver/leak"
+)
+
+// diagnosis is what doctor printed, and how it ended.
+type diagnosis struct {
+	t     *testing.T
+	code  int
+	found []struct {
+		Part, Check, Text string
+		Result            leak.Result
+	}
+}
+
+// doctor runs the binary. What it prints must be JSON, hold no secret, and fit how it ends.
+func (s *site) doctor(t *testing.T) diagnosis {
+	t.Helper()
+	d := diagnosis{t: t}
+	command := s.program("doctor", "--config.file", "stanch.yaml", "-o", "json")
+	out, err := command.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		d.code = exit.ExitCode()
+		s.wantNoCredential(t, string(exit.Stderr))
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	s.wantNoCredential(t, string(out))
+	if err := json.Unmarshal(out, &d.found); err != nil {
+		t.Fatalf("%v in %q", err, out)
+	}
+	broken := 0
+	for _, f := range d.found {
+		if f.Part == "" || f.Check == "" || f.Text == "" {
+			t.Errorf("an incomplete finding: %+v", f)
+		}
+		if f.Result == leak.Broken {
+			broken++
+		}
+	}
+	if (broken > 0) != (d.code == 1) || d.code > 1 {
+		t.Errorf("it ends with %d after %d failures", d.code, broken)
+	}
+	return d
+}
+
+// wantNoCredential looks for what our own credentials hold.
+func (s *site) wantNoCredential(t *testing.T, text string) {
+	t.Helper()
+	for _, name := range []string{"apikey", "token"} {
+		secret, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err == nil && strings.Contains(text, strings.TrimSpace(string(secret))) {
+			t.Errorf("it prints what the file %s holds", name)
+		}
+	}
+	wantNot(t, "doctor", text)
+}
+
+// want looks for a finding with a piece of text.
+func (d diagnosis) want(part, check string, result leak.Result, text string) {
+	d.t.Helper()
+	for _, f := range d.found {
+		if f.Part == part && f.Check == check && f.Result == result && strings.Contains(f.Text, text) {
+			return
+		}
+	}
+	d.t.Errorf("no %s of %s is %s with %q in\n%+v", check, part, result, text, d.found)
+}
+
+// wantOnly checks which parts have findings with a result.
+func (d diagnosis) wantOnly(result leak.Result, parts ...string) {
+	d.t.Helper()
+	var got []string
+	for _, f := range d.found {
+		if f.Result == result && !slices.Contains(got, f.Part) {
+			got = append(got, f.Part)
+		}
+	}
+	if !slices.Equal(got, parts) {
+		d.t.Errorf("%s: got the parts %q, want %q in\n%+v", result, got, parts, d.found)
+	}
+}
+
+// edit changes the configuration.
+func (s *site) edit(old, replacement string) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "stanch.yaml")
+	data, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(data), old) {
+		s.t.Fatalf("%q is not in the configuration: %v", old, err)
+	}
+	s.write("stanch.yaml", strings.Replace(string(data), old, replacement, 1))
+}
+
+// runOn makes the site run on another key.
+func (s *site) runOn(k ibmtest.Key) {
+	k.IAMID = "iam-ServiceId-1"
+	_, value := s.iam.AddKey(k)
+	s.write("apikey", value.Reveal())
+}
+
+func TestDoctorBeforeTheFirstStart(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.runOn(ibmtest.Key{Administrator: true, Locked: true})
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.wantOnly(leak.Doubt, "store", "serve", "keys", "web")
+	d.want("source gh", "key endpoint", leak.Good, "answers 200")
+	d.want("source gh", "clock", leak.Good, "agrees")
+	d.want("issuer ibm", "credential", leak.Good, "token")
+	d.want("issuer ibm", "changing keys", leak.Good, "cannot be proved")
+	d.want("issuer ibm", "our own key", leak.Good, "; locked")
+	d.want("store", "directory", leak.Doubt, "first start")
+	d.want("serve", "ready", leak.Doubt, "nothing takes alerts")
+	d.want("keys", "directory", leak.Doubt, "first start")
+	d.want("web", "external URL", leak.Doubt, "no link")
+	d.want("notifier console", "examination", leak.Good, "nothing to examine")
+	if entries, err := os.ReadDir(s.dir); err != nil || len(entries) != 2 {
+		t.Errorf("doctor left %v in the directory, %v", entries, err)
+	}
+}
+
+func TestDoctorBesideServe(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.edit("web: {", "web: {external_url: \"https://stanch.example\", ")
+	s.runOn(ibmtest.Key{Administrator: true})
+	s.start()
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.wantOnly(leak.Doubt)
+	d.want("store", "directory", leak.Good, "ours alone")
+	d.want("store", "flush", leak.Good, "each promise costs one")
+	d.want("store", "sync", leak.Good, "always")
+	d.want("store", "space", leak.Good, "free")
+	d.want("keys", "keys", leak.Good, "open what is sealed")
+	d.want("serve", "ready", leak.Good, "is ready")
+	d.want("serve", "queue", leak.Good, "0 alerts")
+	d.want("serve", "dead letters", leak.Good, "none")
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "data", ".doctor*")); len(left) > 0 {
+		t.Errorf("doctor left %q in the store", left)
+	}
+	if n := len(s.iam.Journal()); n > 0 {
+		t.Errorf("doctor and serve asked IAM for %d effects", n)
+	}
+	s.post([]record{{Token: "", Type: "ibm_cloud_iam_key"}})
+	s.doctor(t).want("serve", "dead letters", leak.Doubt, "1: ")
+	out, err := s.command("doctor", "--config.file", "stanch.yaml")
+	if err != nil || !strings.HasPrefix(out, "PART") || !strings.Contains(out, "nothing to examine") || strings.Count(out, "issuer ibm ") < 5 {
+		t.Errorf("got %v and\n%s", err, out)
+	}
+	s.kill()
+	s.doctor(t).want("serve", "ready", leak.Doubt, "nothing takes alerts")
+}
+
+func TestDoctorIssuer(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.runOn(ibmtest.Key{Name: "stanch-2", Administrator: true, ExpiresAt: time.Now().Add(10*24*time.Hour + time.Hour)})
+	s.iam.AddKey(ibmtest.Key{Setting: "none", Locked: true})
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.want("issuer ibm", "expiry of our own key", leak.Doubt, "10 days")
+	d.want("issuer ibm", "keys set to none", leak.Doubt, "1: ")
+	d.want("issuer ibm", "locked keys", leak.Doubt, "1: ")
+
+	s.edit("notifiers:", "policy: {key_none: disable, unlock: true, dry_run: true}\nnotifiers:")
+	s.edit("token_types:", "accounts: [another], token_types:")
+	d = s.doctor(t)
+	d.want("issuer ibm", "keys set to none", leak.Good, "1: ")
+	d.want("issuer ibm", "locked keys", leak.Good, "1: ")
+	d.want("issuer ibm", "accounts", leak.Doubt, ibmtest.Account)
+	d.want("policy", "dry run", leak.Doubt, "no key is touched")
+
+	s.iam.SetSwitches(ibmtest.Switches{Skew: 6 * time.Minute})
+	s.doctor(t).want("issuer ibm", "clock", leak.Broken, "behind")
+	s.iam.SetSwitches(ibmtest.Switches{Skew: -time.Minute})
+	s.doctor(t).want("issuer ibm", "clock", leak.Doubt, "ahead of")
+	s.iam.SetSwitches(ibmtest.Switches{})
+
+	s.edit("accounts: [another]", "accounts: ["+ibmtest.Account+"]")
+	s.runOn(ibmtest.Key{})
+	d = s.doctor(t)
+	d.wantOnly(leak.Broken, "issuer ibm")
+	d.want("issuer ibm", "accounts", leak.Good, "among them")
+	d.want("issuer ibm", "keys of the account", leak.Broken, "Administrator on the IAM Identity service is needed")
+	s.runOn(ibmtest.Key{Disabled: true})
+	d = s.doctor(t)
+	d.want("issuer ibm", "credential", leak.Broken, "the key is disabled")
+	d.want("issuer ibm", "accounts", leak.Doubt, "cannot be compared")
+	s.write("apikey", plant+"which-iam-does-not-know")
+	s.doctor(t).want("issuer ibm", "credential", leak.Broken, "no key has this value")
+}
+
+func TestDoctorSource(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.keys.Fail(http.StatusServiceUnavailable)
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken, "source gh")
+	d.want("source gh", "key endpoint", leak.Broken, "503")
+	s.write("token", plant+"token")
+	s.edit("keys_url:", "keys_token_file: token, keys_url:")
+	s.keys.Fail(http.StatusUnauthorized)
+	s.doctor(t).want("source gh", "key endpoint", leak.Broken, "refuses our token")
+	s.keys.Fail(0)
+	s.doctor(t).want("source gh", "key endpoint", leak.Good, "takes our token")
+}
+
+func TestDoctorStore(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.mkdir("data", 0o755)
+	s.edit("embedded: {", "embedded: {max_bytes: 4096TiB, ")
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.want("store", "directory", leak.Doubt, "0755")
+	d.want("store", "space", leak.Doubt, "max_bytes")
+	s.edit("dir: data", "dir: stanch.yaml")
+	d = s.doctor(t)
+	d.wantOnly(leak.Broken, "store", "serve")
+	d.want("store", "directory", leak.Broken, "not a directory")
+}
+
+func TestDoctorStoreOfSomebodyElse(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.mkdir("data", 0o700)
+	if os.Geteuid() != 0 {
+		s.mkdir("data", 0)
+		t.Cleanup(func() { s.mkdir("data", 0o700) })
+		s.doctor(t).want("store", "directory", leak.Broken, "permission denied")
+		return
+	}
+	if err := os.Chown(filepath.Join(s.dir, "data"), 12345, -1); err != nil {
+		t.Skip(err)
+	}
+	s.doctor(t).want("store", "directory", leak.Doubt, "12345")
+}
+
+func (s *site) mkdir(name string, mode os.FileMode) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := errors.Join(os.MkdirAll(path, 0o700), os.Chmod(path, mode)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestDoctorKeys(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.mkdir("data", 0o700)
+	s.edit("keys_dir: keys", "keys_dir: data/keys")
+	for _, dir := range []string{"data/keys", "others"} {
+		if out, err := s.command("keygen", dir); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.want("keys", "place", leak.Doubt, "inside the store")
+	d.want("keys", "keys", leak.Good, "open what is sealed")
+	recipient, other := filepath.Join(s.dir, "data/keys/sealing.recipient"), filepath.Join(s.dir, "others/sealing.recipient")
+	if err := os.Chmod(recipient, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.doctor(t).want("keys", "keys", leak.Broken, "may be read by others")
+	if err := os.Rename(other, recipient); err != nil {
+		t.Fatal(err)
+	}
+	s.doctor(t).want("keys", "keys", leak.Broken, "not among our keys")
+	if err := os.Remove(recipient); err != nil {
+		t.Fatal(err)
+	}
+	s.doctor(t).want("keys", "keys", leak.Broken, "missing")
+}
+
+func TestDoctorWeb(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.write("users.yaml", "basic_auth_users: {ops: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n")
+	address := func(a string) string { return fmt.Sprintf("address: %q", a) }
+	s.edit(address(s.private), address("0.0.0.0:9095"))
+	s.edit(address(s.public), address(":8080"))
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken, "web")
+	d.want("web", "private listener", leak.Broken, "sign-in")
+	d.want("web", "public listener", leak.Doubt, "no TLS")
+	s.edit(address("0.0.0.0:9095"), address("0.0.0.0:9095")+", config_file: users.yaml")
+	d = s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.want("web", "private listener", leak.Doubt, "passwords travel in clear")
+	s.edit(address(":8080"), address(":8080")+", config_file: users.yaml")
+	s.doctor(t).want("web", "public listener", leak.Broken, "every delivery is refused")
+	s.edit("notifiers:\n  - {name: console, type: console}\n", "")
+	s.doctor(t).want("notifiers", "notifiers", leak.Doubt, "nobody is told")
+}
+
+// TestDoctorServeThatIsIll plays a serve on the socket.
+func TestDoctorServeThatIsIll(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.mkdir("data", 0o700)
+	listener, err := net.Listen("unix", filepath.Join(s.dir, "data", "stanch.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, metrics := http.StatusServiceUnavailable, "not metrics {{{"
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			_, _ = fmt.Fprintln(w, metrics)
+			return
+		}
+		http.Error(w, "not ready: the disk is full", status)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken, "serve")
+	d.want("serve", "ready", leak.Broken, "the disk is full")
+	d.want("serve", "metrics", leak.Doubt, "not in the format")
+	status = http.StatusOK
+	metrics = `# TYPE stanch_queue_pending gauge
+stanch_queue_pending{stream="ALERTS"} 3
+stanch_queue_pending{stream="POINTERS"} 4
+# TYPE stanch_queue_oldest_age_seconds gauge
+stanch_queue_oldest_age_seconds{stream="ALERTS"} 600
+stanch_queue_oldest_age_seconds{stream="POINTERS"} 1
+# TYPE stanch_fuse_held gauge
+stanch_fuse_held 9
+# TYPE stanch_config_last_reload_successful gauge
+stanch_config_last_reload_successful 0`
+	d = s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.want("serve", "queue", leak.Doubt, "7 alerts and pointers wait, the oldest for 10m0s")
+	d.want("serve", "held by the fuse", leak.Doubt, "9 incidents")
+	d.want("serve", "reload", leak.Doubt, "was refused")
+}
+
+func TestDoctorFaultyConfiguration(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "polcy: {}\n")
+	out, err := s.command("doctor", "--config.file", "stanch.yaml", "-o", "json")
+	if err == nil || !strings.Contains(out, "did you mean policy?") || !strings.Contains(out, "stanch.yaml:") {
+		t.Errorf("got %v and %q", err, out)
+	}
+}
+
+// TestExamineHangAndPanic checks that a part that does not behave costs nobody but itself.
+func TestExamineHangAndPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end, begin := make(chan struct{}), time.Now()
+		defer close(end)
+		found := stanch.Examine(t.Context(),
+			func(context.Context) []leak.Finding { <-end; return nil },
+			func(context.Context) []leak.Finding { panic("planted") },
+			func(ctx context.Context) []leak.Finding {
+				<-ctx.Done()
+				return []leak.Finding{{Check: "slow", Result: leak.Doubt, Text: "in part"}}
+			},
+			func(context.Context) []leak.Finding { return nil },
+		)
+		want := []leak.Result{leak.Broken, leak.Broken, leak.Doubt, leak.Good}
+		for n, f := range found {
+			if f.Result != want[n] || strings.Contains(f.Text, "planted") {
+				t.Errorf("part %d: got %+v, want %s", n, f, want[n])
+			}
+		}
+		if took := time.Since(begin); len(found) != len(want) || took > 15*time.Second {
+			t.Errorf("got %d findings after %v, want %d within 15 s", len(found), took, len(want))
+		}
+	})
+}
