@@ -40,8 +40,8 @@ func (e *examination) lowering(i int, asked []int) []Fault {
 		return nil
 	}
 	return []Fault{at(seen.place, fmt.Sprintf(
-		"whoever leaks a key has a hand in %s, which may not lower an action, and without this rule %s can order %s; "+
-			"%s, say action: %s, or drop %s",
+		"whoever leaks a key has a hand in %s, and may not lower an action: without this rule, %s could order %s; "+
+			"%s, or say action: %s, or drop %s",
 		seen.name, worst.by, worst.action, before(rules, held), worst.action, seen.name))}
 }
 

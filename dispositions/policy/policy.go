@@ -50,7 +50,7 @@ type Issuer struct {
 	Strongest leak.Action // the strongest action that it can do
 	// DeleteOnly is set when it can delete a key and not disable it.
 	DeleteOnly bool
-	Unlocks   bool        // whether it can unlock a key
+	Unlocks    bool // whether it can unlock a key
 }
 
 // Policy decides. It is safe for concurrent use.

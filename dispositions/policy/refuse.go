@@ -94,7 +94,7 @@ func (e *examination) asked(i int) (asked []int, problem string) {
 	case !works:
 		return nil, "can never be evaluated: it divides by zero, or the like"
 	case len(asked) == 0:
-		return nil, fmt.Sprintf("is never asked: %s matches whatever could; put this rule before, or leave it out",
+		return nil, fmt.Sprintf("is never asked: what could match is decided before, by %s; put this rule first, or leave it out",
 			listed("rule", before))
 	}
 	return asked, ""
