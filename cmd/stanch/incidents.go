@@ -96,10 +96,12 @@ var idForm = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
 
 func idArg(_ *cobra.Command, args []string) error {
 	if !idForm.MatchString(args[0]) {
-		return errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
+		return errID
 	}
 	return nil
 }
+
+var errID = errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
 
 func getIncident(ctx context.Context, c *client, id string) (view, error) {
 	var v view

@@ -75,6 +75,7 @@ func newRoot() *cobra.Command {
 		newDemo(),
 		newDoctor(),
 		newIncidents(),
+		newExplain(),
 		newCheckConfig(),
 		newKeygen(),
 		newVersion(),

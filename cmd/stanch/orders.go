@@ -17,7 +17,8 @@ import (
 	"stanch/receiver/seal"
 )
 
-// orders is the part of the API that acts: whatever it does needs somebody who answers for it, and a reason.
+// orders is the part of the API that needs the engine: it explains, and it acts. Whatever acts needs somebody who answers
+// for it, and a reason.
 type orders struct {
 	*api
 	engine       *dispositions.Engine
@@ -53,17 +54,16 @@ const orderTimeout = 15 * time.Second
 // outcomeTimeout is how long an answer waits for the outcome. The order is carried out whether somebody waits or not.
 const outcomeTimeout = 10 * time.Second
 
-// register adds what acts to the API. A page elsewhere cannot make a browser send it.
+// register adds it to the API. A page elsewhere cannot make a browser send what acts.
 func (o *orders) register(mux *http.ServeMux) {
 	guard := http.NewCrossOriginProtection()
 	handle := func(pattern string, h func(w http.ResponseWriter, r *http.Request, by string)) {
 		mux.Handle(pattern, guard.Handler(o.acting(h)))
 	}
+	mux.HandleFunc("GET /api/v1/incidents/{id}/explanation", o.explanation)
 	handle("POST /api/v1/incidents/{id}/{verb}", o.one)
 	handle("POST /api/v1/held/{verb}", o.held)
-	if o.reload != nil {
-		handle("POST /-/reload", o.reloadNow)
-	}
+	handle("POST /-/reload", o.reloadNow)
 }
 
 // acting lets through who is known.

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"stanch/dispositions"
+	"stanch/receiver/leak"
+
+	"github.com/spf13/cobra"
+)
+
+// explained is what explain tells of one key.
+type explained struct {
+	// Secret is set when no issuer knows the key, or none can tell: why there is no explanation.
+	Problem string `json:"problem,omitempty"`
+	*dispositions.Explanation
+	// Decided is what was decided about the incident when it was worked on; empty when there is no incident.
+	Decided string `json:"decided,omitempty"`
+}
+
+// question is what explain is asked about.
+type question struct{ key, alert, incident, source string }
+
+// newExplain makes the command that tells what would be done, and why.
+func newExplain() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "explain",
+		Short: "Tell which action a key would meet, by which rule, and why",
+		Long: `Explain tells which rules are looked at for a key, which one matches and why, what would be done, and what would
+follow. It reads the key at its issuer and changes nothing.
+
+  --key-id ID       a key that has not leaked; rules that look at the alert see an empty one
+  --alert FILE      a delivery of a source as it arrives in the body; "-" is standard input. The secret in it is
+                    shown to the issuers that its type or pattern allows, and to nobody else
+  --incident ID     an incident, as the policy of the running serve stands now`,
+		Example: "  stanch explain --key-id ApiKey-5ccff000-9ff1-4481-a760-29c22a7603e7\n" +
+			"  stanch explain --alert delivery.json --source gh-partner -o json\n  stanch explain --incident 3f9a2c",
+		Args: cobra.NoArgs,
+	}
+	var q question
+	server := &running{}
+	server.flags(command.Flags())
+	command.Flags().StringVar(&q.key, "key-id", "", "the issuer's id of a key")
+	command.Flags().StringVar(&q.alert, "alert", "", "a file that holds a delivery")
+	command.Flags().StringVar(&q.source, "source", "", "with --alert: the source whose delivery it is; needed when there are several")
+	command.Flags().StringVar(&q.incident, "incident", "", "an incident's id, or the beginning of it")
+	command.MarkFlagsOneRequired("key-id", "alert", "incident")
+	command.MarkFlagsMutuallyExclusive("key-id", "alert", "incident")
+	output := &choice{value: "table", words: []string{"table", "json"}}
+	command.Flags().VarP(output, "output", "o", "table or json")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		all, err := q.ask(command, server)
+		if err != nil {
+			return err
+		}
+		return render(command.OutOrStdout(), output.value, all, func(w io.Writer) { tellExplained(w, all) })
+	}
+	return command
+}
+
+func (q question) ask(command *cobra.Command, server *running) ([]explained, error) {
+	ctx := command.Context()
+	if q.incident != "" {
+		return q.askServe(ctx, server)
+	}
+	c, faults := Load(server.config)
+	if len(faults) > 0 {
+		return nil, faulty(command.ErrOrStderr(), faults)
+	}
+	g, bad := open(c, &generation{}, slog.New(slog.DiscardHandler))
+	if len(bad) > 0 {
+		return nil, errors.Join(bad...)
+	}
+	if q.key != "" {
+		e, err := g.mandate().ExplainKey(ctx, q.key)
+		if errors.Is(err, leak.ErrNotFound) {
+			return nil, errors.New("no configured issuer has a key of that id")
+		}
+		return []explained{{Explanation: &e}}, err
+	}
+	return q.askAlert(ctx, g, command.InOrStdin())
+}
+
+// askServe asks a running serve about an incident: what it decides by, and where the key was seen, it alone knows.
+func (q question) askServe(ctx context.Context, server *running) ([]explained, error) {
+	if !idForm.MatchString(q.incident) {
+		return nil, errID
+	}
+	client, err := server.dial()
+	if err != nil {
+		return nil, err
+	}
+	var e explained
+	err = client.get(ctx, "/api/v1/incidents/"+url.PathEscape(q.incident)+"/explanation", nil, &e)
+	return []explained{e}, err
+}
+
+// askAlert explains every alert of a delivery.
+func (q question) askAlert(ctx context.Context, g *generation, stdin io.Reader) ([]explained, error) {
+	name, err := q.sourceIn(g.config)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readDelivery(q.alert, stdin, int64(g.config.Limits.Body))
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := g.sources[name].it.Parse(http.Header{}, body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the delivery: %w", err)
+	}
+	var all []explained
+	for _, content := range parsed.Found {
+		all = append(all, explainContent(ctx, g, name, content))
+	}
+	for _, bad := range parsed.Bad {
+		all = append(all, explained{Problem: "it would become a dead letter: " + bad.Reason})
+	}
+	if len(all) == 0 {
+		return nil, errors.New("the delivery holds no alert")
+	}
+	return all, nil
+}
+
+func explainContent(ctx context.Context, g *generation, source string, c leak.Content) explained {
+	e, err := g.mandate().ExplainAlert(ctx, source, c)
+	switch {
+	case errors.Is(err, leak.ErrNotFound):
+		return explained{Problem: "unknown: " + err.Error() + "; it would be looked up again for a day, and nothing done"}
+	case err != nil:
+		return explained{Problem: "nobody can tell now, and it would be tried again: " + err.Error()}
+	}
+	return explained{Explanation: &e}
+}
+
+// sourceIn is the source whose delivery is explained.
+func (q question) sourceIn(c *Config) (string, error) {
+	if q.source == "" && len(c.Sources) == 1 {
+		return c.Sources[0].Name, nil
+	}
+	names := make([]string, len(c.Sources))
+	for i, s := range c.Sources {
+		names[i] = s.Name
+	}
+	if slices.Contains(names, q.source) {
+		return q.source, nil
+	}
+	return "", errors.New("--source " + oneOf(names) + suggestion(q.source, names))
+}
+
+func readDelivery(file string, stdin io.Reader, most int64) ([]byte, error) {
+	in := stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the delivery: %s", reason(err))
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	body, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the delivery: %s", reason(err))
+	}
+	if int64(len(body)) > most {
+		return nil, errors.New("the delivery is larger than limits.body")
+	}
+	return body, nil
+}
+
+// explanation answers GET /api/v1/incidents/{id}/explanation.
+func (o *orders) explanation(w http.ResponseWriter, r *http.Request) {
+	if !o.knowsAll(w, r) {
+		return
+	}
+	id, ok := o.find(w, r)
+	if !ok {
+		return
+	}
+	views, err := o.views(r.Context(), id)
+	if err != nil {
+		o.fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, o.explain(r.Context(), views[0]))
+}
+
+func (o *orders) explain(ctx context.Context, v view) explained {
+	var told explained
+	for _, step := range v.Steps {
+		if step.Step == leak.Decided {
+			told.Decided = fmt.Sprintf("%s, at %s", step.Text, step.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+		}
+	}
+	seen := leak.Sighting{Source: v.Source}
+	if len(v.Sightings) > 0 {
+		seen = v.Sightings[len(v.Sightings)-1]
+	}
+	e, err := o.engine.Explain(ctx, v.Incident, seen)
+	switch {
+	case errors.Is(err, leak.ErrNotFound) && v.Key.ID != "":
+		told.Problem = "the key is gone, or its issuer is not configured any more: nothing would be done"
+	case errors.Is(err, leak.ErrNotFound):
+		told.Problem = "no issuer told which key it is: nothing would be done"
+	case err != nil:
+		told.Problem = "nobody can tell now: " + err.Error()
+	default:
+		told.Explanation = &e
+	}
+	return told
+}
+
+func tellExplained(w io.Writer, all []explained) {
+	for i, e := range all {
+		if i > 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		e.tell(w)
+	}
+}
+
+// tell prints an explanation as a person reads it: the answer first, then what led to it.
+func (e explained) tell(w io.Writer) {
+	if e.Decided != "" {
+		_, _ = fmt.Fprintf(w, "decided then  %s\n", printable(e.Decided))
+	}
+	if e.Explanation == nil {
+		_, _ = fmt.Fprintln(w, printable(e.Problem))
+		return
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	action := string(e.Decision.Action)
+	if e.Decision.Approval {
+		action += " after approval"
+	}
+	for _, line := range [][2]string{
+		{"key", fmt.Sprintf("%s %s", e.Key.ID, e.Key.Name)},
+		{"issuer", e.Issuer},
+		{"owner", e.Key.Owner},
+		{"account", e.Key.Account},
+		{"action", fmt.Sprintf("%s by %s, severity %s", action, e.Decision.Rule, e.Decision.Severity)},
+		{"reason", e.Decision.Reason},
+	} {
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], dash(printable(strings.TrimSpace(line[1]))))
+	}
+	_ = table.Flush()
+	_, _ = fmt.Fprintln(w, "\nlooked at")
+	for _, look := range e.Looked {
+		_, _ = fmt.Fprintf(w, "  %s %s: %s\n      %s\n", mark(look.Matched, look.Failure), look.Rule, printable(look.When), printable(look.Text))
+	}
+	_, _ = fmt.Fprintln(w, "\nthen")
+	for _, sentence := range e.Then {
+		_, _ = fmt.Fprintln(w, "  "+printable(sentence))
+	}
+}
+
+func mark(matched bool, failure string) string {
+	switch {
+	case matched:
+		return "+"
+	case failure != "":
+		return "!"
+	}
+	return "-"
+}

@@ -1,0 +1,113 @@
+package dispositions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"stanch/dispositions/policy"
+	"stanch/receiver/leak"
+)
+
+// Explanation is what would be done with a key now, and why. It holds no secret. It may hold where the key was seen, so it
+// is for whoever asks.
+type Explanation struct {
+	Issuer   string        `json:"issuer"` // empty: no issuer knows the key
+	Key      leak.Key      `json:"key"`
+	Decision leak.Decision `json:"decision"`
+	Looked   []policy.Look `json:"looked"` // the rules that were asked, in their order
+	// Then are the things that stand in the way or follow, a sentence each.
+	Then []string `json:"then"`
+}
+
+// ExplainKey explains what would be done with the key of an id, if it leaked. It asks the issuers for the key, and changes
+// nothing. leak.ErrNotFound: none of them has it.
+func (m Mandate) ExplainKey(ctx context.Context, id string) (Explanation, error) {
+	var unresolved error
+	for _, issuer := range m.Issuers {
+		key, err := issuer.Issuer.Read(ctx, id)
+		if err == nil {
+			return m.explain(issuer, leak.Incident{Key: key}, "", leak.Content{}), nil
+		}
+		if !errors.Is(err, leak.ErrNotFound) {
+			unresolved = errors.Join(unresolved, fmt.Errorf("asking %s: %w", issuer.Name, err))
+		}
+	}
+	if unresolved != nil {
+		return Explanation{}, unresolved
+	}
+	return Explanation{}, leak.ErrNotFound
+}
+
+// ExplainAlert explains what would be done about an alert of a source. The secret is shown to the issuers that its type or
+// pattern allows, and nothing is changed. leak.ErrNotFound: none of them knows it.
+func (m Mandate) ExplainAlert(ctx context.Context, source string, c leak.Content) (Explanation, error) {
+	m.Issuers = anchored(m.Issuers)
+	issuer, key, err := m.locate(ctx, c)
+	if err != nil {
+		return Explanation{}, err
+	}
+	return m.explain(issuer, leak.Incident{Key: key, Source: source, SightingCount: 1}, source, c), nil
+}
+
+// Explain explains what would be done about an incident now, seen where it was seen. It asks the issuer for the key, and
+// changes nothing.
+func (e *Engine) Explain(ctx context.Context, i leak.Incident, seen leak.Sighting) (Explanation, error) {
+	m := e.mandate.Load()
+	issuer, ok := m.issuer(i.Issuer)
+	if !ok {
+		return Explanation{}, leak.ErrNotFound
+	}
+	key, err := issuer.Issuer.Read(ctx, i.Key.ID)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("asking %s: %w", issuer.Name, err)
+	}
+	key.LastUsedAt = later(key.LastUsedAt, i.Key.LastUsedAt)
+	i.Key = key
+	return m.explain(issuer, i, seen.Source, leak.Content{Type: seen.Type, URL: seen.URL, Place: seen.Place}), nil
+}
+
+func (m *Mandate) explain(issuer Configured, i leak.Incident, source string, c leak.Content) Explanation {
+	d, looked := m.ask(issuer, i, source, c)
+	return Explanation{Issuer: issuer.Name, Key: i.Key, Decision: d, Looked: looked, Then: consequences(i.Key, d)}
+}
+
+// consequences are what stands in the way of a decision, and what follows from it.
+func consequences(k leak.Key, d leak.Decision) (then []string) {
+	say := func(format string, args ...any) { then = append(then, fmt.Sprintf(format, args...)) }
+	switch {
+	case d.Action == leak.Nothing:
+		say("The key goes on working, for whoever found it too.")
+		return then
+	case inForce(k, d.Action):
+		say("The key is disabled already: nothing has to be done.")
+		return then
+	case k.Locked && !d.Unlock:
+		say("The key is locked, and policy does not allow to unlock it: it is paged, and tried again until it is unlocked.")
+	case k.Locked:
+		say("The key is locked: it is unlocked first.")
+	}
+	switch {
+	case d.Approval && d.Action == leak.Delete:
+		say("It is disabled at once, and deleted when a person approves.")
+	case d.Approval:
+		say("Nothing happens before a person approves; the key works until then.")
+	}
+	say("Calls with this key will be refused%s.", lastUse(k))
+	if d.Action == leak.Delete {
+		say("Deleting cannot be undone: a new key has to be made where this one was in use.")
+	} else {
+		say("It can be undone: the key can be enabled again.")
+	}
+	if k.TokenLife > 0 {
+		say("Tokens issued before live on for %d minutes at most.", int(k.TokenLife.Minutes()))
+	}
+	return then
+}
+
+func lastUse(k leak.Key) string {
+	if k.LastUsedAt.IsZero() {
+		return "; when it was last used is not known"
+	}
+	return "; it was last used at " + k.LastUsedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+}
