@@ -23,3 +23,18 @@ func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler
 		ready: func() error { return nil },
 	}).handler()
 }
+
+// Adapters are the structs whose fields an entry has beside its own, by list and type.
+func Adapters() map[string]map[string]any {
+	return map[string]map[string]any{
+		"sources": adapters(sources), "issuers": adapters(issuers), "notifiers": adapters(notifiers),
+	}
+}
+
+func adapters[C checker](registry map[string]func() C) map[string]any {
+	all := map[string]any{}
+	for kind, fresh := range registry {
+		all[kind] = fresh()
+	}
+	return all
+}

@@ -1,0 +1,274 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	stanch "stanch/cmd/stanch"
+	"stanch/receiver/leak"
+)
+
+// schemaFile tells editors what a configuration may hold.
+const schemaFile = "../../deploy/stanch.schema.json"
+
+var update = flag.Bool("update", false, "write the schema anew: go test ./cmd/stanch -run Schema -args -update")
+
+// TestSchemaIsCurrent compares the schema with the Config types and their comments.
+func TestSchemaIsCurrent(t *testing.T) {
+	want, err := json.MarshalIndent(newSchema(t), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, '\n')
+	if *update {
+		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(schemaFile); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the Config types say (%v); run: go test ./cmd/stanch -run Schema -args -update", schemaFile, err)
+	}
+}
+
+// TestSchema: what the schema says of a file is what check-config says of it.
+func TestSchema(t *testing.T) {
+	compiled, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := func(text string) error {
+		var content any
+		if err := yaml.Load([]byte(text), &content); err != nil {
+			t.Fatal(err)
+		}
+		data, err := json.Marshal(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return compiled.Validate(instance)
+	}
+	example, err := os.ReadFile("../../deploy/stanch.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := valid(string(example)); err != nil {
+		t.Errorf("the example: %v", err)
+	}
+	t.Chdir(t.TempDir())
+	writeFile(t, "apikey", "a key\n")
+	for _, row := range []struct {
+		text string
+		good bool
+	}{
+		{smallest, true},
+		{smallest + "retention: 1w2d", true},
+		{smallest + "limits: {body: 1MiB, in_flight_bytes: 2097152}", true},
+		{smallest + "policy: {default: delete, key_none: disable, dry_run: true, protect: [a], fuse: {max: 1, per: 90s}}", true},
+		{smallest + "notifiers: [{name: c, type: console}]", true},
+		{"issuers: []", false},
+		{strings.Replace(smallest, "sources", "source", 1), false},
+		{strings.Replace(smallest, "github_partner", "github", 1), false},
+		{strings.Replace(smallest, "github_partner", "github_partner, token_types: [a]", 1), false},
+		{strings.Replace(smallest, "type: github_partner", "feedback: none", 1), false},
+		{strings.Replace(smallest, "gh-partner", "GH partner", 1), false},
+		{strings.Replace(smallest, "name: gh-partner, ", "", 1), false},
+		{strings.Replace(smallest, ", token_types: [ibm_cloud_iam_key]", "", 1), false},
+		{strings.Replace(smallest, "apikey_file", "apikey", 1), false},
+		{strings.Replace(smallest, "[ibm_cloud_iam_key]", "ibm_cloud_iam_key", 1), false},
+		{smallest + "retention: a month", false},
+		{smallest + "limits: {body: 1MB}", false},
+		{smallest + "limits: {alerts_per_delivery: -1}", false},
+		{smallest + "policy: {default: enable}", false},
+		{smallest + "policy: {key_none: delete}", false},
+		{smallest + "policy: {dry_run: 1}", false},
+		{smallest + "policy: {polcy: 1}", false},
+		{smallest + "store: {dir: data}", false},
+		{smallest + "notifiers: [{name: c, type: consle}]", false},
+	} {
+		if err := valid(row.text); (err == nil) != row.good {
+			t.Errorf("the schema says %v of %s", err, row.text)
+		}
+		if _, faults := stanch.Parse("f", []byte(row.text)); (faults == nil) != row.good {
+			t.Errorf("check-config says %v of %s", faults, row.text)
+		}
+	}
+}
+
+// schema is a JSON schema of draft 7, the newest that editors know well.
+type schema map[string]any
+
+func newSchema(t *testing.T) schema {
+	g := &generator{t: t, comments: map[string]string{}, read: map[string]bool{}}
+	root := g.of(reflect.TypeFor[stanch.Config]())
+	root["$schema"] = "http://json-schema.org/draft-07/schema#"
+	root["title"] = "Configuration of stanch"
+	root["required"] = []string{"sources", "issuers"}
+	return root
+}
+
+// generator makes schemas of types, by the YAML names of their fields and by the comments in their source.
+type generator struct {
+	t        *testing.T
+	comments map[string]string // of "package.Type" and "package.Type.Field"
+	read     map[string]bool   // packages
+}
+
+func (g *generator) of(typ reflect.Type) schema {
+	switch typ {
+	case reflect.TypeFor[time.Duration]():
+		const units = "([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?"
+		return schema{"type": "string", "minLength": 1, "pattern": "^" + units + "$"}
+	case reflect.TypeFor[stanch.Size]():
+		return schema{"type": []string{"string", "integer"}, "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)?$"}
+	case reflect.TypeFor[leak.Action]():
+		return schema{"enum": []leak.Action{leak.Nothing, leak.Disable, leak.Delete}}
+	case reflect.TypeFor[leak.Severity]():
+		return schema{"enum": []leak.Severity{leak.Info, leak.Warning, leak.Critical}}
+	}
+	switch typ.Kind() {
+	case reflect.Bool:
+		return schema{"type": "boolean"}
+	case reflect.Int:
+		return schema{"type": "integer", "minimum": 0}
+	case reflect.String:
+		return schema{"type": "string"}
+	case reflect.Slice:
+		return schema{"type": "array", "items": g.of(typ.Elem())}
+	case reflect.Struct:
+		return closed(g.fields(typ))
+	}
+	g.t.Fatalf("nobody said what %s is in a schema", typ)
+	return nil
+}
+
+// closed is the schema of a mapping that holds nothing but these.
+func closed(properties schema) schema {
+	return schema{"type": "object", "properties": properties, "additionalProperties": false}
+}
+
+// fields are the schemas of the fields of a struct, by their YAML names.
+func (g *generator) fields(typ reflect.Type) schema {
+	properties := schema{}
+	for i := range typ.NumField() {
+		field := typ.Field(i)
+		name := field.Tag.Get("yaml")
+		if name == "" || name == "-" {
+			continue
+		}
+		var s schema
+		if adapters, ok := stanch.Adapters()[name]; ok {
+			s = schema{"type": "array", "items": g.entry(field.Type.Elem(), adapters)}
+		} else {
+			s = g.of(field.Type)
+		}
+		if name == "key_none" {
+			s = schema{"enum": []leak.Action{leak.Nothing, leak.Disable}}
+		}
+		s["description"] = strings.Replace(g.comment(typ, field), field.Name+" ", name+" ", 1)
+		properties[name] = s
+	}
+	return properties
+}
+
+// entry is the schema of an entry, whose further fields its type decides.
+func (g *generator) entry(typ reflect.Type, adapters map[string]any) schema {
+	all := g.fields(typ)
+	all["name"].(schema)["pattern"] = "^[a-z0-9][a-z0-9-]*$"
+	var types []string
+	var cases []schema
+	for _, name := range slices.Sorted(maps.Keys(adapters)) {
+		types = append(types, name)
+		own := g.fields(reflect.TypeOf(adapters[name]).Elem())
+		for common := range all {
+			own[common] = true
+		}
+		cases = append(cases, schema{
+			"if":   schema{"required": []string{"type"}, "properties": schema{"type": schema{"const": name}}},
+			"then": schema{"properties": own, "additionalProperties": false},
+		})
+	}
+	all["type"].(schema)["enum"] = types
+	s := schema{"type": "object", "required": []string{"name", "type"}, "properties": all, "allOf": cases}
+	if all["token_types"] != nil {
+		s["anyOf"] = []schema{{"required": []string{"token_types"}}, {"required": []string{"pattern"}}}
+	}
+	return s
+}
+
+// comment is what the source says of a field, or of its type.
+func (g *generator) comment(typ reflect.Type, field reflect.StructField) string {
+	g.readPackage(typ.PkgPath())
+	text := g.comments[typ.PkgPath()+"."+typ.Name()+"."+field.Name]
+	if text == "" {
+		g.readPackage(field.Type.PkgPath())
+		text = g.comments[field.Type.PkgPath()+"."+field.Type.Name()]
+	}
+	if text == "" {
+		g.t.Errorf("nothing says what %s of %s is", field.Name, typ)
+	}
+	return text
+}
+
+func (g *generator) readPackage(path string) {
+	dir, ours := strings.CutPrefix(path, "stanch/")
+	if !ours || g.read[path] {
+		return
+	}
+	g.read[path] = true
+	files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		for _, declared := range parsed.Decls {
+			if general, ok := declared.(*ast.GenDecl); ok {
+				g.readTypes(path, general)
+			}
+		}
+	}
+}
+
+func (g *generator) readTypes(path string, declared *ast.GenDecl) {
+	for _, spec := range declared.Specs {
+		typ, ok := spec.(*ast.TypeSpec)
+		if !ok {
+			continue
+		}
+		name := path + "." + typ.Name.Name
+		g.comments[name] = oneLine(declared.Doc.Text())
+		structure, ok := typ.Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
+		for _, field := range structure.Fields.List {
+			for _, ident := range field.Names {
+				g.comments[name+"."+ident.Name] = oneLine(field.Doc.Text())
+			}
+		}
+	}
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
