@@ -95,6 +95,8 @@ func (i Issuer) examineAccounts(ctx context.Context, tenant dispositions.Tenant,
 	switch {
 	case err != nil:
 		found.Doubt(check, "they cannot be compared with that of our own credential: %v", err)
+	case account == "":
+		found.Doubt(check, "the issuer does not say to which of them our own credential belongs")
 	case !slices.Contains(i.Accounts, account):
 		found.Doubt(check, "our own credential belongs to %s, which is not among them: no key of it is acted on", account)
 	default:

@@ -13,7 +13,6 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/seal"
 )
 
 const (
@@ -26,6 +25,9 @@ const (
 	// flushed is how much is written before each, in bytes.
 	flushed = 4 << 10
 )
+
+// inMemory are the kinds of file systems, as statfs(2) of Linux calls them, that keep nothing: tmpfs and ramfs.
+var inMemory = []int64{0x01021994, 0x858458f6}
 
 // examine looks at the store's directory as far as that is possible beside a serve.
 func (e Embedded) examine(context.Context) []leak.Finding {
@@ -81,6 +83,9 @@ func (e Embedded) examineSpace(found *leak.Findings) {
 	if err := syscall.Statfs(e.Dir, &disk); err != nil {
 		found.Doubt(check, "the disk does not say how much is free: %v", err)
 		return
+	}
+	if slices.Contains(inMemory, int64(disk.Type)) {
+		found.Doubt("disk", "it is the machine's memory: a restart of the machine loses the store")
 	}
 	free := Size(disk.Bavail * uint64(disk.Bsize))
 	limit := e.MaxBytes
@@ -158,61 +163,4 @@ func measureFlush(dir string) (time.Duration, error) {
 	}
 	slices.Sort(took)
 	return took[flushes/2].Round(time.Microsecond), nil
-}
-
-// examineKeys looks at the sealing and fingerprint keys, and makes none.
-func (c *Config) examineKeys(context.Context) []leak.Finding {
-	var found leak.Findings
-	const check = "directory"
-	info, err := os.Stat(c.KeysDir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !queue.Exists(c.Store.Embedded.Dir):
-		found.Doubt(check, "it is not there: the first start makes it, and its keys")
-		return found
-	case err != nil:
-		found.Broken(check, "it cannot be read: %s", reason(err))
-		return found
-	}
-	examineOwner(check, info, &found)
-	if within(c.KeysDir, c.Store.Embedded.Dir) {
-		found.Doubt("place", "they are inside the store's directory: whoever copies the store can read the secrets in it")
-	} else {
-		found.Good("place", "they are apart from the store")
-	}
-	if err := checkKeys(c.KeysDir); err != nil {
-		found.Broken("keys", "%v", err)
-	} else {
-		found.Good("keys", "they are there, readable by us alone, and open what is sealed")
-	}
-	return found
-}
-
-// checkKeys says what is wrong with the keys of a directory.
-func checkKeys(dir string) error {
-	recipient, err := seal.LoadRecipient(dir)
-	if err != nil {
-		return err
-	}
-	identities, err := seal.LoadIdentities(dir)
-	if err != nil {
-		return err
-	}
-	return identities.Matches(recipient)
-}
-
-// within reports whether one directory is another, or lies in it.
-func within(dir, other string) bool {
-	path, err := filepath.Rel(resolved(other), resolved(dir))
-	return err == nil && filepath.IsLocal(path)
-}
-
-// resolved is where a path leads, as far as it exists.
-func resolved(path string) string {
-	if absolute, err := filepath.Abs(path); err == nil {
-		path = absolute
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,11 +76,11 @@ func (s *site) wantNoCredential(t *testing.T, text string) {
 	wantNot(t, "doctor", text)
 }
 
-// want looks for a finding with a piece of text.
+// want looks for a finding with a piece of text, and of a result; empty: of any.
 func (d diagnosis) want(part, check string, result leak.Result, text string) {
 	d.t.Helper()
 	for _, f := range d.found {
-		if f.Part == part && f.Check == check && f.Result == result && strings.Contains(f.Text, text) {
+		if f.Part == part && f.Check == check && (f.Result == result || result == "") && strings.Contains(f.Text, text) {
 			return
 		}
 	}
@@ -145,11 +147,16 @@ func TestDoctorBesideServe(t *testing.T) {
 	s.start()
 	d := s.doctor(t)
 	d.wantOnly(leak.Broken)
-	d.wantOnly(leak.Doubt)
+	for _, f := range d.found {
+		machine := f.Check == "flush" || f.Check == "space" || f.Check == "disk" // how these are is no fault of ours
+		if f.Result == leak.Doubt && !machine {
+			t.Errorf("an unexpected doubt: %+v", f)
+		}
+	}
 	d.want("store", "directory", leak.Good, "ours alone")
-	d.want("store", "flush", leak.Good, "each promise costs one")
+	d.want("store", "flush", "", "each promise costs one")
 	d.want("store", "sync", leak.Good, "always")
-	d.want("store", "space", leak.Good, "free")
+	d.want("store", "space", "", "are free")
 	d.want("keys", "keys", leak.Good, "open what is sealed")
 	d.want("serve", "ready", leak.Good, "is ready")
 	d.want("serve", "queue", leak.Good, "0 alerts")
@@ -236,6 +243,23 @@ func TestDoctorStore(t *testing.T) {
 	d.want("store", "directory", leak.Broken, "not a directory")
 }
 
+// TestDoctorStoreInMemory needs a file system that forgets, which most machines have.
+func TestDoctorStoreInMemory(t *testing.T) {
+	const tmpfs = 0x01021994
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs("/dev/shm", &disk); err != nil || int64(disk.Type) != tmpfs {
+		t.Skip("there is none")
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "stanch-test-*")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.edit("dir: data", "dir: "+dir)
+	s.doctor(t).want("store", "disk", leak.Doubt, "memory")
+}
+
 func TestDoctorStoreOfSomebodyElse(t *testing.T) {
 	s := newSite(t, ibmtest.Switches{}, "")
 	s.mkdir("data", 0o700)
@@ -272,6 +296,11 @@ func TestDoctorKeys(t *testing.T) {
 	d.wantOnly(leak.Broken)
 	d.want("keys", "place", leak.Doubt, "inside the store")
 	d.want("keys", "keys", leak.Good, "open what is sealed")
+	if err := os.Symlink("data/keys", filepath.Join(s.dir, "linked")); err != nil {
+		t.Fatal(err)
+	}
+	s.edit("keys_dir: data/keys", "keys_dir: linked")
+	s.doctor(t).want("keys", "place", leak.Doubt, "inside the store")
 	recipient, other := filepath.Join(s.dir, "data/keys/sealing.recipient"), filepath.Join(s.dir, "others/sealing.recipient")
 	if err := os.Chmod(recipient, 0o644); err != nil {
 		t.Fatal(err)
@@ -315,13 +344,18 @@ func TestDoctorServeThatIsIll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, metrics := http.StatusServiceUnavailable, "not metrics {{{"
+	type answers struct {
+		ready   int
+		metrics string
+	}
+	var now atomic.Pointer[answers]
+	now.Store(&answers{http.StatusServiceUnavailable, "not metrics {{{"})
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/metrics" {
-			_, _ = fmt.Fprintln(w, metrics)
+			_, _ = fmt.Fprintln(w, now.Load().metrics)
 			return
 		}
-		http.Error(w, "not ready: the disk is full", status)
+		http.Error(w, "not ready: the disk is full", now.Load().ready)
 	})}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
@@ -329,8 +363,7 @@ func TestDoctorServeThatIsIll(t *testing.T) {
 	d.wantOnly(leak.Broken, "serve")
 	d.want("serve", "ready", leak.Broken, "the disk is full")
 	d.want("serve", "metrics", leak.Doubt, "not in the format")
-	status = http.StatusOK
-	metrics = `# TYPE stanch_queue_pending gauge
+	now.Store(&answers{http.StatusOK, `# TYPE stanch_queue_pending gauge
 stanch_queue_pending{stream="ALERTS"} 3
 stanch_queue_pending{stream="POINTERS"} 4
 # TYPE stanch_queue_oldest_age_seconds gauge
@@ -339,7 +372,7 @@ stanch_queue_oldest_age_seconds{stream="POINTERS"} 1
 # TYPE stanch_fuse_held gauge
 stanch_fuse_held 9
 # TYPE stanch_config_last_reload_successful gauge
-stanch_config_last_reload_successful 0`
+stanch_config_last_reload_successful 0`})
 	d = s.doctor(t)
 	d.wantOnly(leak.Broken)
 	d.want("serve", "queue", leak.Doubt, "7 alerts and pointers wait, the oldest for 10m0s")

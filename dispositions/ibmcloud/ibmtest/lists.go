@@ -12,14 +12,15 @@ import (
 
 // page is the envelope of every list.
 type page struct {
-	Context    map[string]string `json:"context"`
-	Offset     int               `json:"offset"`
-	Limit      int               `json:"limit"`
-	First      string            `json:"first"`
-	Previous   string            `json:"previous,omitempty"`
-	Next       string            `json:"next,omitempty"`
-	Apikeys    []wireKey         `json:"apikeys,omitempty"`
-	Serviceids []wireService     `json:"serviceids,omitempty"`
+	Context  map[string]string `json:"context"`
+	Offset   int               `json:"offset"`
+	Limit    int               `json:"limit"`
+	First    string            `json:"first"`
+	Previous string            `json:"previous,omitempty"`
+	Next     string            `json:"next,omitempty"`
+	// One of these is set; an empty list is written as one.
+	Apikeys    *[]wireKey     `json:"apikeys,omitempty"`
+	Serviceids *[]wireService `json:"serviceids,omitempty"`
 }
 
 // paging reads which part of a list a call wants; false: its parameters are not valid. The page token is the offset.
@@ -84,9 +85,11 @@ func (f *Fake) listKeys(c *call) answer {
 	if !ok {
 		return f.badRequest("Parameter 'pagesize' or 'pagetoken' is not valid.")
 	}
+	shown := make([]wireKey, 0, len(part))
 	for _, k := range part {
-		p.Apikeys = append(p.Apikeys, f.show(c, k))
+		shown = append(shown, f.show(c, k))
 	}
+	p.Apikeys = &shown
 	return answer{status: http.StatusOK, body: p}
 }
 
@@ -193,9 +196,11 @@ func (f *Fake) listServices(c *call) answer {
 	if !ok {
 		return f.badRequest("Parameter 'pagesize' or 'pagetoken' is not valid.")
 	}
+	shown := make([]wireService, 0, len(part))
 	for _, s := range part {
-		p.Serviceids = append(p.Serviceids, s.show())
+		shown = append(shown, s.show())
 	}
+	p.Serviceids = &shown
 	return answer{status: http.StatusOK, body: p}
 }
 
