@@ -544,4 +544,3 @@ func TestRuleThatFails(t *testing.T) {
 		w.want(id, leak.Contained, leak.Disable, "key", "seen located warned decided intended proved")
 	})
 }
-

@@ -115,8 +115,8 @@ func freeAddress(t testing.TB) string {
 	return ""
 }
 
-// start runs the binary and waits until it serves.
-func (s *site) start() {
+// launch runs the binary.
+func (s *site) launch() {
 	s.t.Helper()
 	s.process = s.program("serve", "--config.file", "stanch.yaml")
 	s.process.Stdout, s.process.Stderr = s.output, s.output
@@ -125,6 +125,12 @@ func (s *site) start() {
 	}
 	s.exited = make(chan error, 1)
 	go func(p *exec.Cmd, exited chan<- error) { exited <- p.Wait() }(s.process, s.exited)
+}
+
+// start runs the binary and waits until it serves.
+func (s *site) start() {
+	s.t.Helper()
+	s.launch()
 	for {
 		if s.get("/-/ready") != "" {
 			return
