@@ -6,6 +6,12 @@ import (
 	"stanch/receiver/leak"
 )
 
+// How what was measured of a store is judged.
+var (
+	JudgeSpace = judgeSpace
+	JudgeFlush = judgeFlush
+)
+
 // Examine examines parts, each of one name, as doctor does, and returns what was found in their order.
 func Examine(ctx context.Context, asks ...func(context.Context) []leak.Finding) []leak.Finding {
 	var parts []part

@@ -36,7 +36,8 @@ func (e Embedded) examine(context.Context) []leak.Finding {
 		return found
 	}
 	e.examineSpace(&found)
-	examineFlush(e.Dir, &found)
+	took, err := measureFlush(e.Dir)
+	judgeFlush(took, err, &found)
 	found.Good("sync", "always: what is acknowledged has been flushed to the disk, so that each promise costs one flush")
 	return found
 }
@@ -78,24 +79,27 @@ func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
 
 // examineSpace compares what the disk has left with what the store may still take.
 func (e Embedded) examineSpace(found *leak.Findings) {
-	const check = "space"
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(e.Dir, &disk); err != nil {
-		found.Doubt(check, "the disk does not say how much is free: %v", err)
+		found.Doubt("space", "the disk does not say how much is free: %v", err)
 		return
 	}
 	if slices.Contains(inMemory, int64(disk.Type)) {
 		found.Doubt("disk", "it is the machine's memory: a restart of the machine loses the store")
 	}
-	free := Size(disk.Bavail * uint64(disk.Bsize))
 	limit := e.MaxBytes
 	fallback(&limit, queue.DefaultMaxStore)
-	used := sizeOf(e.Dir)
-	text := fmt.Sprintf("%s are free, and the store may grow by %s", about(free), about(max(0, limit-used)))
+	judgeSpace(Size(disk.Bavail*uint64(disk.Bsize)), max(0, limit-sizeOf(e.Dir)), found)
+}
+
+// judgeSpace says what it means that so much is free, and that the store may grow by so much.
+func judgeSpace(free, grows Size, found *leak.Findings) {
+	const check = "space"
+	text := fmt.Sprintf("%s are free, and the store may grow by %s", about(free), about(grows))
 	switch {
 	case free < leastFree:
 		found.Broken(check, "%s: deliveries will soon be refused", text)
-	case free < limit-used:
+	case free < grows:
 		found.Doubt(check, "%s: make max_bytes smaller or the disk larger", text)
 	default:
 		found.Good(check, "%s", text)
@@ -126,10 +130,9 @@ func about(s Size) string {
 	return "nothing"
 }
 
-// examineFlush measures how long a small write takes to be on the disk.
-func examineFlush(dir string, found *leak.Findings) {
+// judgeFlush says what it means that a small write takes so long to be on the disk, or cannot be made.
+func judgeFlush(took time.Duration, err error, found *leak.Findings) {
 	const check = "flush"
-	took, err := measureFlush(dir)
 	switch {
 	case err != nil:
 		found.Broken(check, "nothing can be written: %s", reason(err))

@@ -2,11 +2,15 @@ package main_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -334,6 +338,64 @@ func TestDoctorWeb(t *testing.T) {
 	s.doctor(t).want("web", "public listener", leak.Broken, "every delivery is refused")
 	s.edit("notifiers:\n  - {name: console, type: console}\n", "")
 	s.doctor(t).want("notifiers", "notifiers", leak.Doubt, "nobody is told")
+}
+
+// TestDoctorWebTLS gives both listeners a certificate, and the private one a sign-in by certificate then.
+func TestDoctorWebTLS(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.writeCertificate()
+	s.write("tls.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+	s.write("ask.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: RequestClientCert}\n")
+	s.write("both.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, "+
+		"client_auth_type: RequireAndVerifyClientCert}\n")
+	s.edit(fmt.Sprintf("address: %q", s.private), `address: "localhost:9095"`)
+	s.edit(fmt.Sprintf("address: %q", s.public), `address: ":8080", config_file: tls.yaml`)
+	d := s.doctor(t)
+	d.wantOnly(leak.Broken)
+	d.want("web", "public listener", leak.Good, "with TLS")
+	d.want("web", "private listener", leak.Good, "only this machine")
+	s.edit(`"localhost:9095"`, `"stanch.example:9095", config_file: ask.yaml`)
+	s.doctor(t).want("web", "private listener", leak.Broken, "sign-in")
+	s.edit("ask.yaml", "both.yaml")
+	s.doctor(t).want("web", "private listener", leak.Good, "TLS and a sign-in")
+}
+
+func (s *site) writeCertificate() {
+	s.t.Helper()
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	s.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+}
+
+// TestDoctorJudges looks at what a test cannot make a machine do.
+func TestDoctorJudges(t *testing.T) {
+	const mib, gib = 1 << 20, 1 << 30
+	full := &fs.PathError{Op: "write", Path: plant, Err: syscall.ENOSPC}
+	for name, row := range map[string]struct {
+		judge func(*leak.Findings)
+		want  leak.Result
+		text  string
+	}{
+		"room":        {func(f *leak.Findings) { stanch.JudgeSpace(9*gib, 8*gib, f) }, leak.Good, "9.0GiB are free"},
+		"exactly":     {func(f *leak.Findings) { stanch.JudgeSpace(8*gib, 8*gib, f) }, leak.Good, "grow by 8.0GiB"},
+		"little room": {func(f *leak.Findings) { stanch.JudgeSpace(64*mib, 65*mib, f) }, leak.Doubt, "max_bytes"},
+		"no room":     {func(f *leak.Findings) { stanch.JudgeSpace(63*mib, 0, f) }, leak.Broken, "grow by nothing"},
+		"fast":        {func(f *leak.Findings) { stanch.JudgeFlush(50*time.Millisecond, nil, f) }, leak.Good, "50ms"},
+		"slow":        {func(f *leak.Findings) { stanch.JudgeFlush(51*time.Millisecond, nil, f) }, leak.Doubt, "51ms"},
+		"full":        {func(f *leak.Findings) { stanch.JudgeFlush(0, full, f) }, leak.Broken, "no space left"},
+	} {
+		var found leak.Findings
+		row.judge(&found)
+		if len(found) != 1 || found[0].Result != row.want || !strings.Contains(found[0].Text, row.text) {
+			t.Errorf("%s: got %+v, want %s with %q", name, found, row.want, row.text)
+		}
+		wantNot(t, name, fmt.Sprint(found))
+	}
 }
 
 // TestDoctorServeThatIsIll plays a serve on the socket.

@@ -125,7 +125,7 @@ func TestExamineListThatFails(t *testing.T) {
 	}{
 		"at once":            {ibmtest.Fault{Status: 500}, leak.Broken, "IAM answers 500"},
 		"on the way":         {ibmtest.Fault{Status: 500, Skip: 1}, leak.Doubt, "in part only"},
-		"without our own":    {ibmtest.Fault{Status: 200, ContentType: "application/json", Body: `{"apikeys":[]}`}, leak.Doubt, "not whole"},
+		"without our own":    {ibmtest.Fault{Status: 200, ContentType: "application/json", Body: `{"apikeys":[{"id":"ApiKey-1"},{}]}`}, leak.Doubt, "not whole"},
 		"refused":            {ibmtest.Fault{Status: 403}, leak.Broken, "Administrator"},
 		"refused on the way": {ibmtest.Fault{Status: 403, Skip: 1}, leak.Broken, "Administrator"},
 	} {
