@@ -29,17 +29,12 @@ func (s *site) hangUp() (log func() string) {
 	if err := s.process.Process.Signal(syscall.SIGHUP); err != nil {
 		s.t.Fatal(err)
 	}
-	return func() string {
-		deadline := time.Now().Add(time.Minute)
-		for time.Now().Before(deadline) {
-			log := s.output.String()[before:]
-			if strings.Contains(log, "configuration reloaded") || strings.Contains(log, "configuration not reloaded") {
-				return log
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		s.t.Fatalf("nothing came of a SIGHUP in a minute\n%s", s.output)
-		return ""
+	return func() (log string) {
+		s.waitFor("an end of the reload", func() bool {
+			log = s.output.String()[before:]
+			return strings.Contains(log, "configuration reloaded") || strings.Contains(log, "configuration not reloaded")
+		})
+		return log
 	}
 }
 
@@ -275,6 +270,65 @@ func TestReloadPolicy(t *testing.T) {
 	}
 	if k, _ := s.iam.Key(keys[0].id); !k.Disabled {
 		t.Error("the key before the dry run is not disabled")
+	}
+}
+
+// TestReloadNotifiers: a new notifier is told of the next incident and links to the new URL, one that is gone is not told.
+func TestReloadNotifiers(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	keys := s.population(7)
+	s.start()
+	s.wantPost("gh", keys[0], http.StatusNoContent)
+	s.waitFor("a notice of console", func() bool { return gauge(s.get("/metrics"), `stanch_notices_total{notifier="console",result="delivered"}`) == 1 })
+	changed := strings.Replace(s.config(), "{name: console,", "{name: other,", 1)
+	s.reloadsTo(strings.Replace(changed, "web: {", "web: {external_url: \"https://new.example\", ", 1))
+	s.wantPost("gh", keys[1], http.StatusNoContent)
+	s.waitFor("a notice of other", func() bool { return gauge(s.get("/metrics"), `stanch_notices_total{notifier="other",result="delivered"}`) == 1 })
+	if strings.Contains(s.get("/metrics"), `notifier="console"`) {
+		t.Error("the metrics still tell of the notifier that is gone")
+	}
+	if n := strings.Count(s.output.String(), "https://new.example/"); n != 1 {
+		t.Errorf("got %d notices that link to the new URL, want 1:\n%s", n, s.output)
+	}
+}
+
+// TestReloadRetention: what is older than the new retention is forgotten at once.
+func TestReloadRetention(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "")
+	keys := s.population(7)
+	s.start()
+	s.wantPost("gh", keys[0], http.StatusNoContent)
+	s.waitSettled(1)
+	days := filepath.Join(s.dir, "keys", "*", "*.day")
+	if found, err := filepath.Glob(days); err != nil || len(found) == 0 {
+		t.Fatalf("got the keys of days %v, %v", found, err)
+	}
+	s.reloadsTo(s.config() + "retention: 1ms\n")
+	s.waitFor("nothing is left of the day", func() bool {
+		found, _ := filepath.Glob(days)
+		return len(found) == 0
+	})
+}
+
+// TestReloadWithoutPublicKeys: a new source whose key server is down does not keep the rest waiting for ever.
+func TestReloadWithoutPublicKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for ten seconds")
+	}
+	s := newSite(t, ibmtest.Switches{}, "")
+	keys := s.population(7)
+	s.start()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	s.write("stanch.yaml", s.withSource("new", server.URL)+"policy: {dry_run: true}\n")
+	if log := s.hangUp()(); !strings.Contains(log, "configuration reloaded") || !strings.Contains(log, "no public keys") {
+		t.Errorf("the log says:\n%s", log)
+	}
+	s.wantPost("gh", keys[0], http.StatusNoContent)
+	s.wantPost("new", keys[0], http.StatusServiceUnavailable)
+	s.waitSettled(1)
+	if k, _ := s.iam.Key(keys[0].id); k.Disabled {
+		t.Error("a key was disabled in a dry run")
 	}
 }
 

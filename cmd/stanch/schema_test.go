@@ -83,6 +83,8 @@ func TestSchema(t *testing.T) {
 		{smallest + "retention: 1w2d", true},
 		{smallest + "limits: {body: 1MiB, in_flight_bytes: 2097152}", true},
 		{smallest + "policy: {default: delete, key_none: disable, dry_run: true, protect: [a], fuse: {max: 1, per: 90s}}", true},
+		{smallest + "policy: {rules: [{name: a, when: key.locked, action: delete, severity: info, approval: true, unlock: true}]}", true},
+		{smallest + "policy: {rules: [{name: a, when: key.locked, action: delete, severity: loud}]}", false},
 		{smallest + "notifiers: [{name: c, type: console}]", true},
 		{"issuers: []", false},
 		{strings.Replace(smallest, "sources", "source", 1), false},
@@ -151,6 +153,8 @@ func (g *generator) of(typ reflect.Type) schema {
 		return schema{"type": "integer", "minimum": 0}
 	case reflect.String:
 		return schema{"type": "string"}
+	case reflect.Pointer:
+		return g.of(typ.Elem())
 	case reflect.Slice:
 		return schema{"type": "array", "items": g.of(typ.Elem())}
 	case reflect.Struct:
