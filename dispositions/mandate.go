@@ -90,11 +90,12 @@ func (m *Mandate) ask(issuer Configured, i leak.Incident, source string, c leak.
 // Abilities is what rules must know of an issuer: how far it can go with a key.
 func Abilities(name string, issuer Issuer) policy.Issuer {
 	able := policy.Issuer{Name: name, Strongest: leak.Nothing}
-	if _, ok := issuer.(Disabler); ok {
+	_, disables := issuer.(Disabler)
+	if disables {
 		able.Strongest = leak.Disable
 	}
 	if _, ok := issuer.(Deleter); ok {
-		able.Strongest = leak.Delete
+		able.Strongest, able.DeleteOnly = leak.Delete, !disables
 	}
 	_, able.Unlocks = issuer.(Locker)
 	return able

@@ -17,7 +17,8 @@ func newCheckConfig() *cobra.Command {
 		Use:   "check-config FILE",
 		Short: "Check a configuration file and print every fault of it",
 		Long: "Check a configuration file, and whether the secret files that it names are there. Every fault is printed\n" +
-			"on standard error as FILE:LINE: TEXT, and the exit code is 1 then. No value of the file is ever printed.",
+			"on standard error as FILE:LINE: TEXT, with the column after the line where it is known, and the exit code is 1\n" +
+			"then. No value of the file is ever printed.",
 		Example: "  stanch check-config /etc/stanch/stanch.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,6 +57,9 @@ func (c *Config) summarise(w io.Writer) error {
 	row("issuers", entries(c.Issuers, "none"))
 	row("notifiers", entries(c.Notifiers, "none, so nobody is told"))
 	row("policy", c.Policy.String())
+	for _, r := range c.Policy.Rules {
+		row("rule", r.String())
+	}
 	row("fuse", fmt.Sprintf("%d keys of an account within %s", c.Policy.Fuse.Max, duration(c.Policy.Fuse.Per)))
 	row("retention", duration(c.Retention))
 	return table.Flush()
@@ -88,6 +92,9 @@ func (p Policy) String() string {
 		"no setting: " + string(p.Default),
 		"set to none: " + string(p.KeyNone),
 	}
+	if n := len(p.Rules); n > 0 {
+		words[0] = fmt.Sprintf("rules first: %d; then %s", n, words[0])
+	}
 	if p.Unlock {
 		words = append(words, "locked: unlock and act")
 	} else {
@@ -100,6 +107,18 @@ func (p Policy) String() string {
 		words = append(words, "dry run, so no key is touched")
 	}
 	return strings.Join(words, "; ")
+}
+
+// String is the rule's name and what it orders.
+func (r Rule) String() string {
+	text := r.Name + ": " + string(r.Action)
+	if r.Approval {
+		text += " after approval"
+	}
+	if r.Severity != "" {
+		text += ", " + string(r.Severity)
+	}
+	return text
 }
 
 func duration(d time.Duration) string { return model.Duration(d).String() }

@@ -7,6 +7,9 @@ import (
 	"os"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
+	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 )
 
@@ -42,7 +45,8 @@ type Config struct {
 	// agreements forbid longer.
 	Retention time.Duration `yaml:"retention"`
 
-	file string // that it was read from
+	file      string          // that it was read from
+	abilities []policy.Issuer // what each of the issuers can do
 }
 
 // Store is where alerts and incidents are kept.
@@ -129,10 +133,34 @@ type Policy struct {
 	DryRun bool `yaml:"dry_run"`
 	// Unlock allows a locked key to be unlocked in order to act on it. By default a locked key is paged.
 	Unlock bool `yaml:"unlock"`
+	// Rules are asked in this order, before the key's own setting; the first that matches decides. What an alert carries
+	// may only raise an action: whichever rule it makes match, less is never done than without the rule.
+	Rules []Rule `yaml:"rules"`
 	// Protect lists the ids of keys that are never touched and always paged.
 	Protect []string `yaml:"protect"`
 	// Fuse limits destructive actions.
 	Fuse Fuse `yaml:"fuse"`
+}
+
+// Rule says what is done with some keys. A rule that lets what an alert carries lower an action is refused, as is one that
+// orders what an issuer cannot do for a key that it may match.
+type Rule struct {
+	// Name is how decisions and the log call the rule: lower-case letters, digits and hyphens.
+	Name string `yaml:"name"`
+	// When is a CEL expression that is true for the keys that the rule is for. It may look at key (issuer, id, name, kind,
+	// owner, account, locked, disabled, setting, created_at, last_used_at, expires_at), alert (source, type, url, place),
+	// source (name, type), incident (sighting_count, received_at) and now. The setting is "nothing", "disable", "delete" or,
+	// where the issuer does not say, "". A time that nobody knows makes the rule fail, and the next one is asked; has(FIELD)
+	// tells. The alert carries alert, source, incident, now and key.last_used_at.
+	When string `yaml:"when"`
+	// Action is what is done then: nothing, disable or delete.
+	Action leak.Action `yaml:"action"`
+	// Severity is how urgently somebody must look: info, warning or critical; warning by default.
+	Severity leak.Severity `yaml:"severity"`
+	// Approval makes the action wait for a person. A delete that waits disables at once.
+	Approval bool `yaml:"approval"`
+	// Unlock says whether a locked key may be unlocked in order to act on it; by default as policy.unlock says.
+	Unlock *bool `yaml:"unlock"`
 }
 
 // Fuse limits how many keys of one account are disabled or deleted within a time, so that a forged or mistaken flood
@@ -181,12 +209,13 @@ func load(file string, more ...func(*Config, faultFunc)) (*Config, []Fault) {
 
 // parse takes further checks of a configuration whose defaults are filled in.
 func parse(file string, data []byte, more ...func(*Config, faultFunc)) (*Config, []Fault) {
-	d := decoder{faultList: newFaultList(file)}
+	d := decoder{faultList: newFaultList(file), source: string(data), scalars: map[string]*yaml.Node{}}
 	c := &Config{file: file}
 	if d.document(data, c) {
 		c.fillIn()
 		d.checkFiles()
 		c.check(d.check)
+		d.checkRules(c)
 		for _, check := range more {
 			check(c, d.check)
 		}

@@ -79,6 +79,7 @@ policy:
   key_none: disable
   dry_run: true
   unlock: yes
+  rules: [{name: it, when: key.locked, action: delete, severity: info, approval: true, unlock: false}]
   protect: [ApiKey-1, 2]
   fuse: {max: 3, per: 1h30m}
 notifiers: [{name: console, type: console}]
@@ -102,6 +103,9 @@ retention: 1w
 	}
 	wantPolicy := stanch.Policy{
 		Default: leak.Delete, KeyNone: leak.Disable, DryRun: true, Unlock: true,
+		Rules: []stanch.Rule{{
+			Name: "it", When: "key.locked", Action: leak.Delete, Severity: leak.Info, Approval: true, Unlock: new(bool),
+		}},
 		Protect: []string{"ApiKey-1", "2"}, Fuse: stanch.Fuse{Max: 3, Per: 90 * time.Minute},
 	}
 	if !reflect.DeepEqual(c.Policy, wantPolicy) {
@@ -213,6 +217,8 @@ func TestSize(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add(smallest)
 	f.Add("sources: [{name: A, type: x}, {}, [], null]\nissuers: &a [*a]\n<<: *a\n---\nb: 1")
+	f.Add("policy: {rules: [{name: a, when: >\n  key.nme ==\n\n  'a'}, {when: \"\\n\\x20x\"}, {when: &a 'b' , action: *a}]}")
+	f.Add("policy:\n  rules:\n  - when: |2\n\n      kye\n    && now\n")
 	f.Add("limits: {body: 1MB, in_flight_bytes: -1}\nretention: 400d\npolicy: {fuse: {max: x, per: -1}, default: z}")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, faults := stanch.Parse("fuzz.yaml", []byte(text))

@@ -21,7 +21,9 @@ import (
 // walks the nodes itself, because the YAML package quotes values in its errors and knows no fields that depend on others.
 type decoder struct {
 	faultList
-	files []secretFile
+	source  string                // the document
+	scalars map[string]*yaml.Node // by path
+	files   []secretFile
 }
 
 // secretFile is a field that holds the path of a file.
@@ -174,6 +176,7 @@ func (d *decoder) unknown(key *yaml.Node, path string, known []string) {
 }
 
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
+	d.scalars[path] = n
 	if n.Kind != yaml.ScalarNode || readScalar(n, v) != nil {
 		d.broke(path, "must be "+wanted(v))
 		return

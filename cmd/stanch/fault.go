@@ -12,20 +12,24 @@ import (
 // Fault is one thing that is wrong with a configuration file. Its text names fields and what they must be, and never
 // holds a value of the file: a secret in the wrong place is a common fault.
 type Fault struct {
-	File string
-	Line int // 1 is the first; 0 when the file could not be read at all
-	Text string
+	File   string
+	Line   int // 1 is the first; 0 when the file could not be read at all
+	Column int // of the line, in characters from 1; 0 when the line is all that is known
+	Text   string
 }
 
 // String is the fault as compilers write theirs, so that editors can jump to it.
 func (f Fault) String() string {
-	if f.Line == 0 {
+	switch {
+	case f.Line == 0:
 		return f.File + ": " + f.Text
+	case f.Column > 0:
+		return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Text)
 	}
 	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
 }
 
-// faultList collects the faults of one file, at most one a field and line: the first that is found explains the rest.
+// faultList collects the faults of one file, at most one a field and place: the first that is found explains the rest.
 type faultList struct {
 	file   string
 	lines  map[string]int  // of each field, by its path from the root
@@ -35,8 +39,8 @@ type faultList struct {
 }
 
 type place struct {
-	line int
-	path string
+	line, column int
+	path         string
 }
 
 func newFaultList(file string) faultList {
@@ -44,17 +48,29 @@ func newFaultList(file string) faultList {
 }
 
 // add notes a fault of a field; the empty path is the file as a whole.
-func (l *faultList) add(line int, path, problem string) {
-	at := place{line, path}
+func (l *faultList) add(line int, path, problem string) { l.addAt(place{line, 0, path}, problem) }
+
+// addAt notes a fault at a place, of which the column may be unknown.
+func (l *faultList) addAt(at place, problem string) {
 	if l.seen[at] {
 		return
 	}
 	l.seen[at] = true
 	text := problem
-	if path != "" {
-		text = path + ": " + problem
+	if at.path != "" {
+		text = at.path + ": " + problem
 	}
-	l.faults = append(l.faults, Fault{File: l.file, Line: line, Text: text})
+	l.faults = append(l.faults, Fault{File: l.file, Line: at.line, Column: at.column, Text: text})
+}
+
+// faulty reports whether a fault of a field, or of one within it, was noted.
+func (l *faultList) faulty(path string) bool {
+	for at := range l.seen {
+		if inner, ok := strings.CutPrefix(at.path, path); ok && (inner == "" || inner[0] == '.' || inner[0] == '[') {
+			return true
+		}
+	}
+	return false
 }
 
 // broke notes that the value of a field could not be read. Nothing else is then said of what it should hold.
@@ -76,7 +92,7 @@ func (l *faultList) check(path, problem string) {
 }
 
 func (l *faultList) sorted() []Fault {
-	slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	return l.faults
 }
 

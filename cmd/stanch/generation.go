@@ -55,7 +55,7 @@ func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad [
 		return n.Adapter.Open(n.Name, log)
 	})
 	bad = slices.Concat(badSources, badIssuers, badNotifiers)
-	decides, faults := policy.New(c.Policy.config())
+	decides, faults := policy.New(c.policy())
 	for _, fault := range faults {
 		bad = append(bad, fmt.Errorf("the policy has a fault: %s", fault.Text)) // which Load has reported
 	}

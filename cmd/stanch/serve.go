@@ -20,7 +20,6 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
-	"stanch/dispositions/policy"
 	"stanch/notify"
 	"stanch/receiver"
 	"stanch/receiver/leak"
@@ -161,11 +160,6 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	}).register(mux)
 	s.api = mux
 	return s, nil
-}
-
-// config is the policy as the engine decides by it.
-func (p Policy) config() policy.Config {
-	return policy.Config{Default: p.Default, KeyNone: p.KeyNone, DryRun: p.DryRun, Unlock: p.Unlock, Protect: p.Protect}
 }
 
 func newRegistry() *prometheus.Registry {
