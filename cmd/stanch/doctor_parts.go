@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
-	"os"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.yaml.in/yaml/v4"
 
 	"stanch/dispositions"
 	"stanch/notify"
@@ -125,81 +122,4 @@ func (p Policy) examine(context.Context) []leak.Finding {
 	}
 	found.Good("actions", "%v", p)
 	return found
-}
-
-func (c *Config) examineWeb(context.Context) []leak.Finding {
-	var found leak.Findings
-	c.Web.Public.examinePublic(&found)
-	c.Web.Private.examinePrivate(&found)
-	switch {
-	case c.Web.ExternalURL != "":
-		found.Good("external URL", "notices link to the incident")
-	case len(c.Notifiers) > 0:
-		found.Doubt("external URL", "there is none: notices hold no link to the incident")
-	}
-	return found
-}
-
-func (l Listener) examinePublic(found *leak.Findings) {
-	const check = "public listener"
-	guard, err := l.guard()
-	switch {
-	case err != nil:
-		found.Broken(check, "its config_file cannot be read: %v", err)
-	case guard.signsIn():
-		found.Broken(check, "its config_file asks for a sign-in, which no source can give: every delivery is refused")
-	case guard.TLS != nil:
-		found.Good(check, "%s, with TLS", l.Address)
-	case l.loopback():
-		found.Good(check, "%s, which only this machine reaches: a proxy has to bring TLS", l.Address)
-	default:
-		found.Doubt(check, "%s has no TLS: leaked keys arrive in clear, unless a proxy in front of it has", l.Address)
-	}
-}
-
-func (l Listener) examinePrivate(found *leak.Findings) {
-	const check = "private listener"
-	guard, err := l.guard()
-	switch {
-	case err != nil:
-		found.Broken(check, "its config_file cannot be read: %v", err)
-	case l.loopback():
-		found.Good(check, "%s, which only this machine reaches", l.Address)
-	case !guard.signsIn():
-		found.Broken(check, "everybody who reaches %s may read incidents: give it a config_file with a sign-in", l.Address)
-	case guard.TLS == nil:
-		found.Doubt(check, "%s has no TLS: passwords travel in clear", l.Address)
-	default:
-		found.Good(check, "%s, with TLS and a sign-in", l.Address)
-	}
-}
-
-// loopback reports whether only this machine reaches the listener.
-func (l Listener) loopback() bool {
-	host, _, _ := net.SplitHostPort(l.Address)
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
-}
-
-// guard is what a web configuration file of the exporter toolkit puts before a listener; the zero guard is nothing.
-type guard struct {
-	TLS *struct {
-		ClientAuth string `yaml:"client_auth_type"`
-	} `yaml:"tls_server_config"`
-	Users map[string]string `yaml:"basic_auth_users"`
-}
-
-// signsIn reports whether nobody comes in without a password or a certificate.
-func (g guard) signsIn() bool {
-	return len(g.Users) > 0 || g.TLS != nil && g.TLS.ClientAuth == "RequireAndVerifyClientCert"
-}
-
-func (l Listener) guard() (g guard, err error) {
-	if l.ConfigFile == "" {
-		return g, nil
-	}
-	data, err := os.ReadFile(l.ConfigFile)
-	if err != nil {
-		return g, err
-	}
-	return g, yaml.Load(data, &g)
 }
