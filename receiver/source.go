@@ -35,14 +35,21 @@ type Source interface {
 
 // Parsed is what a delivery says.
 type Parsed struct {
-	Found []leak.Content
-	Bad   []Bad
+	Found    []leak.Content
+	Pointers []leak.Pointer // Ref and Event are enough; the Handler fills in the rest
+	Bad      []Bad
 }
 
 // Bad is one record that cannot be read: it goes to the dead letters, sealed.
 type Bad struct {
 	Raw    leak.Secret // the record as it came
 	Reason string      // for people; holds nothing of the record
+}
+
+// MediaTyper is a Source that takes other bodies than plain JSON.
+type MediaTyper interface {
+	// MediaTypes lists the content types that it takes, without parameters.
+	MediaTypes() []string
 }
 
 // Runner is a Source that has work of its own to do while it is served, such as keeping public keys fresh.

@@ -53,6 +53,34 @@ type Content struct {
 	Type   string // the source's name for the kind of token; never trusted, may be empty
 	URL    string // where it was seen, may be empty
 	Place  string // what kind of place that is: commit, issue_title, wiki_content ...
+	// Ref is what the source calls its own alert of it, so that the outcome can be reported there; empty: it has none.
+	Ref string
+	Marks
+}
+
+// Marks are what a source knows of a leak beyond its place. They make it more urgent, and never less.
+type Marks struct {
+	Public   bool   `json:"public,omitempty"`   // it is in a public place as well
+	Validity string `json:"validity,omitempty"` // active, inactive or unknown, as the source found it; empty: it does not say
+	Several  bool   `json:"several,omitempty"`  // it is in several repositories
+	Swept    bool   `json:"swept,omitempty"`    // a sweep found it: no delivery told of it
+}
+
+// Pointer is a report without the secret: the collector asks the source for it and makes alerts of it. It holds no secret.
+type Pointer struct {
+	V          int       `json:"v"`      // format version, 1
+	Source     string    `json:"source"` // configured name of the source
+	Ref        string    `json:"ref"`    // what the source calls the alert
+	Event      string    `json:"event"`  // what the source said happened to it
+	Swept      bool      `json:"swept,omitempty"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+// Report is what was told to a source about an alert of its own. The collector queues it like an alert, so that the engine
+// puts it into the log.
+type Report struct {
+	Ref  string `json:"ref"`
+	Text string `json:"text"` // one sentence, for people
 }
 
 // Alert is one report by a source that a secret was seen somewhere, as it travels through the queue. What it says is
@@ -64,6 +92,8 @@ type Alert struct {
 	Fingerprint Fingerprint `json:"fingerprint"` // of the secret
 	Sealed      Sealed      `json:"sealed"`
 	ReceivedAt  time.Time   `json:"received_at"`
+	// Report is set instead of Sealed when this is no alert, but what was reported about one.
+	Report *Report `json:"report,omitempty"`
 }
 
 // Sighting is where one alert saw the key. It is kept apart from the incident, encrypted, because it must be forgotten
@@ -74,14 +104,17 @@ type Sighting struct {
 	URL    string    `json:"url"`
 	Place  string    `json:"place"`
 	SeenAt time.Time `json:"seen_at"`
+	Marks
 }
 
 // DeadLetter is something that no retry can help, with the reason. Its content is sealed.
 type DeadLetter struct {
-	V      int       `json:"v"` // format version, 1
-	Reason string    `json:"reason"`
-	Alert  Alert     `json:"alert"`
-	At     time.Time `json:"at"`
+	V      int    `json:"v"` // format version, 1
+	Reason string `json:"reason"`
+	Alert  Alert  `json:"alert"`
+	// Pointer is set when it is a pointer that could not be followed.
+	Pointer *Pointer  `json:"pointer,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // Action is what is done with a leaked key.
@@ -225,6 +258,7 @@ const (
 	Spared   StepName = "left"     // policy says nothing, and nothing was done
 	Wiped    StepName = "wiped"    // the kept secret is gone
 	Warned   StepName = "warned"   // a rule could not be evaluated, and the next one was asked
+	Reported StepName = "reported" // a source was told what became of its alert
 	Alive    StepName = "alive"    // a sighting of a closed incident came again, and its key works
 )
 
@@ -246,6 +280,10 @@ type Step struct {
 	By   string    `json:"by"`   // who did it: engine, or a person
 	// Sighting is the id of the sighting that a Seen step adds. The id outlives the sighting.
 	Sighting string `json:"sighting,omitempty"`
+	// Ref is what the source calls its alert, in a Seen step of a source that is reported to, and in a Reported step.
+	Ref string `json:"ref,omitempty"`
+	// Source is the configured name of that source.
+	Source string `json:"source,omitempty"`
 	// Quiet means that nobody is told of the step, because a step of another incident told it already.
 	Quiet bool `json:"quiet,omitempty"`
 }

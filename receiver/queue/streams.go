@@ -20,6 +20,9 @@ const (
 // AlertSubject is where a source's alerts are queued.
 func AlertSubject(source string) string { return "alerts." + source }
 
+// PointerSubject is where a source's pointers are queued.
+func PointerSubject(source string) string { return "pointers." + source }
+
 // IncidentSubject is the subject of one incident in the log; IncidentSubjects matches all of them.
 func IncidentSubject(f leak.Fingerprint) string { return "incidents." + string(f) }
 

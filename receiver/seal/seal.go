@@ -61,7 +61,7 @@ func (r *Recipient) Seal(source string, at time.Time, c leak.Content) (leak.Aler
 }
 
 func (r *Recipient) seal(f leak.Fingerprint, c leak.Content) (leak.Sealed, error) {
-	plain, err := json.Marshal(content{[]byte(c.Secret.Reveal()), c.Type, c.URL, c.Place})
+	plain, err := json.Marshal(content{[]byte(c.Secret.Reveal()), c.Type, c.URL, c.Place, c.Ref, c.Marks})
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,9 @@ func (ids *Identities) Open(a leak.Alert) (leak.Content, error) {
 	if json.Unmarshal(plain, &c) != nil {
 		return leak.Content{}, fmt.Errorf("opening an alert: %w", ErrDamaged)
 	}
-	return leak.Content{Secret: leak.NewSecret(string(c.Secret)), Type: c.Type, URL: c.URL, Place: c.Place}, nil
+	return leak.Content{
+		Secret: leak.NewSecret(string(c.Secret)), Type: c.Type, URL: c.URL, Place: c.Place, Ref: c.Ref, Marks: c.Marks,
+	}, nil
 }
 
 // content is leak.Content as it is encoded in order to be sealed. The secret is bytes: a dead letter need not be text.
@@ -110,6 +112,8 @@ type content struct {
 	Type   string `json:"type"`
 	URL    string `json:"url"`
 	Place  string `json:"place"`
+	Ref    string `json:"ref,omitempty"`
+	leak.Marks
 }
 
 // info binds the format version and the fingerprint, so that sealed content cannot be moved to another incident.
@@ -137,9 +141,15 @@ func (k FingerprintKey) Fingerprint(s leak.Secret) leak.Fingerprint {
 func (k FingerprintKey) ID() string { return hex.EncodeToString(k.mac("\x00stanch key id")[:idSize]) }
 
 // sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands
-// for without giving it away.
+// for without giving it away. What a source finds out later about a place makes it another report: it may raise the
+// action. How it became known does not.
 func (k FingerprintKey) sighting(f leak.Fingerprint, source string, c leak.Content) string {
-	return hex.EncodeToString(k.mac("\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place)[:16])
+	parts := []string{"\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place}
+	c.Swept = false
+	if c.Marks != (leak.Marks{}) {
+		parts = append(parts, fmt.Sprint(c.Public, c.Validity, c.Several))
+	}
+	return hex.EncodeToString(k.mac(parts...)[:16])
 }
 
 func (k FingerprintKey) mac(parts ...string) []byte {

@@ -1,0 +1,52 @@
+// Package collect is the collector: it asks a source for the secret that a pointer points to, seals it and queues it; it
+// sweeps for what no delivery told of; and it reports the outcome back, after the proof. It holds the sources' API tokens,
+// the public sealing key and the fingerprint key, and cannot open what is sealed.
+package collect
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// Errors of vendors that the collector decides on.
+var (
+	// ErrGone means that the source, asked with a working credential, has no such alert, or shows it to nobody any more.
+	ErrGone = errors.New("the source has no such alert")
+	// ErrRefused means that our credential may not do what was asked, and trying again does not help.
+	ErrRefused = errors.New("the source refuses it")
+)
+
+// Vendor is the API of a source that points to alerts. Methods are safe for concurrent use, bounded in time by ctx, and try
+// once: the collector retries. An error wraps ErrGone or ErrRefused when, and only when, the answer means that;
+// *leak.Throttled when the source asked to wait; everything else is unresolved. No error holds a secret, our credential or a
+// URL.
+//
+// A ref is what Parse of the same source put into a pointer. One that is not of the configured organisation is ErrRefused,
+// and nobody is asked.
+type Vendor interface {
+	// Fetch returns what an alert says now: its secret, once for every place where it was seen. Ref is set.
+	Fetch(ctx context.Context, ref string) ([]leak.Content, error)
+	// Open yields the alerts that are open and changed since a time (zero: ever), newest change first. Secrets are not
+	// asked for. An error ends it.
+	Open(ctx context.Context, since time.Time) iter.Seq2[Listed, error]
+	// Resolve closes an alert as revoked, with a comment. That it is closed already is no error, and its comment stays.
+	Resolve(ctx context.Context, ref, comment string) error
+	// Reopen opens an alert again that Resolve closed, with a comment. That it is open already is no error.
+	Reopen(ctx context.Context, ref, comment string) error
+}
+
+// Listed is one alert of a list.
+type Listed struct {
+	Ref       string
+	UpdatedAt time.Time
+}
+
+// Redeliverer is a Vendor that keeps deliveries which failed, and sends one again when it is asked to.
+type Redeliverer interface {
+	// Redeliver asks for every delivery since a time that failed and did not succeed later, and returns how many that are.
+	Redeliver(ctx context.Context, since time.Time) (int, error)
+}
