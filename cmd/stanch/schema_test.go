@@ -86,6 +86,7 @@ func TestSchema(t *testing.T) {
 		{smallest + "policy: {rules: [{name: a, when: key.locked, action: delete, severity: info, approval: true, unlock: true}]}", true},
 		{smallest + "policy: {rules: [{name: a, when: key.locked, action: delete, severity: loud}]}", false},
 		{smallest + "notifiers: [{name: c, type: console}]", true},
+		{smallest + `policy: {rules: [{name: r, when: 'key.locked', action: delete, severity: info, approval: true, unlock: true}]}`, true},
 		{"issuers: []", false},
 		{strings.Replace(smallest, "sources", "source", 1), false},
 		{strings.Replace(smallest, "github_partner", "github", 1), false},
@@ -103,6 +104,9 @@ func TestSchema(t *testing.T) {
 		{smallest + "policy: {key_none: delete}", false},
 		{smallest + "policy: {dry_run: 1}", false},
 		{smallest + "policy: {polcy: 1}", false},
+		{smallest + "policy: {rules: [{name: r, when: 'true'}]}", false},
+		{smallest + "policy: {rules: [{name: r, when: 'true', action: delete, severity: grave}]}", false},
+		{smallest + "policy: {rules: [{name: r, when: 'true', action: delete, unlocks: true}]}", false},
 		{smallest + "store: {dir: data}", false},
 		{smallest + "notifiers: [{name: c, type: consle}]", false},
 	} {
@@ -118,12 +122,17 @@ func TestSchema(t *testing.T) {
 // schema is a JSON schema of draft 7, the newest that editors know well.
 type schema map[string]any
 
+// required are the fields that are always needed; check-config knows of more.
+var required = map[reflect.Type][]string{
+	reflect.TypeFor[stanch.Config](): {"sources", "issuers"},
+	reflect.TypeFor[stanch.Rule]():   {"name", "when", "action"},
+}
+
 func newSchema(t *testing.T) schema {
 	g := &generator{t: t, comments: map[string]string{}, read: map[string]bool{}}
 	root := g.of(reflect.TypeFor[stanch.Config]())
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["title"] = "Configuration of stanch"
-	root["required"] = []string{"sources", "issuers"}
 	return root
 }
 
@@ -158,15 +167,14 @@ func (g *generator) of(typ reflect.Type) schema {
 	case reflect.Slice:
 		return schema{"type": "array", "items": g.of(typ.Elem())}
 	case reflect.Struct:
-		return closed(g.fields(typ))
+		s := schema{"type": "object", "properties": g.fields(typ), "additionalProperties": false}
+		if names := required[typ]; names != nil {
+			s["required"] = names
+		}
+		return s
 	}
 	g.t.Fatalf("nobody said what %s is in a schema", typ)
 	return nil
-}
-
-// closed is the schema of a mapping that holds nothing but these.
-func closed(properties schema) schema {
-	return schema{"type": "object", "properties": properties, "additionalProperties": false}
 }
 
 // fields are the schemas of the fields of a struct, by their YAML names.
