@@ -225,12 +225,18 @@ func FuzzLoad(f *testing.F) {
 		if (c == nil) != (len(faults) > 0) {
 			t.Fatalf("got configuration %v with %d faults", c, len(faults))
 		}
-		last := 1
+		last, longest := 1, 0
+		for line := range strings.Lines(text) {
+			longest = max(longest, len([]rune(line)))
+		}
 		for _, fault := range faults {
 			if fault.Line < last || fault.File != "fuzz.yaml" || fault.Text == "" {
 				t.Errorf("got fault %v after line %d", fault, last)
 			}
 			last = fault.Line
+			if fault.Column < 0 || fault.Column > longest+1 {
+				t.Errorf("got fault %v, right of every line", fault)
+			}
 		}
 	})
 }

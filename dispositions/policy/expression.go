@@ -9,7 +9,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/interpreter"
 
 	"stanch/receiver/leak"
 )
@@ -17,9 +16,13 @@ import (
 // maxExpression is how long an expression may be, in bytes.
 const maxExpression = 4 << 10
 
-// maxCost is what an expression may cost, in the units of CEL: about a millisecond. It is refused when it could cost
-// more, and stopped when it does all the same because a text is longer than was estimated.
+// maxCost is what an expression may cost, in the units of CEL: some milliseconds. It is refused when it could cost more,
+// and stopped when it does all the same.
 const maxCost = 100_000
+
+// maxPattern is how large a regular expression may be once it is compiled, in instructions: its cost is that of its
+// length, and repetitions make more of it.
+const maxPattern = 1000
 
 // expression is the condition of a rule. It is safe for concurrent use.
 type expression struct {
@@ -37,6 +40,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.CustomTypeAdapter(registry), cel.CustomTypeProvider(catalogue{registry}),
 		cel.Variable(now, cel.TimestampType), cel.ExtendedValidations(),
+		cel.RegexProgramSizeLimit(maxPattern),
 	}
 	for _, object := range objects {
 		options = append(options, cel.Variable(object, cel.ObjectType(object)))
@@ -111,11 +115,8 @@ func (x *expression) matches(c *Case) (bool, error) {
 
 // failure is what went wrong in an evaluation, in words that are ours: those of CEL may hold a value.
 func failure(err error) string {
-	if unknown, ok := errors.AsType[notKnown](err); ok {
-		return unknown.Error()
-	}
-	if stopped, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && stopped.Cause == interpreter.CostLimitExceeded {
-		return "it took too long"
+	if why, ok := errors.AsType[unseen](err); ok {
+		return why.Error()
 	}
 	for _, known := range []string{"division by zero", "modulus by zero", "integer overflow", "no such key"} {
 		if strings.Contains(err.Error(), known) {

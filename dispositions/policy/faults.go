@@ -73,6 +73,7 @@ var wordings = []struct {
 	{regexp.MustCompile(`^expression of type '(.*)' cannot be range`), "a %s holds nothing to go through; it must be a list"},
 	{regexp.MustCompile(`^invalid argument to has\(\) macro`), "has takes a field, as in has(key.name)"},
 	{regexp.MustCompile(`^invalid matches argument`), "not a regular expression (RE2)"},
+	{regexp.MustCompile(`^regex program size`), "a pattern that is too large; repeat less in it"},
 	{regexp.MustCompile(`^invalid duration argument`), "not a duration; write it in hours, minutes and seconds, as in 720h or 1h30m"},
 	{regexp.MustCompile(`^invalid timestamp argument`), "not a timestamp; write it as in 2026-01-31T15:04:05Z"},
 }

@@ -100,6 +100,9 @@ func TestRefusals(t *testing.T) {
 		{"bad pattern", written(`key.name.matches("(")`), policy.Fault{
 			Field: "when", Line: 1, Column: 18, Text: "not a regular expression (RE2)",
 		}},
+		{"large pattern", written(`key.name.matches("(a{100}b{100}){10}")`), policy.Fault{
+			Field: "when", Line: 1, Column: 18, Text: "a pattern that is too large; repeat less in it",
+		}},
 		{"bad duration", written(`now - key.created_at > duration("30d")`), policy.Fault{
 			Field: "when", Line: 1, Column: 33, Text: "not a duration; write it in hours, minutes and seconds, as in 720h or 1h30m",
 		}},

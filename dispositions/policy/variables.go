@@ -12,7 +12,8 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// How long a text may be, in bytes, for the cost of an expression to be what was estimated when the file was read.
+// How long a text may be that is looked at, in bytes: whoever leaks a key chooses some of them, and what an expression
+// costs was estimated by these when the file was read.
 const (
 	shortText = 1 << 10 // ids and names
 	longText  = 4 << 10 // a URL
@@ -80,10 +81,10 @@ func fieldsOf(object string) []string {
 	return names
 }
 
-// notKnown is the error of looking at a time that nobody has told. It is not the year 1.
-type notKnown string
+// unseen is the error of looking at a field in vain. It says why, and does not hold the value.
+type unseen string
 
-func (n notKnown) Error() string { return string(n) + " is not known" }
+func (u unseen) Error() string { return string(u) }
 
 // set reports whether there is anything to look at.
 func (f *field) set(c *Case) bool {
@@ -96,12 +97,20 @@ func (f *field) set(c *Case) bool {
 	return true
 }
 
-// read is the value as an expression sees it.
+// read is the value as an expression sees it. A time that nobody has told is not the year 1.
 func (f *field) read(c *Case) (any, error) {
-	if f.kind == cel.TimestampType && !f.set(c) {
-		return nil, notKnown(f.name)
+	value := f.value(c)
+	switch v := value.(type) {
+	case time.Time:
+		if v.IsZero() {
+			return nil, unseen(f.name + " is not known")
+		}
+	case string:
+		if uint64(len(v)) > f.size {
+			return nil, unseen(fmt.Sprintf("%s is longer than %d bytes", f.name, f.size))
+		}
 	}
-	return f.value(c), nil
+	return value, nil
 }
 
 // tell is the value as people read it.
@@ -156,11 +165,12 @@ type activation struct{ about *Case }
 
 // ResolveName finds a variable.
 func (a activation) ResolveName(name string) (any, bool) {
-	switch {
-	case name == now && a.about.Now.IsZero():
-		return types.WrapErr(notKnown(now)), true
-	case name == now:
-		return a.about.Now, true
+	if f := lookUp(name); f != nil { // now
+		value, err := f.read(a.about)
+		if err != nil {
+			return types.WrapErr(err), true
+		}
+		return value, true
 	}
 	return a.about, slices.Contains(objects, name)
 }
