@@ -110,10 +110,10 @@ func notifiersOf(t *testing.T, reg prometheus.Gatherer) []string {
 func TestUseUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, reg := queue.NewMemory(), prometheus.NewRegistry()
-		var finished bool
+		var finished atomic.Bool
 		slow := &channel{answer: func(ctx context.Context, _ int) error {
 			time.Sleep(5 * time.Second)
-			finished = ctx.Err() == nil
+			finished.Store(ctx.Err() == nil)
 			return ctx.Err()
 		}}
 		d := run(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"slow": slow}), Registerer: reg})
@@ -122,8 +122,8 @@ func TestUseUnderWay(t *testing.T) {
 		use(t, d, nil, "")
 		log(t, store, news("2"))
 		time.Sleep(time.Hour)
-		if got := slow.ids(); !slices.Equal(got, []string{"1"}) || !finished {
-			t.Errorf("got %v, the first finished: %v", got, finished)
+		if got := slow.ids(); !slices.Equal(got, []string{"1"}) || !finished.Load() {
+			t.Errorf("got %v, the first finished: %v", got, finished.Load())
 		}
 		if got := notifiersOf(t, reg); len(got) > 0 {
 			t.Errorf("got series of %v, which are gone", got)
