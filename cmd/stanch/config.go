@@ -23,6 +23,10 @@ import (
 //
 // Sources, issuers and notifiers each have a name (lower-case letters, digits and hyphens; it becomes a part of
 // subjects, paths and metric labels, so renaming one makes it another) and a type, which says what else the entry holds.
+//
+// SIGHUP, and POST /-/reload by somebody who may act, read the file and the secret files again. What has changed is put in
+// force as a whole, without a restart; with a fault anywhere, nothing is. A change of Store, KeysDir or of a listener of
+// Web is such a fault: it needs a restart.
 type Config struct {
 	// Store is where alerts and incidents are kept.
 	Store Store `yaml:"store"`
