@@ -53,7 +53,7 @@ func (r random) expression(depth int, loose bool) string {
 func (r random) config() policy.Config {
 	c := policy.Config{
 		Default: pick(r, leak.Nothing, leak.Disable, leak.Delete), KeyNone: pick(r, leak.Nothing, leak.Disable),
-		Issuers: []policy.Issuer{{Name: "ibm", Strongest: leak.Delete, Unlocks: true}, {Name: "b", Strongest: leak.Delete, Unlocks: true}},
+		Issuers: []policy.Issuer{able, {Name: "b", Strongest: pick(r, leak.Delete, leak.Delete, leak.Disable), Unlocks: true}},
 	}
 	for i := range 1 + r.IntN(4) {
 		c.Rules = append(c.Rules, policy.Rule{
@@ -119,8 +119,8 @@ func TestNoOptingOut(t *testing.T) {
 		}
 		accepted++
 		for range 20 {
-			about := policy.Case{Issuer: pick(r, "ibm", "b"), Key: r.key(), Strongest: leak.Delete}
-			about = r.leaked(about)
+			issuer := pick(r, config.Issuers...)
+			about := r.leaked(policy.Case{Issuer: issuer.Name, Key: r.key(), Strongest: issuer.Strongest})
 			floor, _ := without.Decide(about)
 			d, looks := p.Decide(about)
 			if d != floor {
