@@ -138,6 +138,11 @@ issuers:
 	}
 }
 
+// uncomment puts every commented field of the example in force.
+func uncomment(example string) string {
+	return regexp.MustCompile(`(?m)^( *)# ?([a-z_]+: |- \{)`).ReplaceAllString(example, "$1$2")
+}
+
 // The example names its secret files relative to the working directory, and here each of them is made.
 func TestExample(t *testing.T) {
 	example, err := filepath.Abs("../../deploy/stanch.yaml")
@@ -159,8 +164,7 @@ func TestExample(t *testing.T) {
 	if _, faults := stanch.Load(example); faults != nil {
 		t.Errorf("got faults %v", faults)
 	}
-	uncommented := regexp.MustCompile(`(?m)^( *)# ?([a-z_]+: |- \{)`).ReplaceAllString(string(text), "$1$2")
-	if _, faults := stanch.Parse("uncommented", []byte(uncommented)); faults != nil {
+	if _, faults := stanch.Parse("uncommented", []byte(uncomment(string(text)))); faults != nil {
 		t.Errorf("with every commented field in force: got faults %v", faults)
 	}
 }

@@ -70,8 +70,14 @@ func TestSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := valid(string(example)); err != nil {
-		t.Errorf("the example: %v", err)
+	for text, good := range map[string]bool{
+		string(example):            true,
+		uncomment(string(example)): true,
+		strings.Replace(string(example), "keys_dir", "key_dir", 1): false,
+	} {
+		if err := valid(text); (err == nil) != good {
+			t.Errorf("the schema says %v of the example, with keys_dir misspelt, or with every field in force", err)
+		}
 	}
 	t.Chdir(t.TempDir())
 	writeFile(t, "apikey", "a key\n")
