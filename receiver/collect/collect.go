@@ -1,0 +1,192 @@
+package collect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// Source is a source that the collector works for.
+type Source struct {
+	Vendor Vendor
+	// Sweep is how often the source is asked what is open there; 0: only when somebody orders it.
+	Sweep time.Duration
+}
+
+// sealer seals what an alert says; seal.Recipient is the one.
+type sealer interface {
+	Seal(source string, at time.Time, c leak.Content) (leak.Alert, error)
+}
+
+// Config is what a Collector works with. Everything is required unless it says otherwise.
+type Config struct {
+	Store       queue.Store
+	Seal        sealer
+	Sources     map[string]Source     // by configured name; none: nothing is collected
+	ExternalURL string                // of the private listener, for comments; empty: they hold no link
+	Log         *slog.Logger          // nil: nothing is logged
+	Registerer  prometheus.Registerer // nil: nothing is measured
+}
+
+// Collector follows pointers, reports outcomes and sweeps. Several may run on one store.
+type Collector struct {
+	store   queue.Store
+	seal    sealer
+	log     *slog.Logger
+	metrics *metrics
+	terms   atomic.Pointer[terms]
+	changed chan struct{} // the terms have
+	known   *refs
+}
+
+// terms are what a Collector works by, and change as one.
+type terms struct {
+	sources     map[string]Source
+	externalURL string
+}
+
+// New returns a collector that does nothing until Run.
+func New(c Config) *Collector {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	collector := &Collector{
+		store: c.Store, seal: c.Seal, log: c.Log, metrics: newMetrics(c.Registerer),
+		changed: make(chan struct{}, 1), known: newRefs(),
+	}
+	collector.Use(c.Sources, c.ExternalURL)
+	return collector
+}
+
+// Use makes the collector work for other sources from now on. What is under way ends as it began.
+func (c *Collector) Use(sources map[string]Source, externalURL string) {
+	for name := range sources {
+		c.metrics.zero(name)
+	}
+	c.terms.Store(&terms{maps.Clone(sources), externalURL})
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// The durable consumers that every collector shares, and how many messages each has in hand at once.
+const (
+	pointersConsumer = "collector"
+	reportsConsumer  = "reports"
+	workers          = 8
+)
+
+// Run collects until ctx ends, and then returns nil. Call it once.
+func (c *Collector) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.known.follow(ctx, c.store) })
+	group.Go(func() error {
+		return c.store.Work(ctx, queue.Consumer{Stream: queue.Pointers, Name: pointersConsumer, Workers: workers}, c.follow)
+	})
+	group.Go(func() error {
+		return c.store.Work(ctx, queue.Consumer{Stream: queue.Incidents, Name: reportsConsumer, Workers: workers}, c.report)
+	})
+	group.Go(func() error { return c.sweeps(ctx) })
+	return group.Wait()
+}
+
+// How long a call may take, and how long what fails is tried again before it is given up.
+const (
+	callTimeout = time.Minute
+	giveUpAfter = 3 * 24 * time.Hour
+)
+
+// longestPause bounds what a source that asks to be left alone can ask for.
+const longestPause = time.Hour
+
+// comeBack puts a message back: after the time that the source asked for, or after one that grows.
+func comeBack(err error) error {
+	if throttled, ok := errors.AsType[*leak.Throttled](err); ok {
+		return &queue.Later{Delay: min(max(throttled.After, time.Second), longestPause), Err: err}
+	}
+	return err
+}
+
+// follow takes one pointer: it asks the source for the alert and queues it. A nil error settles it.
+func (c *Collector) follow(ctx context.Context, m queue.Message) error {
+	var p leak.Pointer
+	if json.Unmarshal(m.Data, &p) != nil {
+		return c.bury(ctx, leak.Pointer{Source: "unknown"}, "the queued pointer is damaged")
+	}
+	source, ok := c.terms.Load().sources[p.Source]
+	if !ok {
+		return c.bury(ctx, p, "its source is not configured any more")
+	}
+	asking, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	found, err := source.Vendor.Fetch(asking, p.Ref)
+	switch {
+	case err == nil:
+		return c.queue(ctx, p, found)
+	case errors.Is(err, ErrGone):
+		c.metrics.fetched(p.Source, resultGone)
+		c.log.Info("pointer leads nowhere", "source", p.Source, "ref", p.Ref)
+		return nil
+	case time.Since(p.ReceivedAt) > giveUpAfter:
+		return c.bury(ctx, p, fmt.Sprintf("asked for %d days: %v", giveUpAfter/(24*time.Hour), err))
+	}
+	c.metrics.fetched(p.Source, resultRetried)
+	return comeBack(fmt.Errorf("fetching an alert of %s: %w", p.Source, err))
+}
+
+// queue seals what was found and queues it. All of it is on disk before the pointer is settled.
+func (c *Collector) queue(ctx context.Context, p leak.Pointer, found []leak.Content) error {
+	var messages []queue.Message
+	for _, content := range found {
+		content.Swept = p.Swept
+		alert, err := c.seal.Seal(p.Source, p.ReceivedAt, content)
+		if err != nil {
+			return err
+		}
+		message, err := encode(queue.AlertSubject(p.Source), alert)
+		if err != nil {
+			return err
+		}
+		messages = append(messages, message)
+	}
+	if err := c.store.Append(ctx, messages...); err != nil {
+		return fmt.Errorf("queueing a fetched alert: %w", err)
+	}
+	c.metrics.fetched(p.Source, resultQueued)
+	c.log.Info("alert fetched", "source", p.Source, "ref", p.Ref, "event", p.Event, "sightings", len(found))
+	return nil
+}
+
+// bury puts a pointer that no retry can help to the dead letters, before it leaves the queue.
+func (c *Collector) bury(ctx context.Context, p leak.Pointer, reason string) error {
+	message, err := encode(queue.DeadSubject(p.Source), leak.DeadLetter{V: 1, Reason: reason, Pointer: &p, At: time.Now()})
+	if err != nil {
+		return err
+	}
+	if err := c.store.Append(ctx, message); err != nil {
+		return fmt.Errorf("storing a dead letter: %w", err)
+	}
+	c.metrics.fetched(p.Source, resultDead)
+	c.log.Error("pointer became a dead letter", "source", p.Source, "ref", p.Ref, "reason", reason)
+	return nil
+}
+
+func encode(subject string, v any) (queue.Message, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return queue.Message{}, fmt.Errorf("encoding for %s: %w", subject, err)
+	}
+	return queue.Message{Subject: subject, Data: data}, nil
+}

@@ -1,0 +1,64 @@
+package collect
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// refs are the alerts that incidents know, by what their sources call them, so that a sweep finds what none knows. It
+// folds the log once and then follows it.
+type refs struct {
+	ready chan struct{}
+
+	mu    sync.Mutex
+	known map[ref]bool
+	swept map[ref]time.Time // pointed to by a sweep since the start, as the alert was then
+}
+
+type ref struct{ source, ref string }
+
+func newRefs() *refs {
+	return &refs{ready: make(chan struct{}), known: map[ref]bool{}, swept: map[ref]time.Time{}}
+}
+
+// follow keeps the refs until ctx ends.
+func (r *refs) follow(ctx context.Context, store queue.Store) error {
+	return store.Follow(ctx, queue.AllIncidents, time.Time{}, func() { close(r.ready) }, func(m queue.Message) error {
+		var entry leak.Entry
+		if json.Unmarshal(m.Data, &entry) == nil {
+			r.note(entry)
+		}
+		return nil
+	})
+}
+
+func (r *refs) note(e leak.Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range e.Steps {
+		if s.Step == leak.Seen && s.Ref != "" {
+			r.known[ref{s.Source, s.Ref}] = true
+		}
+	}
+}
+
+// missed reports whether a listed alert is known to no incident, and was not found so before, unchanged.
+func (r *refs) missed(source string, l Listed) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := ref{source, l.Ref}
+	before, swept := r.swept[name]
+	return !r.known[name] && !(swept && before.Equal(l.UpdatedAt))
+}
+
+// point notes that a sweep has pointed to an alert.
+func (r *refs) point(source string, l Listed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.swept[ref{source, l.Ref}] = l.UpdatedAt
+}

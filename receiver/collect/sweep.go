@@ -1,0 +1,169 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+const (
+	// grace is how young a change may be that a scheduled sweep leaves to the delivery that is under way.
+	grace = 10 * time.Minute
+	// overlap is how far a scheduled sweep looks back behind the one before it: clocks differ, lists lag.
+	overlap = time.Hour
+	// fullEvery is how often a scheduled sweep looks at everything that is open.
+	fullEvery = 24 * time.Hour
+	// sweepTimeout bounds one sweep. An organisation with a hundred thousand open alerts has a thousand pages.
+	sweepTimeout = time.Hour
+)
+
+// Sweep says what a sweep is to look for.
+type Sweep struct {
+	Since  time.Time     // alerts that changed since; zero: all that are open
+	Grace  time.Duration // leaves out what changed within it
+	DryRun bool          // counts, and changes nothing
+	// Progress is told of each alert that was looked at; nil: nobody is.
+	Progress func(Swept)
+}
+
+// Swept is what a sweep found so far.
+type Swept struct {
+	Listed      int `json:"listed"`      // open alerts at the source
+	Missed      int `json:"missed"`      // of them, those that no incident knew: they are queued now
+	Redelivered int `json:"redelivered"` // failed deliveries that the source was asked to send again
+	// Problem says why failed deliveries could not be looked for; empty: they could.
+	Problem string `json:"problem,omitempty"`
+}
+
+// ErrNoSource means that the collector works for no source of that name.
+var ErrNoSource = errors.New("no source of that name has an API to ask")
+
+// Sweep asks a source for what it still holds, and queues a pointer to each alert that no incident knows. It can be stopped
+// and begun again: what is known then is not pointed to again. Deliveries that failed are asked for as well.
+func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (Swept, error) {
+	source, ok := c.terms.Load().sources[name]
+	if !ok {
+		return Swept{}, ErrNoSource
+	}
+	select {
+	case <-c.known.ready:
+	case <-ctx.Done():
+		return Swept{}, fmt.Errorf("waiting for the log to be read: %w", ctx.Err())
+	}
+	swept, err := c.sweepAlerts(ctx, name, source.Vendor, s)
+	if err != nil {
+		return swept, fmt.Errorf("sweeping %s: %w", name, err)
+	}
+	if redeliverer, ok := source.Vendor.(Redeliverer); ok && !s.DryRun {
+		swept.Redelivered, err = redeliverer.Redeliver(ctx, s.Since)
+		if err != nil {
+			swept.Problem = err.Error()
+			c.log.Warn("failed deliveries cannot be looked for", "source", name, "err", err)
+		}
+	}
+	c.log.Info("swept", "source", name, "listed", swept.Listed, "missed", swept.Missed, "redelivered", swept.Redelivered)
+	return swept, nil
+}
+
+func (c *Collector) sweepAlerts(ctx context.Context, name string, vendor Vendor, s Sweep) (swept Swept, err error) {
+	began := time.Now()
+	for listed, err := range vendor.Open(ctx, s.Since) {
+		if err != nil {
+			return swept, err
+		}
+		swept.Listed++
+		young := began.Sub(listed.UpdatedAt) < s.Grace
+		if !young && c.known.missed(name, listed) {
+			swept.Missed++
+			if err := c.point(ctx, name, listed, s.DryRun); err != nil {
+				return swept, err
+			}
+		}
+		if s.Progress != nil {
+			s.Progress(swept)
+		}
+	}
+	return swept, nil
+}
+
+// point queues a pointer to an alert that was missed.
+func (c *Collector) point(ctx context.Context, name string, l Listed, dryRun bool) error {
+	if dryRun {
+		return nil
+	}
+	p := leak.Pointer{V: 1, Source: name, Ref: l.Ref, Event: "swept", Swept: true, ReceivedAt: time.Now()}
+	message, err := encode(queue.PointerSubject(name), p)
+	if err != nil {
+		return err
+	}
+	if err := c.store.Append(ctx, message); err != nil {
+		return fmt.Errorf("queueing a pointer: %w", err)
+	}
+	c.known.point(name, l)
+	c.metrics.missed.WithLabelValues(name).Inc()
+	return nil
+}
+
+// schedule is when each source is swept.
+type schedule struct {
+	next map[string]time.Time
+	full map[string]time.Time // the last sweep of everything
+	last map[string]time.Time // the last sweep
+}
+
+// sweeps sweeps every source when it is due, one after the other, until ctx ends. The first time is at the start: what came
+// while nobody listened is missed.
+func (c *Collector) sweeps(ctx context.Context) error {
+	s := schedule{map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}}
+	for {
+		wait := time.Hour
+		for name, source := range c.terms.Load().sources {
+			if source.Sweep <= 0 {
+				continue
+			}
+			now := time.Now()
+			if !s.next[name].After(now) {
+				c.sweepOnSchedule(ctx, s, name)
+				s.next[name] = now.Add(source.Sweep)
+			}
+			wait = min(wait, time.Until(s.next[name]))
+		}
+		timer := time.NewTimer(max(wait, time.Second))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		case <-c.changed:
+			timer.Stop()
+		}
+	}
+}
+
+func (c *Collector) sweepOnSchedule(ctx context.Context, s schedule, name string) {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	began := time.Now()
+	order := Sweep{Grace: grace}
+	full := began.Sub(s.full[name]) >= fullEvery
+	if !full {
+		order.Since = s.last[name].Add(-overlap)
+	}
+	_, err := c.Sweep(ctx, name, order)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.log.Warn("sweeping a source", "source", name, "err", err)
+		}
+		c.metrics.swept(name, resultFailed)
+		return
+	}
+	c.metrics.swept(name, resultDone)
+	s.last[name] = began
+	if full {
+		s.full[name] = began
+	}
+}
