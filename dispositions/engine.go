@@ -127,11 +127,33 @@ func (e *Engine) handle(ctx context.Context, m queue.Message) error {
 	if err := json.Unmarshal(m.Data, &alert); err != nil {
 		return e.bury(ctx, "the queued alert is damaged", leak.Alert{Sealed: m.Data})
 	}
+	if alert.Report != nil {
+		return e.reported(ctx, alert)
+	}
 	content, err := e.Identities.Open(alert)
 	if err != nil {
 		return e.bury(ctx, err.Error(), alert)
 	}
 	return e.turn(ctx, report{Alert: alert, content: content}, m.Delivered >= attemptsBeforePaging)
+}
+
+// reported puts into the log what a source was told. The collector says so by the queue of alerts, because it may not write
+// to the log.
+func (e *Engine) reported(ctx context.Context, a leak.Alert) error {
+	return e.exclusively(ctx, a.Fingerprint, func() error {
+		t, err := e.newTurn(ctx, a.Fingerprint, false)
+		if err != nil || !t.head.Exists() {
+			return err
+		}
+		last := t.head.Steps[len(t.head.Steps)-1]
+		if last.Step == leak.Reported && last.Source == a.Source && last.Ref == a.Report.Ref && last.Text == a.Report.Text {
+			return nil // told twice, because an answer was lost
+		}
+		t.steps = append(t.steps, leak.Step{
+			At: time.Now(), Step: leak.Reported, Text: a.Report.Text, By: "collector", Source: a.Source, Ref: a.Report.Ref,
+		})
+		return t.record(ctx)
+	})
 }
 
 // bury puts what no retry can help to the dead letters, before it leaves the queue.

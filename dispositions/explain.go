@@ -64,7 +64,9 @@ func (e *Engine) Explain(ctx context.Context, i leak.Incident, seen leak.Sightin
 	}
 	key.LastUsedAt = later(key.LastUsedAt, i.Key.LastUsedAt)
 	i.Key = key
-	return m.explain(issuer, i, seen.Source, leak.Content{Type: seen.Type, URL: seen.URL, Place: seen.Place}), nil
+	return m.explain(issuer, i, seen.Source, leak.Content{
+		Type: seen.Type, URL: seen.URL, Place: seen.Place, Marks: seen.Marks,
+	}), nil
 }
 
 func (m *Mandate) explain(issuer Configured, i leak.Incident, source string, c leak.Content) Explanation {

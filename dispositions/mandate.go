@@ -78,13 +78,27 @@ func (m *Mandate) locate(ctx context.Context, c leak.Content) (Configured, leak.
 
 // ask asks policy about a key of an issuer. What the alert says may be empty.
 func (m *Mandate) ask(issuer Configured, i leak.Incident, source string, c leak.Content) (leak.Decision, []policy.Look) {
-	return m.Policy.Decide(policy.Case{
+	d, looked := m.Policy.Decide(policy.Case{
 		Issuer: issuer.Name, Key: i.Key, Accounts: issuer.Accounts, Strongest: Abilities(issuer.Name, issuer.Issuer).Strongest,
 		Alert: policy.Alert{
 			Source: source, SourceType: m.Sources[source], Type: c.Type, URL: c.URL, Place: c.Place,
 		},
 		Incident: i, Now: time.Now(),
 	})
+	d.Severity = urgent(d.Severity, c.Marks)
+	return d, looked
+}
+
+// urgent raises a severity by one when the source knows that the leak is worse than most.
+func urgent(s leak.Severity, m leak.Marks) leak.Severity {
+	worse := m.Public || m.Several || m.Validity == "active"
+	switch {
+	case worse && s == leak.Info:
+		return leak.Warning
+	case worse:
+		return leak.Critical
+	}
+	return s
 }
 
 // Abilities is what rules must know of an issuer: how far it can go with a key.

@@ -343,7 +343,7 @@ func (t *turn) undone(ctx context.Context, key leak.Key) error {
 	t.found(key)
 	t.incident.State, t.incident.Intended, t.incident.Severity, t.incident.Failure = leak.Closed, "", leak.Warning, ""
 	t.incident.Action, t.incident.Approval, t.incident.Told = leak.Nothing, false, false
-	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
+	t.alive()
 	t.step(leak.Undone, "proved: read back from the issuer, the key is enabled")
 	return t.end(ctx, resultUndone)
 }

@@ -14,7 +14,7 @@ import (
 // leave ends an incident that policy leaves alone.
 func (t *turn) leave(ctx context.Context) error {
 	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Left, "", ""
-	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
+	t.alive()
 	t.step(leak.Spared, "nothing was done: "+t.incident.Reason)
 	return t.end(ctx, resultLeft)
 }
@@ -106,6 +106,11 @@ func (t *turn) dead(key leak.Key, text string) {
 	t.step(leak.Proved, text)
 }
 
+// alive notes that the issuer says that the key works: it was enabled since it was proved dead.
+func (t *turn) alive() {
+	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
+}
+
 // repeated settles a sighting that a finished incident knows already: it never acts. Where a person ended the incident
 // it is told once that the key works.
 func (t *turn) repeated(ctx context.Context) error {
@@ -127,6 +132,7 @@ func (t *turn) repeated(ctx context.Context) error {
 	}
 	t.found(key)
 	t.incident.Told, t.incident.Severity = true, leak.Critical
+	t.alive()
 	t.step(leak.Alive, "a sighting that was known came again: nothing is done, because a person ended the incident, and the key works")
 	return t.record(ctx)
 }

@@ -90,15 +90,22 @@ func (t *turn) see(ctx context.Context) {
 	}
 	t.incident.Last = t.alert.ID
 	t.incident.SightingCount++
-	t.step(leak.Seen, "reported by source "+t.alert.Source)
-	t.steps[0].Sighting = t.alert.ID
-	t.steps[0].At = t.alert.ReceivedAt
+	text := "reported by source " + t.alert.Source
+	if t.content.Swept {
+		text = "found by a sweep of source " + t.alert.Source + ": no delivery had told of it"
+	}
+	t.step(leak.Seen, text)
+	seenStep := &t.steps[0]
+	seenStep.Sighting, seenStep.At = t.alert.ID, t.alert.ReceivedAt
+	if t.content.Ref != "" {
+		seenStep.Ref, seenStep.Source = t.content.Ref, t.alert.Source
+	}
 
 	stored := make(chan error, 1)
 	t.sighting = stored
 	seen := leak.Sighting{
 		Source: t.alert.Source, Type: t.content.Type, URL: t.content.URL, Place: t.content.Place,
-		SeenAt: t.alert.ReceivedAt,
+		SeenAt: t.alert.ReceivedAt, Marks: t.content.Marks,
 	}
 	go func() { stored <- t.Sightings.Add(ctx, t.alert.Fingerprint, t.alert.ID, seen) }()
 }
@@ -185,7 +192,7 @@ func (t *turn) decide(ctx context.Context, issuer Configured) error {
 		return t.record(ctx) // a new sighting of a key that is still left alone
 	}
 	if !key.Disabled {
-		t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{} // it was enabled since
+		t.alive()
 	}
 	d, verdict := t.applyFuse(d)
 	t.decided(d)

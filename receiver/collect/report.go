@@ -34,27 +34,29 @@ func (c *Collector) report(ctx context.Context, m queue.Message) error {
 // isNews reports whether an entry may change what a source should be told.
 func isNews(e leak.Entry) bool {
 	return slices.ContainsFunc(e.Steps, func(s leak.Step) bool {
-		return proves(s.Step) || s.Step == leak.Seen && s.Ref != ""
+		switch s.Step {
+		case leak.Proved, leak.Undone, leak.Alive, leak.Failure, leak.Spared, leak.HeldBack:
+			return true
+		}
+		return s.Step == leak.Seen && s.Ref != ""
 	})
 }
-
-// proves reports whether a step says how things stand with the key, as its issuer said it.
-func proves(s leak.StepName) bool { return s == leak.Proved || s == leak.Undone || s == leak.Alive }
 
 // alert is an alert of a source, as the log knows it.
 type alert struct{ source, ref string }
 
-// standing is how things stand with an incident, and who has not been told so.
+// standing is how things stand with an incident, and who was told otherwise.
 type standing struct {
 	leak.Incident
-	dead   bool // proved; otherwise the key is proved to work
+	dead   bool // proved; otherwise the key works, as its issuer said
 	untold []alert
 }
 
-// standing reads an incident's log. Nobody is untold while nothing is proved: an action may be under way.
+// standing reads an incident's log. A source is told that a key is dead once that is proved, and that it works only if it
+// was told the contrary before: until then its alert is open anyway.
 func (c *Collector) standing(ctx context.Context, f leak.Fingerprint) (s standing, err error) {
 	var alerts []alert
-	told := map[alert]bool{}
+	toldDead := map[alert]bool{}
 	for m, err := range c.store.Scan(ctx, queue.IncidentSubject(f)) {
 		if err != nil {
 			return standing{}, fmt.Errorf("reading an incident: %w", err)
@@ -63,29 +65,34 @@ func (c *Collector) standing(ctx context.Context, f leak.Fingerprint) (s standin
 		if json.Unmarshal(m.Data, &entry) != nil {
 			return standing{}, nil
 		}
+		s.Incident = entry.Incident
 		for _, step := range entry.Steps {
 			a := alert{step.Source, step.Ref}
 			switch {
-			case proves(step.Step):
-				clear(told)
 			case step.Step == leak.Reported:
-				told[a] = true
+				toldDead[a] = dead(entry.Incident)
 			case step.Step == leak.Seen && step.Ref != "" && !slices.Contains(alerts, a):
 				alerts = append(alerts, a)
 			}
 		}
-		s.Incident = entry.Incident
 	}
-	s.dead = s.State == leak.Contained || s.State == leak.Held && s.Key.Disabled && !s.ContainedAt.IsZero()
-	works := s.State == leak.Closed && (s.Rule == ruleUndo || s.Told) && !s.Key.Disabled
-	if s.dead || works {
-		s.untold = slices.DeleteFunc(alerts, func(a alert) bool { return told[a] })
+	s.dead = dead(s.Incident)
+	if s.dead || alive(s.Incident) {
+		s.untold = slices.DeleteFunc(alerts, func(a alert) bool { return toldDead[a] == s.dead })
 	}
 	return s, nil
 }
 
-// ruleUndo is the rule that an incident names whose key a person enabled again.
-const ruleUndo = "undo"
+// dead reports whether a key is proved dead.
+func dead(i leak.Incident) bool {
+	return i.State == leak.Contained || i.State == leak.Held && i.Key.Disabled && !i.ContainedAt.IsZero()
+}
+
+// alive reports whether a key works, as its issuer said the last time, and nothing is being done about it.
+func alive(i leak.Incident) bool {
+	settled := slices.Contains([]leak.State{leak.Failed, leak.Left, leak.Held, leak.Closed}, i.State)
+	return settled && i.Key.ID != "" && !i.Key.Disabled && i.ContainedAt.IsZero()
+}
 
 // tell reports to one alert, and lets the engine put that into the log. What no retry can help is logged there too, so that
 // it is not tried again.
