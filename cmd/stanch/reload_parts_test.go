@@ -30,6 +30,10 @@ func TestReloadKeepsTheOld(t *testing.T) {
 			"two faults", "notifiers:", "notifer: [" + plant + "fault]\nretention: " + plant + "x\nnotifiers:",
 			[]string{"stanch.yaml:8: notifer: unknown key; did you mean notifiers?", "stanch.yaml:9: retention: must be a duration"},
 		},
+		{
+			"a rule", "notifiers:", "policy: {rules: [{name: r, when: 'key.nme == \"" + plant + "\"', action: nothing}]}\nnotifiers:",
+			[]string{"stanch.yaml:8:38: policy.rules[0].when: "},
+		},
 		{"no key file", "apikey}", plant + "apikey}", []string{"stanch.yaml:7: issuers[0].auth.apikey_file: no such file"}},
 		{"another store", "{dir: data}", "{dir: elsewhere}", []string{"stanch.yaml:1: store: cannot change while stanch runs"}},
 		{"other keys", "keys_dir: keys", "", []string{"keys_dir: cannot change while stanch runs"}},
