@@ -146,6 +146,25 @@ func (f *feed) run(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return runner.Run(ctx) })
 }
 
+// ready waits for a source to be able to verify deliveries, as long as ctx allows, and reports whether it is.
+func (f *feed) ready(ctx context.Context) bool {
+	starter, ok := f.Source.(receiver.Starter)
+	if !ok {
+		return true
+	}
+	select {
+	case <-starter.Ready():
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-starter.Ready(): // both were so
+		return true
+	default:
+		return false
+	}
+}
+
 // end stops that work.
 func (f *feed) end() {
 	if f.stop != nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"stanch/receiver"
-
 	"golang.org/x/sync/errgroup"
 )
 
@@ -124,13 +122,7 @@ func (s *service) await(ctx context.Context, feeds map[string]*feed) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for name, f := range feeds {
-		starter, ok := f.Source.(receiver.Starter)
-		if !ok {
-			continue
-		}
-		select {
-		case <-starter.Ready():
-		case <-ctx.Done():
+		if !f.ready(ctx) {
 			s.log.Warn("source has no public keys yet", "source", name)
 		}
 	}
