@@ -82,6 +82,7 @@ func (m *Mandate) ask(issuer Configured, i leak.Incident, source string, c leak.
 		Issuer: issuer.Name, Key: i.Key, Accounts: issuer.Accounts, Strongest: Abilities(issuer.Name, issuer.Issuer).Strongest,
 		Alert: policy.Alert{
 			Source: source, SourceType: m.Sources[source], Type: c.Type, URL: c.URL, Place: c.Place,
+			Marks: c.Marks,
 		},
 		Incident: i, Now: time.Now(),
 	})

@@ -119,8 +119,11 @@ func (t *turn) given(ctx context.Context, v Verb) (string, error) {
 		Retry:   i.State == leak.Open,
 		Close:   i.State == leak.Closed,
 	}
-	if !stands[v] {
+	switch {
+	case !stands[v]:
 		return "", nil
+	case v == Retry:
+		return "the incident is being worked on already", nil
 	}
 	steps, err := t.Ledger.Steps(ctx, i.ID)
 	if err != nil {
@@ -210,10 +213,7 @@ func (t *turn) enabler() (Configured, Enabler, error) {
 }
 
 func (t *turn) tryAgain(o Order) error {
-	switch t.head.State {
-	case leak.Open:
-		return refuse("the incident is being worked on already")
-	case leak.Held:
+	if t.head.State == leak.Held {
 		return refuse("the incident is held: approve or reject it")
 	}
 	if t.head.Key.ID == "" && !t.waited {

@@ -178,12 +178,14 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_ = encoder.Encode(v) // the reader is gone
 }
 
+// openPaths are asked for by machines that call us as they like.
+var openPaths = []string{"/metrics", "/-/healthy", "/-/ready"}
+
 // checkHost refuses requests whose Host is a name that we do not go by, so that a page elsewhere cannot point its own
 // name at this listener and read it from a browser. Addresses are always right; metrics and health hold nothing to read.
 func checkHost(next http.Handler, names ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		open := r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/-/")
-		if !open && !knownHost(r.Host, names) {
+		if !slices.Contains(openPaths, r.URL.Path) && !knownHost(r.Host, names) {
 			http.Error(w, "this listener does not go by that name", http.StatusMisdirectedRequest)
 			return
 		}

@@ -152,8 +152,8 @@ type Rule struct {
 	// Name is how decisions and the log call the rule: lower-case letters, digits and hyphens.
 	Name string `yaml:"name"`
 	// When is a CEL expression that is true for the keys that the rule is for. It may look at key (issuer, id, name, kind,
-	// owner, account, locked, disabled, setting, created_at, last_used_at, expires_at), alert (source, type, url, place),
-	// source (name, type), incident (sighting_count, received_at) and now. The setting is "nothing", "disable", "delete" or,
+	// owner, account, locked, disabled, setting, created_at, last_used_at, expires_at), alert (source, type, url, place,
+	// public, validity, several), source (name, type), incident (sighting_count, received_at) and now. The setting is "nothing", "disable", "delete" or,
 	// where the issuer does not say, "". A time that nobody knows makes the rule fail, as does a text of more than 1 KiB (a
 	// URL: 4 KiB), and the next one is asked; has(FIELD) tells what is known. Of these, alert, source, incident, now and
 	// key.last_used_at are what an alert carries: whoever leaks a key has a hand in them.

@@ -94,6 +94,7 @@ type Alert struct {
 	Type       string // the source's name for the kind of token
 	URL        string
 	Place      string
+	leak.Marks // what the source knows of the leak beyond its place
 }
 
 // Look is what became of one rule while a decision was made.

@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 			Text: "incident has no such field; did you mean sighting_count? it has sighting_count, received_at",
 		}},
 		{"unknown field", written(`has(alert.repository)`), policy.Fault{
-			Field: "when", Line: 1, Column: 4, Text: "alert has no such field; it has source, type, url, place",
+			Field: "when", Line: 1, Column: 4, Text: "alert has no such field; it has source, type, url, place, public, validity, several",
 		}},
 		{"misspelt function", written(`key.name.startWith("a")`), policy.Fault{
 			Field: "when", Line: 1, Column: 19, Text: "there is no such name; did you mean startsWith?",
