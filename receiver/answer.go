@@ -19,7 +19,7 @@ var ErrTooMany = errors.New("the delivery holds too many records")
 var (
 	errUnknownSource = errors.New("there is no such source")
 	errMethod        = errors.New("the method is not POST")
-	errContentType   = errors.New("the content is not declared as plain JSON")
+	errContentType   = errors.New("the content is not declared as what the source takes")
 	errTooLarge      = errors.New("the body is too large")
 	errThrottled     = errors.New("the address keeps failing verification")
 	errUnread        = errors.New("the body did not arrive whole and in time")
@@ -50,6 +50,7 @@ var answers = []struct {
 	err error
 	answer
 }{
+	{ErrIgnored, answer{"ignored", http.StatusNoContent, slog.LevelInfo}},
 	{errMethod, answer{"method", http.StatusMethodNotAllowed, slog.LevelDebug}},
 	{errContentType, answer{"content_type", http.StatusUnsupportedMediaType, slog.LevelWarn}},
 	{errThrottled, answer{"throttled", http.StatusTooManyRequests, slog.LevelDebug}},
@@ -99,7 +100,10 @@ func (a answer) write(w http.ResponseWriter) {
 func (h *Handler) record(ctx context.Context, d *delivery, a answer, err error) {
 	took := time.Since(d.at)
 	h.metrics.observe(d, a.result, took)
-	attrs := []any{"source", d.source, "result", a.result, "alerts", d.alerts, "bad", d.bad, "duration", took}
+	attrs := []any{
+		"source", d.source, "result", a.result,
+		"alerts", d.alerts, "pointers", d.pointers, "bad", d.bad, "duration", took,
+	}
 	if err != nil {
 		attrs = append(attrs, "err", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -92,8 +93,8 @@ type delivery struct {
 	at      time.Time
 	address address
 	source  string // configured name; empty while, and if, there is no such source
-	alerts  int    // stored
-	bad     int    // stored as dead letters
+
+	alerts, pointers, bad int // stored; bad as dead letters
 }
 
 // receive takes a delivery through all its steps, in the one order in which nothing costs more than it must: what the
@@ -128,15 +129,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (
 	}
 	// The whole delivery is refused, because a part of it cannot be acknowledged alone, and what was taken in silence
 	// would be lost. The operator raises the limit; the sender still holds everything.
-	if len(parsed.Found)+len(parsed.Bad) > terms.limits.AlertsPerDelivery {
+	if len(parsed.Found)+len(parsed.Pointers)+len(parsed.Bad) > terms.limits.AlertsPerDelivery {
 		return ErrTooMany
 	}
-	return h.keep(ctx, d, parsed)
+	return h.keep(ctx, d, parsed, body)
 }
 
-// isJSON reports whether a body is declared as plain JSON, or not declared at all. A compressed body is refused: its
-// true size would be known only after it was unpacked.
-func isJSON(header http.Header) bool {
+// takes reports whether a body is declared as plain JSON, as something else that the source takes, or not at all. A
+// compressed body is refused: its true size would be known only after it was unpacked.
+func takes(source Source, header http.Header) bool {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return false
 	}
@@ -145,7 +146,11 @@ func isJSON(header http.Header) bool {
 		return true
 	}
 	kind, _, err := mime.ParseMediaType(declared)
-	return err == nil && kind == "application/json"
+	if err != nil || kind == "application/json" {
+		return err == nil
+	}
+	other, ok := source.(MediaTyper)
+	return ok && slices.Contains(other.MediaTypes(), kind)
 }
 
 // recoverInto turns a panic into an error, so that one delivery never costs another. The value of the panic may be a

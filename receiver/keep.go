@@ -2,6 +2,8 @@ package receiver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -23,20 +25,28 @@ const (
 )
 
 // keep seals everything that a delivery says and waits until all of it is on disk.
-func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed) error {
+func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) error {
 	messages, err := h.messages(ctx, d, p)
 	if err != nil {
 		return err
 	}
+	pointers, err := d.pointTo(p.Pointers, body)
+	if err != nil {
+		return err
+	}
+	messages = append(messages, pointers...)
 	if len(messages) > 0 {
 		if err := h.store.Append(ctx, messages...); err != nil {
 			return fmt.Errorf("queueing a delivery: %w", err)
 		}
 	}
 	for _, m := range messages {
-		if m.Subject == queue.AlertSubject(d.source) {
+		switch m.Subject {
+		case queue.AlertSubject(d.source):
 			d.alerts++
-		} else {
+		case queue.PointerSubject(d.source):
+			d.pointers++
+		default:
 			d.bad++
 		}
 	}
@@ -92,6 +102,26 @@ func (h *Handler) deadLetter(d *delivery, c leak.Content, reason string) (queue.
 	}
 	letter := leak.DeadLetter{V: 1, Reason: reason, Alert: alert, At: d.at}
 	return encode(queue.DeadSubject(d.source), alert.ID, letter)
+}
+
+// pointTo makes the messages of a delivery's pointers. The body is a part of their ids, so that a delivery which is sent
+// again is absorbed while the same thing happening again is not.
+func (d *delivery) pointTo(pointers []leak.Pointer, body []byte) ([]queue.Message, error) {
+	if len(pointers) == 0 {
+		return nil, nil
+	}
+	sum := sha256.Sum256(body)
+	messages := make([]queue.Message, len(pointers))
+	for i, p := range pointers {
+		p.V, p.Source, p.ReceivedAt = 1, d.source, d.at
+		id := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %x", p.Source, p.Ref, p.Event, sum))
+		m, err := encode(queue.PointerSubject(d.source), hex.EncodeToString(id[:]), p)
+		if err != nil {
+			return nil, err
+		}
+		messages[i] = m
+	}
+	return messages, nil
 }
 
 func encode(subject, id string, v any) (queue.Message, error) {

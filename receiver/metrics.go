@@ -14,6 +14,7 @@ import (
 type metrics struct {
 	deliveries *prometheus.CounterVec
 	alerts     *prometheus.CounterVec
+	pointers   *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 
 	mu      sync.RWMutex
@@ -30,6 +31,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		alerts: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stanch_alerts_total",
 			Help: "Alerts stored, repetitions included.",
+		}, []string{"source"}),
+		pointers: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "stanch_pointers_total",
+			Help: "Pointers to alerts stored, repetitions included.",
 		}, []string{"source"}),
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "stanch_delivery_duration_seconds",
@@ -63,6 +68,7 @@ func (m *metrics) forget(source string) {
 	labels := prometheus.Labels{"source": source}
 	m.deliveries.DeletePartialMatch(labels)
 	m.alerts.DeletePartialMatch(labels)
+	m.pointers.DeletePartialMatch(labels)
 	m.duration.DeletePartialMatch(labels)
 }
 
@@ -74,6 +80,7 @@ func (m *metrics) initialise(source string) {
 		m.deliveries.WithLabelValues(source, a.result)
 	}
 	m.alerts.WithLabelValues(source)
+	m.pointers.WithLabelValues(source)
 	m.duration.WithLabelValues(source)
 }
 
@@ -89,5 +96,6 @@ func (m *metrics) observe(d *delivery, result string, took time.Duration) {
 	}
 	m.deliveries.WithLabelValues(d.source, result).Inc()
 	m.alerts.WithLabelValues(d.source).Add(float64(d.alerts))
+	m.pointers.WithLabelValues(d.source).Add(float64(d.pointers))
 	m.duration.WithLabelValues(d.source).Observe(took.Seconds())
 }

@@ -16,6 +16,8 @@ var (
 	ErrUnavailable = errors.New("verification is unavailable")
 	// ErrFormat means that a verified delivery is not the format at all: 400.
 	ErrFormat = errors.New("the delivery is not in the source's format")
+	// ErrIgnored means that a verified delivery says nothing that anybody acts on: 204, and nothing is stored.
+	ErrIgnored = errors.New("the delivery is ignored")
 )
 
 // Source is a feed of deliveries. An adapter knows what is unique to its vendor: where the proof of origin is, how it is
@@ -29,14 +31,14 @@ type Source interface {
 	// It returns an error that wraps ErrUnverified or ErrUnavailable.
 	Verify(ctx context.Context, header http.Header, body []byte) error
 	// Parse reads a verified body. One bad record is a Bad of its own and never costs the rest; an error wraps
-	// ErrFormat and means that the body as a whole is not the format.
+	// ErrFormat, ErrTooMany or ErrIgnored and is about the body as a whole.
 	Parse(header http.Header, body []byte) (Parsed, error)
 }
 
 // Parsed is what a delivery says.
 type Parsed struct {
 	Found    []leak.Content
-	Pointers []leak.Pointer // Ref and Event are enough; the Handler fills in the rest
+	Pointers []leak.Pointer // Ref and Event, a few hundred bytes together at most; the Handler fills in the rest
 	Bad      []Bad
 }
 
@@ -46,9 +48,9 @@ type Bad struct {
 	Reason string      // for people; holds nothing of the record
 }
 
-// MediaTyper is a Source that takes other bodies than plain JSON.
+// MediaTyper is a Source that takes other bodies beside plain JSON.
 type MediaTyper interface {
-	// MediaTypes lists the content types that it takes, without parameters.
+	// MediaTypes lists their content types, in lower case and without parameters.
 	MediaTypes() []string
 }
 

@@ -64,7 +64,7 @@ func (t *terms) admit(source Source, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return errMethod
 	}
-	if !isJSON(r.Header) {
+	if !takes(source, r.Header) {
 		return errContentType
 	}
 	if err := source.Admit(r.Header); err != nil {
