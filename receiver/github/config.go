@@ -80,10 +80,7 @@ func isLoopback(host string) bool {
 func readToken(path string) (leak.Secret, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
-			err = wrapped.Err
-		}
-		return leak.Secret{}, fmt.Errorf("cannot be read: %w", err)
+		return leak.Secret{}, unreadable(err)
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" {
@@ -93,4 +90,12 @@ func readToken(path string) (leak.Secret, error) {
 		return leak.Secret{}, errors.New("names a file that is not one line with a token")
 	}
 	return leak.NewSecret(token), nil
+}
+
+// unreadable says why a file cannot be read, without its path, which may be a secret in the wrong place.
+func unreadable(err error) error {
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("cannot be read: %w", err)
 }

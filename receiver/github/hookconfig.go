@@ -1,0 +1,191 @@
+package github
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"stanch/receiver/leak"
+)
+
+// defaultAPIURL is the API of github.com.
+const defaultAPIURL = "https://api.github.com/"
+
+// minHookSecret is how long the secret of a hook must be at least, in bytes: whoever has one signed delivery can guess at
+// a shorter one without asking anybody.
+const minHookSecret = 16
+
+// How often an organisation can be swept.
+const (
+	defaultSweep = time.Hour
+	minSweep     = time.Second
+	maxSweep     = 24 * time.Hour
+)
+
+// HookConfig configures a source of type github_webhook: the secret scanning of one organisation. Its deliveries may
+// come from a hook of the organisation, from hooks of its repositories or from a GitHub App; subscribe them to the
+// events "Secret scanning alert" and "Secret scanning alert location", as JSON or as a form.
+type HookConfig struct {
+	// SecretFiles hold the secrets of the hooks, one line of at least 16 bytes each; at least one file. A delivery that
+	// is signed with any of them is taken, so to rotate a secret give both, change it at GitHub, and take the old one away.
+	// GitHub names a delivery without signature as sent, so a hook without a secret loses every alert: it is answered 401.
+	SecretFiles []string `yaml:"secret_files"`
+	// Organization is the login of the organisation, in any case. What a delivery says of another owner's repositories is
+	// ignored, and nobody else's alerts are ever asked for.
+	Organization string `yaml:"organization"`
+	// API is how the alerts are read, because a delivery does not hold the secret, and closed after the proof.
+	API APIConfig `yaml:"api"`
+	// Sweep is how often the organisation is asked for what no delivery told of: open alerts, and deliveries that failed;
+	// 1h by default, 1d at most. It cannot be turned off, because GitHub never sends a delivery again by itself.
+	Sweep time.Duration `yaml:"sweep"`
+}
+
+// APIConfig configures how the API is asked: give exactly one of TokenFile and App.
+type APIConfig struct {
+	// URL is the base of the REST API; https://api.github.com/ by default, https://HOST/api/v3/ for an Enterprise Server,
+	// https://api.NAME.ghe.com/ with data residency. It must be https; http only to this machine, for trials.
+	URL string `yaml:"url"`
+	// TokenFile holds a token that reads and writes the secret scanning alerts of the organisation, and its hooks if failed
+	// deliveries are to be asked for again.
+	TokenFile string `yaml:"token_file"`
+	// App is a GitHub App that is installed in the organisation with those permissions.
+	App *AppConfig `yaml:"app"`
+}
+
+// AppConfig configures the sign-in as a GitHub App.
+type AppConfig struct {
+	// ID is the App's client id, or its id in quotes; its settings page shows both.
+	ID string `yaml:"id"`
+	// Installation is the id of its installation in the organisation, the number at the end of that page's address; looked
+	// up by default.
+	Installation int `yaml:"installation"`
+	// PrivateKeyFile holds a private key of the App, in PEM as GitHub makes it.
+	PrivateKeyFile string `yaml:"private_key_file"`
+}
+
+// Check reports every fault by the field that has it. No problem holds a secret.
+func (c *HookConfig) Check(fault func(field, problem string)) {
+	if len(c.SecretFiles) == 0 {
+		fault("secret_files", "give at least one: without a secret, anybody could send deliveries")
+	}
+	for i, file := range c.SecretFiles {
+		if _, err := readHookSecret(file); err != nil {
+			fault(fmt.Sprintf("secret_files[%d]", i), err.Error())
+		}
+	}
+	switch {
+	case c.Organization == "":
+		fault("organization", "is missing: it confines what is taken and asked for")
+	case !isName(c.Organization):
+		fault("organization", "must be the login of an organisation alone")
+	}
+	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {
+		fault("sweep", "must be between 1s and 1d: failed deliveries are listed for a few days only")
+	}
+	c.API.check(func(field, problem string) { fault(strings.TrimSuffix("api."+field, "."), problem) })
+}
+
+// SweepEvery is how long after the start of one sweep the next one is due.
+func (c *HookConfig) SweepEvery() time.Duration {
+	if c.Sweep == 0 {
+		return defaultSweep
+	}
+	return c.Sweep
+}
+
+func (c *APIConfig) check(fault func(field, problem string)) {
+	if err := checkAPIURL(c.url()); err != nil {
+		fault("url", err.Error())
+	}
+	switch {
+	case c.TokenFile == "" && c.App == nil:
+		fault("", "give token_file or app: a delivery holds no secret, so each must be asked for")
+	case c.TokenFile != "" && c.App != nil:
+		fault("", "give token_file or app, not both")
+	case c.App != nil:
+		c.App.check(func(field, problem string) { fault("app."+field, problem) })
+	default:
+		if _, err := readToken(c.TokenFile); err != nil {
+			fault("token_file", err.Error())
+		}
+	}
+}
+
+func (c *APIConfig) url() string {
+	if c.URL == "" {
+		return defaultAPIURL
+	}
+	return c.URL
+}
+
+func (c *AppConfig) check(fault func(field, problem string)) {
+	if !isName(c.ID) {
+		fault("id", "must be the client id or the id of the App")
+	}
+	if c.Installation < 0 {
+		fault("installation", "must be the number of the installation")
+	}
+	if c.PrivateKeyFile == "" {
+		fault("private_key_file", "is missing")
+	} else if _, err := readAppKey(c.PrivateKeyFile); err != nil {
+		fault("private_key_file", err.Error())
+	}
+}
+
+// checkAPIURL says what is wrong with the base URL of the API, without repeating it.
+func checkAPIURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return errors.New("is not an absolute URL")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("must hold no user, no query and no fragment: a token goes into token_file")
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return errors.New("must start with https://, because the token and the secrets go over it")
+	}
+	return nil
+}
+
+// readHookSecret reads the one line of a file with the secret of a hook. Blanks in it count: GitHub takes any text.
+func readHookSecret(path string) (leak.Secret, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return leak.Secret{}, unreadable(err)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if len(strings.TrimSpace(text)) < minHookSecret {
+		return leak.Secret{}, fmt.Errorf("names a file with fewer than %d bytes: make a long random secret", minHookSecret)
+	}
+	if len(text) > maxTokenFile || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return leak.Secret{}, errors.New("names a file that is not one line with a secret")
+	}
+	return leak.NewSecret(text), nil
+}
+
+// readAppKey reads the private key of an App.
+func readAppKey(path string) (*rsa.PrivateKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, errors.New("names a file that is not PEM")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	key, _ := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if key, ok := key.(*rsa.PrivateKey); ok {
+		return key, nil
+	}
+	return nil, errors.New("names a file that holds no private RSA key")
+}

@@ -1,0 +1,142 @@
+package github
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"stanch/receiver"
+	"stanch/receiver/leak"
+)
+
+// The events that make pointers, as GitHub's documentation of webhooks names them.
+const (
+	alertEvent    = "secret_scanning_alert"
+	locationEvent = "secret_scanning_alert_location"
+)
+
+// actions are what can happen to an alert that makes it worth asking for. That somebody closed it is not one of them: it
+// never stops containment, and our own closing comes back like it.
+var actions = []string{"created", "reopened", "validated", "publicly_leaked"}
+
+// locationAdded is what a pointer calls the creation of a location.
+const locationAdded = "location"
+
+// event is what is read of a hook's body. No field is guaranteed, and nothing else is read: not the secret that a
+// location can carry, and no URL, because who is asked is configured.
+type event struct {
+	Action string `json:"action"`
+	Alert  struct {
+		Number     int64 `json:"number"`
+		SecretType given `json:"secret_type"` // tells an alert of secret scanning from those of other scanners
+	} `json:"alert"`
+	Location   given `json:"location"`
+	Repository struct {
+		FullName string `json:"full_name"`
+		Name     string `json:"name"`
+		Owner    struct {
+			Login string `json:"login"`
+		} `json:"owner"`
+	} `json:"repository"`
+}
+
+// given is whether a field is there and not null, whatever it holds.
+type given bool
+
+// UnmarshalJSON looks at nothing but whether it is null.
+func (g *given) UnmarshalJSON(value []byte) error {
+	*g = string(value) != "null"
+	return nil
+}
+
+// parseHook reads one event, which the header, that nobody signed, gives a name.
+func parseHook(organization, named string, body []byte) (receiver.Parsed, error) {
+	e, err := readEvent(body)
+	if err != nil {
+		return receiver.Parsed{}, err
+	}
+	kind := e.kind(named)
+	happened, ok := e.happened(kind)
+	if !ok {
+		return receiver.Parsed{}, fmt.Errorf("%w: nothing happened that an alert is asked for", receiver.ErrIgnored)
+	}
+	r, err := e.ref()
+	switch {
+	case err != nil && kind == locationEvent: // it may carry a secret, and the alert itself was told of before
+		return receiver.Parsed{}, fmt.Errorf("%w: a location of no usable alert", receiver.ErrIgnored)
+	case err != nil:
+		bad := receiver.Bad{Raw: leak.NewSecret(string(body)), Reason: "the alert has no usable repository or number"}
+		return receiver.Parsed{Bad: []receiver.Bad{bad}}, nil
+	case !r.in(organization):
+		return receiver.Parsed{}, fmt.Errorf("%w: the repository is not the organisation's", receiver.ErrIgnored)
+	}
+	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened}}}, nil
+}
+
+// readEvent reads what it can: a field of another type than it should have is as good as missing. Of errors of the
+// decoder nothing is passed on, because they quote the body.
+func readEvent(body []byte) (event, error) {
+	document, err := hookDocument(body)
+	if err != nil {
+		return event{}, err
+	}
+	var e event
+	err = json.Unmarshal(document, &e)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
+		return event{}, fmt.Errorf("%w: it is no JSON", receiver.ErrFormat)
+	}
+	return e, nil
+}
+
+// hookDocument returns the JSON object that a body is, or that the field payload of a form holds. What was declared is
+// not asked: the header is not signed, and no object is a form.
+func hookDocument(body []byte) ([]byte, error) {
+	if isObject(body) {
+		return body, nil
+	}
+	fields, err := url.ParseQuery(string(body))
+	if payloads := fields["payload"]; err == nil && len(payloads) == 1 && isObject([]byte(payloads[0])) {
+		return []byte(payloads[0]), nil
+	}
+	return nil, fmt.Errorf("%w: it is neither an object nor a form with one payload that is an object", receiver.ErrFormat)
+}
+
+func isObject(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) }
+
+// kind is which event of secret scanning it is; empty: none. The body says so itself, and the name counts only where
+// the body has not even the type of the secret.
+func (e event) kind(named string) string {
+	typed := bool(e.Alert.SecretType)
+	switch {
+	case !typed && named != alertEvent && named != locationEvent:
+		return ""
+	case bool(e.Location) || !typed && named == locationEvent:
+		return locationEvent
+	}
+	return alertEvent
+}
+
+// happened is what a pointer says happened, if that is worth asking for the alert. An action that is missing is: one
+// request too many costs less than a leak.
+func (e event) happened(kind string) (string, bool) {
+	switch kind {
+	case locationEvent:
+		return locationAdded, e.Action == "created" || e.Action == ""
+	case alertEvent:
+		return e.Action, e.Action == "" || slices.Contains(actions, e.Action)
+	}
+	return "", false
+}
+
+// ref is which alert it is about.
+func (e event) ref() (ref, error) {
+	owner, repo, ok := strings.Cut(e.Repository.FullName, "/")
+	if !ok {
+		owner, repo = e.Repository.Owner.Login, e.Repository.Name
+	}
+	return newRef(owner, repo, e.Alert.Number)
+}
