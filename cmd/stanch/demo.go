@@ -381,6 +381,8 @@ func (d *demonstration) invite() {
 	d.say("\nstill running; in another terminal try")
 	d.say("  stanch incidents list --store.dir %s", d.store())
 	d.say("  stanch incidents show ID --store.dir %s", d.store())
+	d.say("  stanch explain --incident ID --store.dir %s", d.store())
+	d.say("  stanch incidents undo ID --reason 'it is a demo' --store.dir %s", d.store())
 	d.say("  curl -s %s/metrics | grep ^stanch_", d.private)
 	d.say("and end it with Ctrl-C")
 }

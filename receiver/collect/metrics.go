@@ -48,6 +48,7 @@ func (m *metrics) zero(source string) {
 	m.missed.WithLabelValues(source)
 }
 
-func (m *metrics) fetched(source, result string)  { m.fetches.WithLabelValues(source, result).Inc() }
+func (m *metrics) fetched(source, result string) { m.fetches.WithLabelValues(source, result).Inc() }
+
 func (m *metrics) reported(source, result string) { m.reports.WithLabelValues(source, result).Inc() }
 func (m *metrics) swept(source, result string)    { m.sweeps.WithLabelValues(source, result).Inc() }

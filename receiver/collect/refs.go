@@ -53,7 +53,7 @@ func (r *refs) missed(source string, l Listed) bool {
 	defer r.mu.Unlock()
 	name := ref{source, l.Ref}
 	before, swept := r.swept[name]
-	return !r.known[name] && !(swept && before.Equal(l.UpdatedAt))
+	return !r.known[name] && (!swept || !before.Equal(l.UpdatedAt))
 }
 
 // point notes that a sweep has pointed to an alert.
