@@ -154,8 +154,8 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	for _, match := range regexp.MustCompile(`_file: (\S+)`).FindAllStringSubmatch(string(text), -1) {
-		content := "something\n"
+	for _, match := range regexp.MustCompile(`_files?: \[?([^\s,\]}]+)`).FindAllStringSubmatch(string(text), -1) {
+		content := "something-long-enough\n"
 		if filepath.Ext(match[1]) == ".yaml" {
 			content = "{}\n"
 		}

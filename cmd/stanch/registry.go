@@ -19,6 +19,7 @@ import (
 var (
 	sources = map[string]func() sourceConfig{
 		"github_partner": func() sourceConfig { return new(github.PartnerConfig) },
+		"github_webhook": func() sourceConfig { return new(github.HookConfig) },
 	}
 	issuers = map[string]func() issuerConfig{
 		"ibmcloud": func() issuerConfig { return new(ibmcloud.Config) },

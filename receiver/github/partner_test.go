@@ -26,6 +26,7 @@ func TestPartnerConformance(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Harness{
 		Source:    open(t, sourcetest.NewKeyServer(signer)),
 		Body:      func(records ...string) []byte { return []byte("[" + strings.Join(records, ",") + "]") },
+		Found:     sourcetest.Tokens,
 		Record:    func(token string) string { return `{"token":"` + token + `","type":"t","url":"","source":"commit"}` },
 		Extended:  func(token string) string { return `{"new":[{"x":1}],"token":"` + token + `","new":null}` },
 		Bad:       badRecords,

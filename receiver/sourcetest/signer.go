@@ -1,10 +1,12 @@
 // Package sourcetest holds the conformance suite of every source, [Run], and what plays the vendor in tests, scripts and
-// the demo: a [Signer] that signs deliveries, and a [KeyServer] that publishes its public key.
+// the demo: a [Signer] that signs the deliveries of a feed, a [KeyServer] that publishes its public key, and
+// [GitHubHook], which signs those of a webhook.
 package sourcetest
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -59,6 +61,18 @@ func (s *Signer) GitHubHeader(body []byte) http.Header {
 		"Github-Public-Key-Identifier": {id},
 		"Github-Public-Key-Signature":  {signature},
 	}
+}
+
+// GitHubHook returns the header of a delivery with this body by a webhook of GitHub's that has this secret. The event in
+// it is an alert of secret scanning; it is not signed, so set another as you like.
+func GitHubHook(secret string, body []byte) http.Header {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("X-GitHub-Event", "secret_scanning_alert")
+	header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	return header
 }
 
 // Document returns the key document that publishes these signers, the last one as the current key.

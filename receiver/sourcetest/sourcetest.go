@@ -18,18 +18,24 @@ import (
 // Planted is the token that the suite reports and that must be nowhere but in what Parse found.
 const Planted = "planted-token-4f1c"
 
-// Harness is a source and what its vendor would send it. Every field is needed.
+// Harness is a source and what its vendor would send it. Every field is needed, unless it says what its zero value means.
 type Harness struct {
 	// Source is under test, with its keys served.
 	Source receiver.Source
-	// Body writes a delivery with these records, in their order.
+	// Single means that a delivery holds one record; false: it holds any number, none included.
+	Single bool
+	// Body writes a delivery with these records, in their order; with one of them if Single.
 	Body func(records ...string) []byte
+	// Found returns what tells the records that were read apart: what Record was called with, in the same order.
+	Found func(receiver.Parsed) []string
 	// Record writes a good record of a token, and one with fields besides that nobody has heard of.
 	Record, Extended func(token string) string
 	// Bad are records that hold Planted and cannot be used, by what is wrong with them.
 	Bad map[string]string
 	// NotFormat are bodies that are not the format at all.
 	NotFormat map[string][]byte
+	// Ignored are bodies that nobody acts on, by why; nil: there are none.
+	Ignored map[string][]byte
 	// Sign returns the header that proves a body.
 	Sign func(body []byte) http.Header
 	// Proof names the fields of that header, none of which may be missing.
@@ -48,25 +54,32 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a changed body is refused", h.testChanged)
 	t.Run("one bad record never costs the rest", h.testBad)
 	t.Run("what is not the format is an error", h.testNotFormat)
+	t.Run("what nobody acts on is told apart", h.testIgnored)
 	t.Run("many deliveries at once", h.testConcurrent)
 }
 
 func (h Harness) testGood(t *testing.T) {
-	body := h.Body(h.Record(Planted), h.Record("second"))
-	got := tokens(h.accept(t, body))
-	if want := []string{Planted, "second"}; !slices.Equal(got, want) {
-		t.Errorf("got the tokens %q, want %q", got, want)
+	h.wantFound(t, h.accept(t, h.Body(h.Record(Planted))), Planted)
+	if h.Single {
+		return
 	}
-	if parsed := h.accept(t, h.Body()); len(parsed.Found)+len(parsed.Bad) != 0 {
-		t.Errorf("got %d records from an empty delivery", len(parsed.Found)+len(parsed.Bad))
+	h.wantFound(t, h.accept(t, h.Body(h.Record(Planted), h.Record("second"))), Planted, "second")
+	h.wantFound(t, h.accept(t, h.Body()))
+}
+
+// wantFound checks that a delivery held these records and no others, bad ones included.
+func (h Harness) wantFound(t *testing.T, parsed receiver.Parsed, want ...string) {
+	t.Helper()
+	if got := h.Found(parsed); !slices.Equal(got, want) {
+		t.Errorf("got the records %q, want %q", got, want)
+	}
+	if n := len(parsed.Found) + len(parsed.Pointers); n != len(want) || len(parsed.Bad) != 0 {
+		t.Errorf("got %d records and %d bad ones, want %d", n, len(parsed.Bad), len(want))
 	}
 }
 
 func (h Harness) testExtended(t *testing.T) {
-	parsed := h.accept(t, h.Body(h.Extended(Planted)))
-	if got := tokens(parsed); !slices.Equal(got, []string{Planted}) || len(parsed.Bad) != 0 {
-		t.Errorf("got the tokens %q and %d bad records, want the planted one", got, len(parsed.Bad))
-	}
+	h.wantFound(t, h.accept(t, h.Body(h.Extended(Planted))), Planted)
 }
 
 func (h Harness) testUnsigned(t *testing.T) {
@@ -112,9 +125,13 @@ func (h Harness) testChanged(t *testing.T) {
 
 func (h Harness) testBad(t *testing.T) {
 	for name, record := range h.Bad {
-		parsed := h.accept(t, h.Body(h.Record("first"), record, h.Record("last")))
-		if got := tokens(parsed); !slices.Equal(got, []string{"first", "last"}) {
-			t.Errorf("%s: got the tokens %q, want those of the good records", name, got)
+		records, good := []string{h.Record("first"), record, h.Record("last")}, []string{"first", "last"}
+		if h.Single {
+			records, good = []string{record}, nil
+		}
+		parsed := h.accept(t, h.Body(records...))
+		if got := h.Found(parsed); !slices.Equal(got, good) {
+			t.Errorf("%s: got the records %q, want the good ones", name, got)
 		}
 		if len(parsed.Bad) != 1 {
 			t.Errorf("%s: got %d bad records, want 1", name, len(parsed.Bad))
@@ -130,16 +147,24 @@ func (h Harness) testBad(t *testing.T) {
 	}
 }
 
-func (h Harness) testNotFormat(t *testing.T) {
-	for name, body := range h.NotFormat {
+func (h Harness) testNotFormat(t *testing.T) { h.testRefused(t, h.NotFormat, receiver.ErrFormat) }
+
+func (h Harness) testIgnored(t *testing.T) { h.testRefused(t, h.Ignored, receiver.ErrIgnored) }
+
+// testRefused checks that signed bodies hold nothing that is stored, for this reason.
+func (h Harness) testRefused(t *testing.T, bodies map[string][]byte, want error) {
+	for name, body := range bodies {
 		header := h.Sign(body)
 		if err := h.check(t, header, body); err != nil {
 			t.Errorf("%s: got %v from a signed body, want nil", name, err)
 		}
-		_, err := h.Source.Parse(header, body)
+		parsed, err := h.Source.Parse(header, body)
 		leaksNothing(t, err)
-		if !errors.Is(err, receiver.ErrFormat) {
-			t.Errorf("%s: got %v, want ErrFormat", name, err)
+		if !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+		if n := len(parsed.Found) + len(parsed.Pointers) + len(parsed.Bad); n != 0 {
+			t.Errorf("%s: got %d records beside the error, want none", name, n)
 		}
 	}
 }
@@ -149,9 +174,7 @@ func (h Harness) testConcurrent(t *testing.T) {
 	for i := range 16 {
 		wg.Go(func() {
 			token := fmt.Sprintf("token-%d", i)
-			if got := tokens(h.accept(t, h.Body(h.Record(token)))); !slices.Equal(got, []string{token}) {
-				t.Errorf("got the tokens %q, want %q", got, token)
-			}
+			h.wantFound(t, h.accept(t, h.Body(h.Record(token))), token)
 		})
 	}
 	wg.Wait()
@@ -196,7 +219,8 @@ func leaksNothing(t *testing.T, err error) {
 	}
 }
 
-func tokens(p receiver.Parsed) []string {
+// Tokens is the Found of a source whose records hold the token.
+func Tokens(p receiver.Parsed) []string {
 	var found []string
 	for _, c := range p.Found {
 		found = append(found, c.Secret.Reveal())
