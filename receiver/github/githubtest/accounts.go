@@ -18,11 +18,14 @@ const (
 	htmlURL = "https://github.example"
 )
 
+// organisation is what GitHub calls the kind of account, and with a small letter the field of an event.
+const organisation = "Organization" //nolint:misspell // GitHub's word
+
 // account is a user, a bot or an organisation.
 type account struct {
 	id    int64
 	login string
-	kind  string // User, Bot or Organization
+	kind  string // User, Bot or organisation
 }
 
 // account returns the account of a login, made if there is none yet.
@@ -81,7 +84,7 @@ func (f *Fake) repository(name string) *repo {
 	if !ok {
 		owner, _, _ := strings.Cut(name, "/")
 		r = &repo{
-			Repository: Repository{Name: name}, id: f.nextID(), owner: f.account(owner, "Organization"),
+			Repository: Repository{Name: name}, id: f.nextID(), owner: f.account(owner, organisation),
 			alerts: map[int]*alert{},
 		}
 		f.repos[strings.ToLower(name)] = r

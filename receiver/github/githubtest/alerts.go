@@ -138,4 +138,4 @@ func (f *Fake) Remove(repository string, number int) {
 }
 
 // bot is the account that GitHub itself acts as.
-func (f *Fake) bot() object { return f.account("github", "Organization").show() }
+func (f *Fake) bot() object { return f.account("github", organisation).show() }

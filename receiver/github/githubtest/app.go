@@ -51,7 +51,7 @@ func (f *Fake) AddApp(a App) (id int64, key leak.Secret) {
 		a.Key, _ = rsa.GenerateKey(rand.Reader, 2048) // it never fails
 	}
 	if a.Granted == nil {
-		a.Granted = map[string]string{"secret_scanning_alerts": "write", "metadata": "read"}
+		a.Granted = map[string]string{AlertsPermission: "write", "metadata": "read"}
 	}
 	if a.Organisations == nil {
 		a.Organisations = []string{"acme"}
@@ -60,7 +60,7 @@ func (f *Fake) AddApp(a App) (id int64, key leak.Secret) {
 	defer f.mu.Unlock()
 	added := &app{App: a, id: f.nextID()}
 	for _, name := range a.Organisations {
-		org := f.account(name, "Organization")
+		org := f.account(name, organisation)
 		added.installations = append(added.installations, &installation{id: f.nextID(), app: added, org: org})
 	}
 	if a.Hook.URL != "" {
@@ -77,7 +77,7 @@ func (f *Fake) Suspend(organisation string, suspended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, a := range f.apps {
-		if i := a.in(f.account(organisation, "Organization")); i != nil {
+		if i := a.in(f.account(organisation, organisation)); i != nil {
 			i.suspended = suspended
 		}
 	}
@@ -107,7 +107,7 @@ func (c *call) getInstallation() *answer {
 		return notFound()
 	}
 	return ok(object{
-		"id": i.id, "app_id": i.app.id, "app_slug": i.app.Slug, "account": i.org.show(), "target_type": "Organization",
+		"id": i.id, "app_id": i.app.id, "app_slug": i.app.Slug, "account": i.org.show(), "target_type": organisation,
 		"target_id": i.org.id, "permissions": i.app.Granted, "events": i.app.Hook.events(), "repository_selection": "all",
 		"suspended_at": map[bool]any{true: stamp(c.fake.now())}[i.suspended],
 	})

@@ -3,6 +3,7 @@ package githubtest
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -91,13 +92,16 @@ func (f *Fake) emit(e event) {
 
 // payload writes an event for a hook.
 func (e event) payload(h *hook) []byte {
-	body := object{"sender": e.sender, "organization": h.org.showOrganisation()}
+	owner := h.org
+	if e.repo != nil {
+		owner = e.repo.owner
+	}
+	body := object{"sender": e.sender, strings.ToLower(organisation): owner.showOrganisation()}
 	if e.action != "" {
 		body["action"] = e.action
 	}
 	if e.repo != nil {
 		body["repository"] = e.repo.show()
-		body["organization"] = e.repo.owner.showOrganisation()
 	}
 	if i := e.installation(h); i != nil {
 		body["installation"] = object{"id": i.id, "node_id": nodeID("Installation", i.id)}

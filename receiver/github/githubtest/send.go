@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"stanch/receiver/leak"
@@ -59,7 +60,7 @@ func (h *hook) target() string {
 	case h.repo != nil:
 		return "repository"
 	}
-	return "organization"
+	return strings.ToLower(organisation)
 }
 
 // Header returns the header of a delivery of a JSON body, as GitHub sends it: signed with SHA-256 and with SHA-1, or

@@ -10,6 +10,13 @@ import (
 	"stanch/receiver/leak"
 )
 
+// The permissions that fine-grained tokens and Apps have.
+const (
+	AlertsPermission    = "secret_scanning_alerts"
+	OrgHooksPermission  = "organization_hooks" //nolint:misspell // GitHub's word
+	RepoHooksPermission = "repository_hooks"
+)
+
 // Token is a user's personal access token, as a test adds it. The zero Token is a classic one that may everything.
 type Token struct {
 	Name  string // what the journal calls it; empty: its user's login
@@ -17,8 +24,8 @@ type Token struct {
 	// Scopes are what a classic token may, such as repo, security_events, admin:org_hook; nil: everything, unless
 	// Permissions are given.
 	Scopes []string
-	// Permissions make it a fine-grained token: secret_scanning_alerts, organization_hooks or repository_hooks, each
-	// read or write.
+	// Permissions make it a fine-grained token: AlertsPermission, OrgHooksPermission or RepoHooksPermission, each read
+	// or write.
 	Permissions map[string]string
 	// Organisations and Repositories (owner/name) are all that it sees; nil: no limit.
 	Organisations []string
@@ -96,16 +103,16 @@ type permission struct {
 }
 
 var (
-	readAlerts  = permission{scopes: []string{"repo", "security_events"}, name: "secret_scanning_alerts"}
+	readAlerts  = permission{scopes: []string{"repo", "security_events"}, name: AlertsPermission}
 	writeAlerts = permission{scopes: readAlerts.scopes, name: readAlerts.name, write: true}
 	asApp       = permission{app: true}
 )
 
 // hookPermissions is what the hooks of an "org" or a "repo" need.
 func hookPermissions(owner string) (read, write permission) {
-	read = permission{scopes: []string{"admin:" + owner + "_hook"}, name: "organization_hooks"}
+	read = permission{scopes: []string{"admin:" + owner + "_hook"}, name: OrgHooksPermission}
 	if owner == "repo" {
-		read.name = "repository_hooks"
+		read.name = RepoHooksPermission
 	}
 	write = read
 	write.write = true
@@ -150,7 +157,7 @@ func (c *call) scopeHeaders() map[string]string {
 
 // member reports whether a token sees an organisation.
 func (t *token) member(a *account) bool {
-	if a.kind != "Organization" {
+	if a.kind != organisation {
 		return false
 	}
 	return t.Organisations == nil || containsFold(t.Organisations, a.login)
