@@ -117,17 +117,30 @@ func (c *client) get(ctx context.Context, path string, query url.Values, into an
 
 // post sends a body as JSON and decodes the answer.
 func (c *client) post(ctx context.Context, path string, body, into any) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("asking stanch: %w", err)
-	}
-	return c.ask(ctx, http.MethodPost, path, data, into)
+	return c.ask(ctx, http.MethodPost, path, body, into)
 }
 
-func (c *client) ask(ctx context.Context, method, path string, body []byte, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+func (c *client) ask(ctx context.Context, method, path string, body, into any) error {
+	response, err := c.send(ctx, method, path, body)
 	if err != nil {
-		return fmt.Errorf("asking stanch: %w", err)
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return fmt.Errorf("reading stanch's answer: %w", err)
+	}
+	return nil
+}
+
+// send returns the answer to a request if it is a good one.
+func (c *client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("asking stanch: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("asking stanch: %w", err)
 	}
 	if c.user != "" {
 		request.SetBasicAuth(c.user, c.password)
@@ -135,16 +148,13 @@ func (c *client) ask(ctx context.Context, method, path string, body []byte, into
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return c.explain(err)
+		return nil, c.explain(err)
 	}
-	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return readRefusal(response)
+		defer func() { _ = response.Body.Close() }()
+		return nil, readRefusal(response)
 	}
-	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		return fmt.Errorf("reading stanch's answer: %w", err)
-	}
-	return nil
+	return response, nil
 }
 
 // explain says what a person can do about an error of a request, without the URL, which is our own business.

@@ -11,6 +11,7 @@ import (
 	"stanch/dispositions/policy"
 	"stanch/notify"
 	"stanch/receiver"
+	"stanch/receiver/collect"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 type generation struct {
 	config    *Config
 	sources   map[string]opened[*feed]
+	vendors   map[string]opened[collect.Vendor] // of the sources that have one
 	issuers   map[string]opened[dispositions.Issuer]
 	notifiers map[string]opened[notify.Notifier]
 	policy    *policy.Policy
@@ -48,18 +50,21 @@ func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad [
 		f.Source, err = s.Adapter.Open(s.Name, log, f.metrics)
 		return f, err
 	})
+	vendors, badVendors := openAll("the API of source", c.collected(), before.vendors, func(s Source) (collect.Vendor, error) {
+		return s.Adapter.(vendorConfig).OpenVendor(s.Name, log)
+	})
 	issuers, badIssuers := openAll("issuer", c.Issuers, before.issuers, func(i Issuer) (dispositions.Issuer, error) {
 		return i.Adapter.Open(i.Name, log)
 	})
 	notifiers, badNotifiers := openAll("notifier", c.Notifiers, before.notifiers, func(n Notifier) (notify.Notifier, error) {
 		return n.Adapter.Open(n.Name, log)
 	})
-	bad = slices.Concat(badSources, badIssuers, badNotifiers)
+	bad = slices.Concat(badSources, badVendors, badIssuers, badNotifiers)
 	decides, faults := policy.New(c.policy())
 	for _, fault := range faults {
 		bad = append(bad, fmt.Errorf("the policy has a fault: %s", fault.Text)) // which Load has reported
 	}
-	return &generation{c, sources, issuers, notifiers, decides}, bad
+	return &generation{c, sources, vendors, issuers, notifiers, decides}, bad
 }
 
 // openAll opens the entries of one list.
@@ -96,6 +101,25 @@ func (g *generation) feeds() map[string]receiver.Source {
 		feeds[name] = o.it.Source
 	}
 	return feeds
+}
+
+// collected are the sources that the collector works for.
+func (c *Config) collected() []Source {
+	return slices.DeleteFunc(slices.Clone(c.Sources), func(s Source) bool {
+		_, ok := s.Adapter.(vendorConfig)
+		return !ok
+	})
+}
+
+// collected are the sources as the collector takes them.
+func (g *generation) collected() map[string]collect.Source {
+	sources := map[string]collect.Source{}
+	for _, entry := range g.config.collected() {
+		sources[entry.Name] = collect.Source{
+			Vendor: g.vendors[entry.Name].it, Sweep: entry.Adapter.(vendorConfig).SweepEvery(),
+		}
+	}
+	return sources
 }
 
 // routes are the notifiers as the dispatcher takes them.

@@ -76,6 +76,7 @@ func newRoot() *cobra.Command {
 		newDoctor(),
 		newIncidents(),
 		newExplain(),
+		newBackfill(),
 		newCheckConfig(),
 		newKeygen(),
 		newVersion(),

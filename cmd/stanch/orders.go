@@ -13,6 +13,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
+	"stanch/receiver/collect"
 	"stanch/receiver/leak"
 	"stanch/receiver/seal"
 )
@@ -24,6 +25,7 @@ type orders struct {
 	engine       *dispositions.Engine
 	actors       actors
 	fingerprints seal.FingerprintKey
+	collector    *collect.Collector
 	reload       func(ctx context.Context) error
 }
 
@@ -63,6 +65,7 @@ func (o *orders) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/incidents/{id}/explanation", o.explanation)
 	handle("POST /api/v1/incidents/{id}/{verb}", o.one)
 	handle("POST /api/v1/held/{verb}", o.held)
+	handle("POST /api/v1/sources/{name}/sweep", o.sweep)
 	handle("POST /-/reload", o.reloadNow)
 }
 

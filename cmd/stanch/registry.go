@@ -4,12 +4,14 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
 	"stanch/notify"
 	"stanch/notify/console"
 	"stanch/receiver"
+	"stanch/receiver/collect"
 	"stanch/receiver/github"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +41,13 @@ type checker interface {
 type sourceConfig interface {
 	checker
 	Open(name string, log *slog.Logger, reg prometheus.Registerer) (receiver.Source, error)
+}
+
+// vendorConfig is a sourceConfig whose deliveries hold no secret: the collector asks the vendor for it.
+type vendorConfig interface {
+	OpenVendor(name string, log *slog.Logger) (collect.Vendor, error)
+	// SweepEvery is how often the source is swept.
+	SweepEvery() time.Duration
 }
 
 // issuerConfig is the part of an issuer's entry that its adapter reads, and the way from it to the issuer.

@@ -107,6 +107,7 @@ func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, n
 		return err
 	}
 	s.engine.Use(next.mandate())
+	s.collector.Use(next.collected(), next.config.Web.ExternalURL)
 	s.receiver.Use(next.feeds(), next.config.limits())
 	s.current.Store(next)
 	if next.config.Retention != before.config.Retention {

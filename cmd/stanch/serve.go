@@ -22,6 +22,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/notify"
 	"stanch/receiver"
+	"stanch/receiver/collect"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 	"stanch/receiver/seal"
@@ -93,6 +94,7 @@ type service struct {
 	index     *ledger.Index
 	sightings *ledger.Sightings
 	engine    *dispositions.Engine
+	collector *collect.Collector
 	notices   *notify.Dispatcher
 	receiver  *receiver.Handler // the public listener
 	api       http.Handler      // the private listener and the socket
@@ -136,6 +138,10 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 		Sources: g.feeds(), Limits: c.limits(), Seal: keys.recipient, Store: store, Log: log, Metrics: registry,
 	})
 
+	s.collector = collect.New(collect.Config{
+		Store: store, Seal: keys.recipient, Sources: g.collected(), ExternalURL: c.Web.ExternalURL, Log: log, Registerer: registry,
+	})
+
 	journal := ledger.New(store)
 	s.index = ledger.NewIndex(journal)
 	s.sightings = ledger.NewSightings(store, keys.days)
@@ -156,7 +162,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	mux := reading.handler()
 	(&orders{
 		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: keys.fingerprints,
-		reload: s.reload,
+		reload: s.reload, collector: s.collector,
 	}).register(mux)
 	s.api = mux
 	return s, nil
@@ -239,6 +245,7 @@ func (s *service) work(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.probe.Run(ctx) })
 	group.Go(func() error { return s.index.Run(ctx) })
 	group.Go(func() error { return s.tend(ctx, group) })
+	group.Go(func() error { return s.collector.Run(ctx) })
 	group.Go(func() error { return s.notices.Run(ctx) })
 	group.Go(func() error {
 		select {

@@ -42,6 +42,12 @@ type Swept struct {
 // ErrNoSource means that the collector works for no source of that name.
 var ErrNoSource = errors.New("no source of that name has an API to ask")
 
+// Has reports whether the collector works for a source.
+func (c *Collector) Has(name string) bool {
+	_, ok := c.terms.Load().sources[name]
+	return ok
+}
+
 // Sweep asks a source for what it still holds, and queues a pointer to each alert that no incident knows. It can be stopped
 // and begun again: what is known then is not pointed to again. Deliveries that failed are asked for as well.
 func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (Swept, error) {

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"stanch/receiver/collect"
+)
+
+// sweepBody is what a request to sweep says.
+type sweepBody struct {
+	Since  time.Time `json:"since,omitzero"`
+	DryRun bool      `json:"dry_run,omitempty"`
+}
+
+// sweepLine is one line of the answer: how far the sweep has come. The last one is done, or has an error.
+type sweepLine struct {
+	collect.Swept
+	Done  bool   `json:"done,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// tellEvery is how often the answer to a sweep says how far it has come.
+const tellEvery = 200 * time.Millisecond
+
+// sweep answers POST /api/v1/sources/{name}/sweep with one JSON object a line while it works. When whoever ordered it hangs up
+// it ends; what it has queued stays queued.
+func (o *orders) sweep(w http.ResponseWriter, r *http.Request, by string) {
+	var body sweepBody
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&body) != nil {
+		o.refuse(w, http.StatusBadRequest, errors.New(`the body must be JSON such as {"since": "2026-01-02T03:04:05Z", "dry_run": true}`))
+		return
+	}
+	name := r.PathValue("name")
+	if !o.collector.Has(name) {
+		o.refuse(w, http.StatusNotFound, collect.ErrNoSource)
+		return
+	}
+	o.log.Info("sweep ordered", "source", name, "by", by, "dry_run", body.DryRun)
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	lines := json.NewEncoder(w)
+	var told time.Time
+	swept, err := o.collector.Sweep(r.Context(), name, collect.Sweep{
+		Since: body.Since, DryRun: body.DryRun, Progress: func(s collect.Swept) {
+			if time.Since(told) < tellEvery {
+				return
+			}
+			told = time.Now()
+			_ = lines.Encode(sweepLine{Swept: s}) // the reader is gone, and so is the context
+			_ = http.NewResponseController(w).Flush()
+		},
+	})
+	last := sweepLine{Swept: swept, Done: err == nil}
+	if err != nil {
+		last.Error = err.Error()
+	}
+	_ = lines.Encode(last)
+}
+
+// newBackfill makes the command that sweeps a source now.
+func newBackfill() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "backfill --source NAME",
+		Short: "Find what a source still holds and no incident knows",
+		Long: `Backfill lets a running serve ask a source for its open alerts, and for deliveries that failed. Each alert that no
+incident knows is fetched and worked on as if its delivery had come. It can be stopped and begun again: what is known is
+left out. Serve does the same by itself, as often as the source's configuration says.`,
+		Example: "  stanch backfill --source acme --dry-run\n  stanch backfill --source acme --since 30d",
+		Args:    cobra.NoArgs,
+	}
+	server := &running{}
+	server.flags(command.Flags())
+	source := command.Flags().String("source", "", "the configured name of the source")
+	_ = command.MarkFlagRequired("source") // it is there
+	since := command.Flags().String("since", "", "only what changed within this time, such as 12h or 30d; all that is open by default")
+	dryRun := command.Flags().Bool("dry-run", false, "count, and queue nothing")
+	output := &choice{value: "table", words: []string{"table", "json"}}
+	command.Flags().VarP(output, "output", "o", "table or json")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		body := sweepBody{DryRun: *dryRun}
+		if *since != "" {
+			age, err := model.ParseDuration(*since)
+			if err != nil {
+				return errors.New("--since must be a duration such as 12h or 30d")
+			}
+			body.Since = time.Now().Add(-time.Duration(age))
+		}
+		client, err := server.dial()
+		if err != nil {
+			return err
+		}
+		swept, err := client.sweep(command.Context(), *source, body, progressOn(command.ErrOrStderr(), *source))
+		if err != nil {
+			return err
+		}
+		return render(command.OutOrStdout(), output.value, swept, func(w io.Writer) { tellSwept(w, *source, swept, *dryRun) })
+	}
+	return command
+}
+
+// sweep orders a sweep and tells of its progress until it is done.
+func (c *client) sweep(ctx context.Context, source string, body sweepBody, progress func(collect.Swept)) (collect.Swept, error) {
+	patient := *c
+	patient.http = &http.Client{Transport: c.http.Transport, CheckRedirect: c.http.CheckRedirect} // a sweep may take an hour
+	response, err := patient.send(ctx, http.MethodPost, "/api/v1/sources/"+url.PathEscape(source)+"/sweep", body)
+	if err != nil {
+		return collect.Swept{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		var line sweepLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return collect.Swept{}, fmt.Errorf("reading stanch's answer: %w", err)
+		}
+		progress(line.Swept)
+		switch {
+		case line.Error != "":
+			return line.Swept, errors.New(line.Error)
+		case line.Done:
+			return line.Swept, nil
+		}
+	}
+	return collect.Swept{}, errors.New("stanch ended before the sweep did: begin it again, it goes on where it was")
+}
+
+// progressOn shows progress on a terminal, and nothing elsewhere.
+func progressOn(w io.Writer, source string) func(collect.Swept) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return func(collect.Swept) {}
+	}
+	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(),
+		progressbar.OptionSetDescription("sweeping "+source), progressbar.OptionClearOnFinish())
+	return func(s collect.Swept) {
+		bar.Describe(fmt.Sprintf("sweeping %s: %d missed", source, s.Missed))
+		_ = bar.Set(s.Listed) // a terminal that is gone
+	}
+}
+
+func tellSwept(w io.Writer, source string, s collect.Swept, dryRun bool) {
+	verb := "are queued now"
+	if dryRun {
+		verb = "would be queued"
+	}
+	_, _ = fmt.Fprintf(w, "%s holds %d open alerts; %d that no incident knew %s\n", source, s.Listed, s.Missed, verb)
+	switch {
+	case s.Problem != "":
+		_, _ = fmt.Fprintf(w, "failed deliveries could not be looked for: %s\n", printable(s.Problem))
+	case !dryRun:
+		_, _ = fmt.Fprintf(w, "%d failed deliveries are sent again\n", s.Redelivered)
+	}
+}
