@@ -90,7 +90,25 @@ func place(s leak.Sighting) string {
 	if !s.SeenAt.IsZero() {
 		where += " at " + stamp(s.SeenAt)
 	}
-	return where
+	return where + worse(s.Marks)
+}
+
+// worse is what the source knows that makes the leak worse than most.
+func worse(m leak.Marks) string {
+	var text string
+	if m.Public {
+		text += "; it is in public too"
+	}
+	if m.Several {
+		text += "; it is in several repositories"
+	}
+	if m.Validity != "" {
+		text += "; the source finds it " + m.Validity
+	}
+	if m.Swept {
+		text += "; found by a sweep, because the source's delivery never came"
+	}
+	return text
 }
 
 func (s story) whose() string {

@@ -152,6 +152,9 @@ func TestNoNews(t *testing.T) {
 
 func TestWhereItWasSeen(t *testing.T) {
 	again := leak.Sighting{Source: "gl", URL: "https://gitlab.com/octo/app/-/issues/1", Place: "issue_title", SeenAt: received.Add(time.Minute)}
+	worse := leak.Sighting{
+		Source: "acme", SeenAt: received, Marks: leak.Marks{Public: true, Several: true, Validity: "active", Swept: true},
+	}
 	nowhere := leak.Sighting{Source: "gh-partner", SeenAt: received}
 	for name, row := range map[string]struct {
 		count int
@@ -165,7 +168,13 @@ func TestWhereItWasSeen(t *testing.T) {
 			"5 times: first https://github.com/octo/app/blob/0dbe1c2/deploy.sh (commit), told by gh-partner at " +
 				"2026-11-21 14:03:01 UTC; newest https://gitlab.com/octo/app/-/issues/1 (issue_title), told by gl at 2026-11-21 14:04:01 UTC",
 		},
-		"no place":      {1, []leak.Sighting{nowhere}, "at a place that was not told, told by gh-partner at 2026-11-21 14:03:01 UTC"},
+		"no place": {1, []leak.Sighting{nowhere}, "at a place that was not told, told by gh-partner at 2026-11-21 14:03:01 UTC"},
+		"worse than most": {
+			1,
+			[]leak.Sighting{worse},
+			"at a place that was not told, told by acme at 2026-11-21 14:03:01 UTC; it is in public too; it is in several " +
+				"repositories; the source finds it active; found by a sweep, because the source's delivery never came",
+		},
 		"forgotten":     {2, []leak.Sighting{}, "No longer kept (seen 2 times)."},
 		"not available": {1, nil, "Not available at the moment (seen once); `stanch incidents show 9f86d081884c` tells."},
 	} {
