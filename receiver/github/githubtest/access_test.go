@@ -13,6 +13,7 @@ func TestAccess(t *testing.T) {
 	server, _ := start(t, githubtest.Options{})
 	server.AddAlert(githubtest.Alert{})
 	server.AddAlert(githubtest.Alert{Repository: "acme/other"})
+	server.AddRepository(githubtest.Repository{Name: "acme/open", Public: true})
 	server.AddHook(githubtest.Hook{URL: "http://127.0.0.1:1/"})
 	fine := func(permission, level string) githubtest.Token {
 		return githubtest.Token{Permissions: map[string]string{permission: level}}
@@ -30,6 +31,10 @@ func TestAccess(t *testing.T) {
 		{"nothing, who am I", githubtest.Token{Scopes: []string{}}, "GET", "user", 200},
 		{"one scope", githubtest.Token{Scopes: []string{"security_events"}}, "GET", list, 200},
 		{"other scope", githubtest.Token{Scopes: []string{"admin:org_hook"}}, "GET", list, 403},
+		{"public scope", githubtest.Token{Scopes: []string{"public_repo"}}, "GET", firstAlert, 403},
+		{"public scope, public", githubtest.Token{Scopes: []string{"public_repo"}}, "GET", "repos/acme/open/secret-scanning/alerts", 200},
+		{"the organisation", githubtest.Token{Scopes: []string{}}, "GET", "orgs/acme", 200},
+		{"a user is none", githubtest.Token{}, "GET", "orgs/" + githubtest.Admin, 404},
 		{"hooks", githubtest.Token{Scopes: []string{"admin:org_hook"}}, "GET", hooks, 200},
 		{"not hooks", githubtest.Token{Scopes: []string{"repo"}}, "GET", hooks, 403},
 		{"fine, read", fine(githubtest.AlertsPermission, "read"), "GET", firstAlert, 200},

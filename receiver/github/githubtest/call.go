@@ -23,7 +23,8 @@ type call struct {
 	route   *route
 	event   Event // for the journal
 
-	token    *token // whose request it is
+	token    *token  // whose request it is
+	refused  *answer // what a request without a good token gets
 	org      *account
 	repo     *repo
 	alert    *alert
@@ -65,8 +66,8 @@ func (c *call) serve() answer {
 	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, maxBody)) // a body that is cut reads as bad input
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if no := c.identify(); no != nil {
-		return *no
+	if c.refused != nil {
+		return *c.refused
 	}
 	window := f.window(c.token)
 	if window.spent(f.options.RateLimit) && !c.route.free {
@@ -171,7 +172,7 @@ func notFound() *answer { return refuse(http.StatusNotFound, "Not Found") }
 func invalid(field string) *answer {
 	return &answer{status: http.StatusUnprocessableEntity, body: object{
 		"message":           "Validation Failed",
-		"errors":            []object{{"resource": "SecretScanningAlert", "field": field, "code": "invalid"}},
+		"errors":            []object{{"field": field, "code": "invalid"}},
 		"documentation_url": "https://docs.github.example/rest", "status": "422",
 	}}
 }

@@ -18,7 +18,7 @@ type Delivery struct {
 	Action     string
 	Repository string // owner/name; empty: none
 	Redelivery bool
-	Status     string // OK, or what went wrong; empty: not sent yet
+	Status     string // OK, as GitHub documents; what went wrong in words that it does not; empty: not sent yet
 	StatusCode int    // that the receiver answered; see Switches.Unreached
 	At         time.Time
 	Duration   time.Duration

@@ -1,4 +1,5 @@
-package githubtest_test //nolint:misspell // go-github spells as GitHub does
+//nolint:misspell // go-github spells as GitHub does
+package githubtest_test
 
 import (
 	"bytes"

@@ -63,10 +63,11 @@ func (f *Fake) ClearFaults() {
 	f.faults = nil
 }
 
-// meet takes the fault that a call meets, used up by one; the zero Fault when there is none.
+// meet finds out whose a call is, and takes the fault that it meets, used up by one; the zero Fault when there is none.
 func (f *Fake) meet(c *call) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	c.refused = c.identify()
 	for _, fault := range f.faults {
 		if fault.Times == 0 || !c.event.is(fault.Op, fault.Target, fault.Number) {
 			continue

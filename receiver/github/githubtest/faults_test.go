@@ -34,6 +34,11 @@ func TestFaults(t *testing.T) {
 	read(2, 503)
 	server.ClearFaults()
 	read(1, 200)
+	for _, e := range server.Journal() {
+		if e.By != "ours" {
+			t.Errorf("got the event %+v, want the token's name", e)
+		}
+	}
 }
 
 func TestCommit(t *testing.T) {

@@ -1,4 +1,5 @@
-package githubtest_test //nolint:misspell // go-github spells as GitHub does
+//nolint:misspell // go-github spells as GitHub does
+package githubtest_test
 
 import (
 	"encoding/json"
@@ -277,4 +278,41 @@ func TestHookSettings(t *testing.T) {
 	}
 	_, response, err = c.Organizations.GetHook(t.Context(), "rival", id)
 	expect(t, "another organisation", response, err, 404)
+}
+
+// The hooks of a repository, of its organisation and of an App are three worlds to the API.
+func TestOwnersOfHooks(t *testing.T) {
+	server, c := start(t, githubtest.Options{})
+	r := newReceiver(t)
+	ofRepo := server.AddHook(githubtest.Hook{Repository: "acme/shop", URL: r.URL})
+	ofOrg := server.AddHook(githubtest.Hook{Organisation: "ACME", URL: r.URL, Events: []string{"secret_scanning_alert"}})
+	server.AddApp(githubtest.App{Key: appKey(), Hook: githubtest.Hook{URL: r.URL}})
+	server.Raise(githubtest.Alert{})
+	server.Raise(githubtest.Alert{Repository: "acme/other"})
+	if got := len(r.take(server)); got != 5 {
+		t.Errorf("got %d deliveries, want 3 of the one alert and 2 of the other", got)
+	}
+	hook, response, err := c.Repositories.GetHook(t.Context(), "acme", "shop", ofRepo)
+	expect(t, "hook of the repository", response, err, 200)
+	if hook.GetType() != "Repository" || len(hook.Events) != 3 {
+		t.Errorf("got the hook %v", hook)
+	}
+	_, response, err = c.Repositories.GetHook(t.Context(), "acme", "shop", ofOrg)
+	expect(t, "hook of the organisation as one of the repository", response, err, 404)
+	_, response, err = c.Organizations.GetHook(t.Context(), "acme", ofRepo)
+	expect(t, "hook of the repository as one of the organisation", response, err, 404)
+	hooks, response, err := c.Organizations.ListHooks(t.Context(), "acme", nil)
+	expect(t, "hooks of the organisation", response, err, 200)
+	if len(hooks) != 1 || hooks[0].GetID() != ofOrg {
+		t.Errorf("got %d hooks of the organisation", len(hooks))
+	}
+	made, response, err := c.Repositories.ListHookDeliveries(t.Context(), "acme", "shop", ofRepo, nil)
+	expect(t, "deliveries of the repository's hook", response, err, 200)
+	guids := map[string]int{}
+	for _, d := range server.Deliveries() {
+		guids[d.GUID]++
+	}
+	if len(made) != 1 || guids[made[0].GetGUID()] != 3 || len(guids) != 2 {
+		t.Errorf("got the GUIDs %v, want one an event", guids)
+	}
 }

@@ -13,7 +13,7 @@ type Event struct {
 	Target  string // owner/name of the repository, or the organisation, as the request had it; empty: neither
 	Number  int64  // of the alert, delivery, hook or installation; 0: none
 	Query   string // of the URL
-	By      string // name of the token; empty when it was not known, or a fault answered
+	By      string // name of the token; empty when it was not known
 	Status  int    // of the answer; 0: the connection was cut
 	Changed bool   // whether an alert is another than before
 	Secrets int    // how many secrets the answer would have shown

@@ -187,3 +187,34 @@ func TestLocations(t *testing.T) {
 		t.Errorf("got the details %v and %v", raw[0].Details, raw[2].Details)
 	}
 }
+
+// What go-github has no field for is there all the same.
+func TestFieldsBesides(t *testing.T) {
+	server, c := start(t, githubtest.Options{})
+	server.AddAlert(githubtest.Alert{
+		SecretType: "t", Validity: "active", PubliclyLeaked: true, MultiRepo: true, Base64: true, BypassedBy: "ben",
+		Locations: []githubtest.Location{{Path: ".env", Line: 3}, {Type: "wiki_commit", URL: "https://github.example/w"}},
+	})
+	var alerts []struct {
+		Validity string
+		Leaked   bool                   `json:"publicly_leaked"`
+		Multi    bool                   `json:"multi_repo"`
+		Base64   bool                   `json:"is_base64_encoded"`
+		Bypassed *github.Timestamp      `json:"push_protection_bypassed_at"`
+		First    map[string]any         `json:"first_location_detected"`
+		More     bool                   `json:"has_more_locations"`
+		Repo     struct{ Private bool } `json:"repository"`
+	}
+	response, err := get(t, c, "orgs/acme/secret-scanning/alerts", &alerts)
+	expect(t, "list", response, err, 200)
+	a := alerts[0]
+	if a.Validity != "active" || !a.Leaked || !a.Multi || !a.Base64 || a.Bypassed == nil || !a.More || !a.Repo.Private ||
+		a.First["path"] != ".env" || a.First["start_line"] != 3.0 {
+		t.Errorf("got %+v", a)
+	}
+	places, response, err := c.SecretScanning.ListLocationsForAlert(t.Context(), "acme", "shop", 1, nil)
+	expect(t, "locations", response, err, 200)
+	if got := places[1].GetDetails().GetCommitURL(); got != "https://github.example/w" {
+		t.Errorf("got the URL %q", got)
+	}
+}

@@ -45,22 +45,24 @@ func (f *Fake) newRequest(d *delivery) *http.Request {
 	request.Header = Header(d.Event, d.GUID, d.hook.Secret, body)
 	request.Header.Set("Content-Type", kind)
 	request.Header.Set("X-GitHub-Hook-ID", strconv.FormatInt(d.Hook, 10))
-	request.Header.Set("X-GitHub-Hook-Installation-Target-Type", d.hook.target())
+	owner, id := d.hook.target()
+	request.Header.Set("X-GitHub-Hook-Installation-Target-Type", owner)
+	request.Header.Set("X-GitHub-Hook-Installation-Target-ID", strconv.FormatInt(id, 10))
 	if f.options.Enterprise {
 		request.Header.Set("X-GitHub-Enterprise-Host", "github.example")
 	}
 	return request
 }
 
-// target is what kind of thing a hook belongs to, in the words of the delivery's header.
-func (h *hook) target() string {
+// target is what a hook belongs to: what kind of thing, in the words of the delivery's header, and its id.
+func (h *hook) target() (kind string, id int64) {
 	switch {
 	case h.app != nil:
-		return "integration"
+		return "integration", h.app.id
 	case h.repo != nil:
-		return "repository"
+		return "repository", h.repo.id
 	}
-	return strings.ToLower(organisation)
+	return strings.ToLower(organisation), h.org.id
 }
 
 // Header returns the header of a delivery of a JSON body, as GitHub sends it: signed with SHA-256 and with SHA-1, or

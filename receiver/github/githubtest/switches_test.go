@@ -1,4 +1,4 @@
-package githubtest_test //nolint:misspell // go-github spells as GitHub does
+package githubtest_test
 
 import (
 	"fmt"

@@ -60,7 +60,7 @@ func (u update) check(s Switches) *answer {
 		return invalid("state")
 	case u.State != nil && state != "open" && state != "resolved":
 		return invalid("state")
-	case state == "resolved" && !known, state != "resolved" && resolution != "":
+	case state == "resolved" && !known, state != "resolved" && (resolution != "" || deref(u.Comment) != ""):
 		return invalid("resolution")
 	case u.Validity != nil && (s.Validity == "refused" || !u.knownValidity()):
 		return invalid("validity")

@@ -25,6 +25,7 @@ func TestUpdate(t *testing.T) {
 		{name: "no resolution", body: body{"state": "resolved"}, status: 422},
 		{name: "bad resolution", body: body{"state": "resolved", "resolution": "pattern_deleted"}, status: 422},
 		{name: "open with a resolution", body: body{"state": "open", "resolution": "revoked"}, status: 422},
+		{name: "open with a comment", body: body{"state": "open", "resolution_comment": "c"}, status: 422},
 		{name: "a resolution alone", body: body{"resolution": "revoked"}, status: 422},
 		{name: "bad validity", body: body{"validity": "dead"}, status: 422},
 		{name: "already open", body: body{"state": "open"}, status: 400},
