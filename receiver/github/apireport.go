@@ -1,0 +1,124 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxComment is how long a comment may be, in characters. GitHub documents no limit for secret scanning; its other alerts
+// have this one.
+const maxComment = 280
+
+// change is one kind of change to an alert.
+type change struct {
+	doing    string
+	state    string // that it leads to
+	validity string
+	fields   map[string]any
+}
+
+// Resolve implements collect.Vendor.
+func (v *vendor) Resolve(ctx context.Context, text, comment string) error {
+	fields := map[string]any{"state": "resolved", "resolution": "revoked"}
+	if comment = shorten(comment); comment != "" {
+		fields["resolution_comment"] = comment
+	}
+	return v.change(ctx, text, change{"closing the alert", "resolved", "inactive", fields})
+}
+
+// Reopen implements collect.Vendor. GitHub takes no comment with it, and takes the one away that closed the alert.
+func (v *vendor) Reopen(ctx context.Context, text, _ string) error {
+	return v.change(ctx, text, change{"opening the alert again", "open", "active", map[string]any{"state": "open"}})
+}
+
+// change changes an alert that is not as wanted yet. Whoever made it so before, with whatever comment, is left alone.
+func (v *vendor) change(ctx context.Context, text string, c change) error {
+	r, err := v.own(text)
+	if err != nil {
+		return err
+	}
+	if state, err := v.state(ctx, r, c.doing); err != nil || state == c.state {
+		return err
+	}
+	err = v.update(ctx, r, c, c.validity)
+	if answered(err, http.StatusUnprocessableEntity) { // a server that does not know validity yet
+		err = v.update(ctx, r, c, "")
+	}
+	if answered(err, http.StatusBadRequest, http.StatusNotModified) { // somebody else may have been first
+		if state, again := v.state(ctx, r, c.doing); again == nil && state == c.state {
+			return nil
+		}
+	}
+	return err
+}
+
+// standing is how an alert stands.
+type standing struct {
+	Number int64  `json:"number"`
+	State  string `json:"state"`
+}
+
+// state asks how an alert stands, and not for its secret.
+func (v *vendor) state(ctx context.Context, r ref, doing string) (string, error) {
+	var is standing
+	_, err := v.ask(ctx, request{
+		doing: doing, method: http.MethodGet, path: r.path(), query: url.Values{"hide_secret": {"true"}}, into: &is,
+		needs: writeAlerts,
+	})
+	if err == nil && is.Number != r.number {
+		err = fmt.Errorf("%s: %w", doing, errOther)
+	}
+	return is.State, err
+}
+
+// update sends a change. That it was made is what the answer says of the alert, not its status.
+func (v *vendor) update(ctx context.Context, r ref, c change, validity string) error {
+	fields := maps.Clone(c.fields)
+	if validity != "" {
+		fields["validity"] = validity
+	}
+	var is standing
+	_, err := v.ask(ctx, request{
+		doing: c.doing, method: http.MethodPatch, path: r.path(), body: fields, into: &is, needs: writeAlerts,
+		hints: map[int]string{http.StatusForbidden: "dismissing alerts may need approval there (delegated alert " +
+			"dismissal), or our token may only read; close it by hand"},
+	})
+	switch {
+	case err != nil:
+		return err
+	case is.Number != r.number:
+		return fmt.Errorf("%s: %w", c.doing, errOther)
+	case is.State != c.state:
+		return fmt.Errorf("%s: %w", c.doing, errUnchanged)
+	}
+	return nil
+}
+
+// answered reports whether GitHub answered with one of these statuses.
+func answered(err error, statuses ...int) bool {
+	no, ok := errors.AsType[*refusal](err)
+	if !ok {
+		return false
+	}
+	for _, status := range statuses {
+		if no.status == status {
+			return true
+		}
+	}
+	return false
+}
+
+// shorten cuts a comment to what GitHub takes, between two characters.
+func shorten(comment string) string {
+	comment = strings.ToValidUTF8(comment, "\uFFFD")
+	if utf8.RuneCountInString(comment) <= maxComment {
+		return comment
+	}
+	return string([]rune(comment)[:maxComment-1]) + "…"
+}
