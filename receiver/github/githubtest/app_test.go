@@ -95,7 +95,8 @@ func TestNarrowedToken(t *testing.T) {
 	server, _ := start(t, githubtest.Options{})
 	server.AddAlert(githubtest.Alert{})
 	server.AddAlert(githubtest.Alert{Repository: "acme/other"})
-	id, _ := server.AddApp(githubtest.App{Key: appKey()})
+	r := newReceiver(t)
+	id, _ := server.AddApp(githubtest.App{Key: appKey(), Hook: githubtest.Hook{URL: r.URL}})
 	asApp := client(t, server, sign(t, appKey(), "RS256", goodClaims(id)))
 	installation, response, err := asApp.Apps.FindOrganizationInstallation(t.Context(), "acme")
 	expect(t, "installation", response, err, 200)
@@ -117,10 +118,43 @@ func TestNarrowedToken(t *testing.T) {
 	ask(&github.InstallationTokenOptions{Permissions: &github.InstallationPermissions{OrganizationHooks: &admin}}, 422)
 	server.Suspend("acme", true)
 	ask(nil, 403)
+	server.Raise(githubtest.Alert{})
+	if got := r.take(server); len(got) != 0 {
+		t.Errorf("got %d deliveries while suspended", len(got))
+	}
 	server.Suspend("acme", false)
 	ask(nil, 201)
 	_, response, err = asApp.Apps.CreateInstallationToken(t.Context(), 1, nil)
 	expect(t, "no such installation", response, err, 404)
+}
+
+// Each installation has its own limit, and the App itself another.
+func TestLimitsOfAnApp(t *testing.T) {
+	server, c := start(t, githubtest.Options{RateLimit: 100})
+	server.AddAlert(githubtest.Alert{})
+	server.AddAlert(githubtest.Alert{Repository: "beta/shop"})
+	id, _ := server.AddApp(githubtest.App{Key: appKey(), Organisations: []string{"acme", "beta"}})
+	asApp := client(t, server, sign(t, appKey(), "RS256", goodClaims(id)))
+	for i, name := range []string{"acme", "beta"} {
+		installation, response, err := asApp.Apps.FindOrganizationInstallation(t.Context(), name)
+		expect(t, "installation", response, err, 200)
+		made, response, err := asApp.Apps.CreateInstallationToken(t.Context(), installation.GetID(), nil)
+		expect(t, "token", response, err, 201)
+		if response.Rate.Remaining != 98-2*i {
+			t.Errorf("got the App's rate %v", response.Rate)
+		}
+		asInstallation := client(t, server, leak.NewSecret(made.GetToken()))
+		_, response, err = asInstallation.SecretScanning.GetAlert(t.Context(), name, "shop", 1)
+		expect(t, "get", response, err, 200)
+		if response.Rate.Remaining != 99 {
+			t.Errorf("%s: got the rate %v", name, response.Rate)
+		}
+	}
+	response, err := get(t, c, firstAlert, nil)
+	expect(t, "as a user", response, err, 200)
+	if response.Rate.Remaining != 99 {
+		t.Errorf("got the user's rate %v", response.Rate)
+	}
 }
 
 func TestClaims(t *testing.T) {

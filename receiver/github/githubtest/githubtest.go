@@ -1,8 +1,8 @@
 // Package githubtest is a fake of GitHub's side of secret scanning that keeps state and speaks real HTTP: the REST API
 // for alerts, locations, hooks and their deliveries, tokens and Apps, and the sender of webhooks. What GitHub documents
-// is played as documented; every answer that it does not document has a position in [Switches], and a [Fault] can be put
-// in front of every call. The URLs inside bodies name hosts that do not exist, so that nobody who follows one gets away
-// with it. It needs no testing.T, because the demo and child processes of tests run it too.
+// is played as documented; where it is silent and an answer matters to us, [Switches] has its positions; a [Fault] can
+// be put in front of every call. URLs inside bodies name hosts that do not exist, so that nobody who follows one gets
+// away with it. It needs no testing.T, because the demo and child processes of tests run it too.
 package githubtest
 
 import (

@@ -93,6 +93,16 @@ func TestListByCursor(t *testing.T) {
 	}
 }
 
+func TestPageSize(t *testing.T) {
+	server, c := start(t, githubtest.Options{})
+	addMany(server, 101)
+	for query, want := range map[string]int{"": 30, "per_page=0": 30, "per_page=1000": 100, "per_page=7": 7} {
+		if got, _ := list(t, c, query); len(got) != want {
+			t.Errorf("%q: got a page of %d, want %d", query, len(got), want)
+		}
+	}
+}
+
 func TestListFilters(t *testing.T) {
 	server, c := start(t, githubtest.Options{})
 	server.AddAlert(githubtest.Alert{SecretType: "a", Validity: "active"})
