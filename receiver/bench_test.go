@@ -2,9 +2,11 @@ package receiver_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -28,25 +30,54 @@ const connections = 16
 // disk, and to a bare handler that reads the body and verifies it. Both pay for the same senders in the same process.
 func BenchmarkPartnerHandler(b *testing.B) {
 	signer := newSigner(b)
-	b.Run("bare", func(b *testing.B) { load(b, signer, bare(b, signer)) })
+	delivery := func(i int) (string, http.Header) {
+		const form = `[{"source":"commit","token":"token-%d","type":"ibm_cloud_iam_key","url":"https://example.com/r/token-%d"}]`
+		body := fmt.Sprintf(form, i, i)
+		return body, signer.GitHubHeader([]byte(body))
+	}
+	b.Run("bare", func(b *testing.B) { load(b, bare(b, signer), delivery) })
 	b.Run("stanch", func(b *testing.B) {
-		store, err := queue.OpenEmbedded(b.Context(), queue.Config{Dir: b.TempDir(), Keys: "bench"})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = store.Close() }()
-		load(b, signer, stanch(b, signer, store))
+		load(b, stanch(b, newPartner(b, sourcetest.NewKeyServer(signer))), delivery)
 	})
 }
 
-func stanch(b *testing.B, signer *sourcetest.Signer, store queue.Store) http.Handler {
+// stanch is a Handler of one source with a store on disk.
+func stanch(b *testing.B, source receiver.Source) http.Handler {
 	b.Helper()
+	store, err := queue.OpenEmbedded(b.Context(), queue.Config{Dir: b.TempDir(), Keys: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = store.Close() })
 	recipient, _ := newSealing(b)
 	return receiver.New(receiver.Config{
-		Sources: map[string]receiver.Source{"gh": newPartner(b, sourcetest.NewKeyServer(signer))},
+		Sources: map[string]receiver.Source{"gh": source},
 		Seal:    recipient,
 		Store:   store,
 	})
+}
+
+// BenchmarkHookHandler does the same with a hook, whose body is as large as GitHub's are: about ten thousand bytes.
+func BenchmarkHookHandler(b *testing.B) {
+	delivery := func(i int) (string, http.Header) {
+		body := strings.TrimSuffix(alertHook(i+1, "created", "now"), "}") + `,"x":"` + strings.Repeat("https://", 1200) + `"}`
+		return body, sourcetest.GitHubHook(hookSecret, []byte(body))
+	}
+	b.Run("bare", func(b *testing.B) { load(b, http.HandlerFunc(bareHook), delivery) })
+	b.Run("stanch", func(b *testing.B) { load(b, stanch(b, newHook(b)), delivery) })
+}
+
+// bareHook is the least that the endpoint of a hook does.
+func bareHook(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	mac.Write(body)
+	given, badSignature := hex.DecodeString(strings.TrimPrefix(r.Header.Get("X-Hub-Signature-256"), "sha256="))
+	if err != nil || badSignature != nil || !hmac.Equal(mac.Sum(nil), given) {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // bare is the least that a partner endpoint does.
@@ -82,7 +113,7 @@ func publicKey(b *testing.B, signer *sourcetest.Signer) *ecdsa.PublicKey {
 }
 
 // load sends b.N deliveries, signed beforehand, and reports how many a second were answered.
-func load(b *testing.B, signer *sourcetest.Signer, handler http.Handler) {
+func load(b *testing.B, handler http.Handler, delivery func(i int) (body string, header http.Header)) {
 	b.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -90,7 +121,13 @@ func load(b *testing.B, signer *sourcetest.Signer, handler http.Handler) {
 	defer client.CloseIdleConnections()
 	requests := make([]*http.Request, b.N)
 	for i := range requests {
-		requests[i] = signed(b, signer, server.URL, fmt.Sprintf("token-%d", i))
+		body, header := delivery(i)
+		request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL+"/hooks/gh", strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		request.Header = header
+		requests[i] = request
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -105,17 +142,6 @@ func load(b *testing.B, signer *sourcetest.Signer, handler http.Handler) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
-}
-
-func signed(b *testing.B, signer *sourcetest.Signer, url, token string) *http.Request {
-	b.Helper()
-	body := fmt.Sprintf(`[{"source":"commit","token":%q,"type":"ibm_cloud_iam_key","url":"https://example.com/r/%s"}]`, token, token)
-	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url+"/hooks/gh", strings.NewReader(body))
-	if err != nil {
-		b.Fatal(err)
-	}
-	request.Header = signer.GitHubHeader([]byte(body))
-	return request
 }
 
 func post(b *testing.B, client *http.Client, request *http.Request) {

@@ -211,7 +211,7 @@ func TestHandlerPlantedToken(t *testing.T) {
 	h.wantStored(t, 1, 2)
 
 	shown := h.log.String() + h.metrics(t)
-	messages := h.queued
+	messages := h.queued[queue.Alerts]
 	for message, err := range h.store.Scan(t.Context(), queue.DeadSubject("gh")) {
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ type house struct {
 	signer   *sourcetest.Signer
 	keys     *sourcetest.KeyServer
 	store    *queue.Memory
-	queued   []queue.Message // taken off the queue
+	queued   map[string][]queue.Message // taken off each work queue
 	opener   *seal.Identities
 	log      bytes.Buffer // of one delivery after the other
 	registry *prometheus.Registry
@@ -41,7 +41,10 @@ type house struct {
 
 func newHouse(tb testing.TB, change ...func(*house, *receiver.Config)) *house {
 	tb.Helper()
-	h := &house{signer: newSigner(tb), store: queue.NewMemory(), registry: prometheus.NewRegistry()}
+	h := &house{
+		signer: newSigner(tb), store: queue.NewMemory(), registry: prometheus.NewRegistry(),
+		queued: map[string][]queue.Message{},
+	}
 	h.keys = sourcetest.NewKeyServer(h.signer)
 	recipient, opener := newSealing(tb)
 	h.opener = opener
@@ -120,34 +123,39 @@ func (h *house) send(tb testing.TB, method, path string, header http.Header, bod
 	return response
 }
 
-// alerts takes what is queued off the queue, and returns everything that ever was.
+// alerts takes what is queued for the engine off the queue, and returns everything that ever was.
 func (h *house) alerts(tb testing.TB) []leak.Content {
 	tb.Helper()
-	stats, err := h.store.Stats(tb.Context(), queue.Alerts)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	want := len(h.queued) + int(stats.Messages)
-	ctx, cancel := context.WithCancel(tb.Context())
-	defer cancel()
-	if want > len(h.queued) {
-		err = h.store.Work(ctx, queue.Consumer{Stream: queue.Alerts, Name: "engine"},
-			func(_ context.Context, message queue.Message) error {
-				h.queued = append(h.queued, message)
-				if len(h.queued) == want {
-					cancel()
-				}
-				return nil
-			})
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
 	var found []leak.Content
-	for _, message := range h.queued {
+	for _, message := range h.take(tb, queue.Alerts) {
 		found = append(found, h.alert(tb, message))
 	}
 	return found
+}
+
+// take takes what is queued off a work queue, and returns everything that ever was.
+func (h *house) take(tb testing.TB, stream string) []queue.Message {
+	tb.Helper()
+	stats, err := h.store.Stats(tb.Context(), stream)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(tb.Context())
+	defer cancel()
+	left := stats.Messages
+	if left > 0 {
+		err = h.store.Work(ctx, queue.Consumer{Stream: stream, Name: "test"}, func(_ context.Context, m queue.Message) error {
+			h.queued[stream] = append(h.queued[stream], m)
+			if left--; left == 0 {
+				cancel()
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return h.queued[stream]
 }
 
 func (h *house) alert(tb testing.TB, message queue.Message) leak.Content {

@@ -1,0 +1,194 @@
+package github_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"stanch/receiver"
+	"stanch/receiver/leak"
+)
+
+// TestHookActions: what becomes of an event is what its body says, whatever the header, which nobody signed, calls it.
+func TestHookActions(t *testing.T) {
+	source := openHook(t, "ACME", hookSecret)
+	for _, row := range []struct{ file, action, want string }{
+		{"created", "created", "pointer acme/rocket-shop/7 created"},
+		{"created", "validated", "pointer acme/rocket-shop/7 validated"},
+		{"created", "publicly_leaked", "pointer acme/rocket-shop/7 publicly_leaked"},
+		{"created", "assigned", "ignored"},
+		{"created", "unassigned", "ignored"},
+		{"reopened", "reopened", "pointer acme/rocket-shop/7 reopened"},
+		{"resolved", "resolved", "ignored"},
+		{"resolved", "revoked", "ignored"},
+		{"location", "created", "pointer acme/rocket-shop/7 location"},
+		{"location", "resolved", "ignored"},
+	} {
+		event := readHook(t, row.file)
+		event["action"] = row.action
+		for _, named := range []string{
+			"secret_scanning_alert", "secret_scanning_alert_location", "secret_scanning_scan", "ping", "dependabot_alert", "",
+		} {
+			for name, body := range map[string]string{"JSON": encode(t, event), "a form": "payload=" + url.QueryEscape(encode(t, event))} {
+				if got := became(source, named, body); got != row.want {
+					t.Errorf("%s %s in %s, named %q: got %s, want %s", row.file, row.action, name, named, got, row.want)
+				}
+			}
+		}
+	}
+}
+
+// TestHookOtherEvents: what is no alert of secret scanning is ignored, unless the header says that it is one.
+func TestHookOtherEvents(t *testing.T) {
+	source := openHook(t, "acme", hookSecret)
+	const repository = `"repository":{"full_name":"acme/rocket-shop"}`
+	for _, row := range []struct{ named, body, want string }{
+		{"ping", `{"zen":"Keep it simple","hook_id":1,"hook":{"type":"Organization","config":{"secret":"********"}}}`, "ignored"},
+		{"secret_scanning_scan", `{"action":"completed","type":"backfill","source":"git","secret_types":["t"],` + repository + `}`, "ignored"},
+		{"code_scanning_alert", `{"action":"created","alert":{"number":7,"rule":{"id":"r"},"tool":{}},` + repository + `}`, "ignored"},
+		{"dependabot_alert", `{"action":"created","alert":{"number":7,"dependency":{}},` + repository + `}`, "ignored"},
+		{"repository", `{"action":"created",` + repository + `}`, "ignored"},
+		{"push", `{}`, "ignored"},
+		{"", `{}`, "ignored"},
+		{"secret_scanning_alert", `{}`, "bad"},
+		{"secret_scanning_alert", `{"action":"created","alert":{"number":7},` + repository + `}`, "pointer acme/rocket-shop/7 created"},
+		{"secret_scanning_alert_location", `{}`, "ignored"},
+		{"secret_scanning_alert_location", `{"alert":{"number":7},` + repository + `}`, "pointer acme/rocket-shop/7 location"},
+	} {
+		if got := became(source, row.named, row.body); got != row.want {
+			t.Errorf("%s %s: got %s, want %s", row.named, row.body, got, row.want)
+		}
+	}
+}
+
+// TestHookFieldByField takes away each field of each payload, then gives it an odd value: what becomes of the payload
+// then is in the table, and every field that is not there makes no difference. So no URL is read, and no secret.
+func TestHookFieldByField(t *testing.T) {
+	const pointer = "pointer acme/rocket-shop/7 "
+	alert := func(intact, whatever string) map[string]string {
+		return map[string]string{
+			"": intact, "action": whatever,
+			"alert": "bad", "alert.number": "bad",
+			"repository": "bad", // full_name alone can be missing: the name and the owner's login say the same
+		}
+	}
+	source := openHook(t, "acme", hookSecret)
+	for _, row := range []struct {
+		file, named string
+		want        map[string]string // by field; with no name: the payload as it is
+	}{
+		{"created", "secret_scanning_alert", alert(pointer+"created", pointer)},
+		{"reopened", "secret_scanning_alert", alert(pointer+"reopened", pointer)},
+		{"resolved", "secret_scanning_alert", map[string]string{"": "ignored", "action": pointer}},
+		{"location", "secret_scanning_alert_location", map[string]string{
+			"": pointer + "location", "alert": "ignored", "alert.number": "ignored",
+			"location":   pointer + "created",                          // what is left is an alert; only if it is missing, not if it is odd
+			"repository": "ignored", "repository.full_name": "ignored", // its owner's login is another's
+		}},
+	} {
+		event := readHook(t, row.file)
+		if got := became(source, row.named, encode(t, event)); got != row.want[""] {
+			t.Errorf("%s: got %s, want %s", row.file, got, row.want[""])
+		}
+		for _, field := range fields(event, "") {
+			want, ok := row.want[field]
+			if !ok {
+				want = row.want[""]
+			}
+			if got := became(source, row.named, encode(t, without(event, field))); got != want {
+				t.Errorf("%s without %s: got %s, want %s", row.file, field, got, want)
+			}
+			if field == "location" {
+				want = row.want[""]
+			}
+			if got := became(source, row.named, encode(t, with(event, field, map[string]any{"odd": []int{7}}))); got != want {
+				t.Errorf("%s with an odd %s: got %s, want %s", row.file, field, got, want)
+			}
+		}
+	}
+}
+
+// became is what becomes of a signed body, in short.
+func became(source receiver.Source, named, body string) string {
+	parsed, err := source.Parse(http.Header{"X-Github-Event": {named}}, []byte(body))
+	switch {
+	case errors.Is(err, receiver.ErrIgnored):
+		return "ignored"
+	case err != nil:
+		return err.Error()
+	case len(parsed.Bad) == 1 && len(parsed.Found)+len(parsed.Pointers) == 0:
+		return "bad"
+	case len(parsed.Pointers) != 1 || len(parsed.Found)+len(parsed.Bad) != 0:
+		return fmt.Sprintf("%d pointers, %d alerts, %d bad", len(parsed.Pointers), len(parsed.Found), len(parsed.Bad))
+	}
+	p := parsed.Pointers[0]
+	if p != (leak.Pointer{Ref: p.Ref, Event: p.Event}) {
+		return fmt.Sprintf("%+v", p)
+	}
+	return "pointer " + p.Ref + " " + p.Event
+}
+
+// readHook reads a payload of testdata, which has the fields of one that GitHub sends, and values of ours.
+func readHook(tb testing.TB, name string) map[string]any {
+	tb.Helper()
+	data, err := os.ReadFile("testdata/hooks/" + name + ".json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var event map[string]any
+	if err := json.Unmarshal(data, &event); err != nil {
+		tb.Fatal(err)
+	}
+	return event
+}
+
+func encode(tb testing.TB, event map[string]any) string {
+	tb.Helper()
+	data, err := json.Marshal(event)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(data)
+}
+
+// fields lists the fields of an object and of the objects within it, as paths with dots.
+func fields(object map[string]any, prefix string) []string {
+	var paths []string
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		paths = append(paths, prefix+name)
+		if inner, ok := object[name].(map[string]any); ok {
+			paths = append(paths, fields(inner, prefix+name+".")...)
+		}
+	}
+	return paths
+}
+
+// with is a copy of an object in which the field at a path has another value.
+func with(object map[string]any, path string, value any) map[string]any {
+	changed := maps.Clone(object)
+	name, rest, deeper := strings.Cut(path, ".")
+	if deeper {
+		value = with(object[name].(map[string]any), rest, value)
+	}
+	changed[name] = value
+	return changed
+}
+
+// without is a copy of an object in which the field at a path is missing.
+func without(object map[string]any, path string) map[string]any {
+	changed := maps.Clone(object)
+	name, rest, deeper := strings.Cut(path, ".")
+	if deeper {
+		changed[name] = without(object[name].(map[string]any), rest)
+	} else {
+		delete(changed, name)
+	}
+	return changed
+}
