@@ -27,7 +27,46 @@ type Notice struct {
 	Seen     []leak.Sighting
 	Facts    []Fact // what happened, in the order in which to read it
 	Link     string // to the incident; empty when no external URL is configured
+	Phase    Phase  // what a channel that keeps state is to do
+	// Count is how many incidents a notice stands for that gathers a flood; 0: it is about Incident alone.
+	Count int
 }
+
+// Phase is how a notice changes the state of a channel that keeps one, such as an alert that is open. All notices of an
+// incident have the incident's id as their key.
+type Phase string
+
+// The phases.
+const (
+	Opened  Phase = "open"    // somebody has to look
+	Taken   Phase = "taken"   // a person has taken it up
+	Settled Phase = "settled" // nothing more is to be done unless something new is seen
+)
+
+// Remembering is a Notifier that must know, after a restart as well, what it did about an incident before: which message
+// it sent, say, in order to change it.
+type Remembering interface {
+	// Remember hands over the memory, once, before the first notice.
+	Remember(m Memory)
+}
+
+// Memory keeps one short text for each incident and notifier, durably, for as long as incidents are talked about. It is
+// safe for concurrent use. What is kept holds no secret.
+type Memory interface {
+	// Load returns what was saved last; empty: nothing was.
+	Load(ctx context.Context, incident leak.Fingerprint) (string, error)
+	Save(ctx context.Context, incident leak.Fingerprint, text string) error
+}
+
+// Runner is a Notifier with work of its own, such as repeating what is still open.
+type Runner interface {
+	// Run blocks until ctx ends and then returns nil.
+	Run(ctx context.Context) error
+}
+
+// Outsider is a Notifier whose channel belongs to somebody else. Where a partner's alert saw a key is not told there: the
+// partner agreement forbids to share it onward.
+type Outsider interface{ Outside() bool }
 
 // Fact is one line of a notice: a question that the reader has, and its answer.
 type Fact struct {
