@@ -19,7 +19,7 @@ const (
 )
 
 // organisation is what GitHub calls the kind of account, and with a small letter the field of an event.
-const organisation = "Organization" //nolint:misspell // GitHub's word
+const organisation = "Organization"
 
 // account is a user, a bot or an organisation.
 type account struct {

@@ -13,7 +13,7 @@ import (
 // The permissions that fine-grained tokens and Apps have.
 const (
 	AlertsPermission    = "secret_scanning_alerts"
-	OrgHooksPermission  = "organization_hooks" //nolint:misspell // GitHub's word
+	OrgHooksPermission  = "organization_hooks"
 	RepoHooksPermission = "repository_hooks"
 )
 
