@@ -51,11 +51,14 @@ type Remembering interface {
 }
 
 // Memory keeps one short text for each incident and notifier, durably, for as long as incidents are talked about. It is
-// safe for concurrent use. What is kept holds no secret.
+// safe for concurrent use. What is kept holds no secret, nor where a key was seen, which must be forgotten earlier.
 type Memory interface {
 	// Load returns what was saved last; empty: nothing was.
 	Load(ctx context.Context, incident leak.Fingerprint) (string, error)
+	// Save keeps a text of 32 KiB at most; an empty one forgets.
 	Save(ctx context.Context, incident leak.Fingerprint, text string) error
+	// All returns every text that is kept, for a notifier that goes on after a restart with what is open.
+	All(ctx context.Context) (map[leak.Fingerprint]string, error)
 }
 
 // Runner is a Notifier with work of its own, such as repeating what is still open.
