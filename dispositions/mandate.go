@@ -92,14 +92,13 @@ func (m *Mandate) ask(issuer Configured, i leak.Incident, source string, c leak.
 
 // urgent raises a severity by one when the source knows that the leak is worse than most.
 func urgent(s leak.Severity, m leak.Marks) leak.Severity {
-	worse := m.Public || m.Several || m.Validity == "active"
 	switch {
-	case worse && s == leak.Info:
+	case !m.Worse():
+		return s
+	case s == leak.Info:
 		return leak.Warning
-	case worse:
-		return leak.Critical
 	}
-	return s
+	return leak.Critical
 }
 
 // Abilities is what rules must know of an issuer: how far it can go with a key.

@@ -102,8 +102,8 @@ func worse(m leak.Marks) string {
 	if m.Several {
 		text += "; it is in several repositories"
 	}
-	if m.Validity != "" {
-		text += "; the source finds it " + m.Validity
+	if m.Validity == "active" {
+		text += "; the source finds it active"
 	}
 	if m.Swept {
 		text += "; found by a sweep, because the source's delivery never came"

@@ -49,6 +49,6 @@ func plainIncident(i leak.Incident) leak.Incident {
 // plainSighting returns a sighting in which every text is plain.
 func plainSighting(s leak.Sighting) leak.Sighting {
 	s.Source, s.Type = plain(s.Source), plain(s.Type)
-	s.URL, s.Place, s.Validity = plain(s.URL), plain(s.Place), plain(s.Validity)
+	s.URL, s.Place = plain(s.URL), plain(s.Place)
 	return s
 }

@@ -101,6 +101,7 @@ type demonstration struct {
 	out     io.Writer
 	samples []*sample
 	iam     *ibmtest.Server
+	hub     *hub
 	signer  *sourcetest.Signer
 	keys    *http.Server
 	keysURL string
@@ -117,9 +118,15 @@ func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the fake IAM: %w", err)
 	}
-	d := &demonstration{dir: dir, out: out, samples: samples(), iam: iam, signer: signer}
+	hub, err := newHub(iam)
+	if err != nil {
+		iam.Close()
+		return nil, err
+	}
+	d := &demonstration{dir: dir, out: out, samples: samples(), iam: iam, hub: hub, signer: signer}
 	if err := d.publishKeys(); err != nil {
 		iam.Close()
+		hub.Close()
 		return nil, err
 	}
 	for _, s := range d.samples {
@@ -145,6 +152,7 @@ func (d *demonstration) publishKeys() error {
 
 func (d *demonstration) close() {
 	d.iam.Close()
+	d.hub.Close()
 	_ = d.keys.Close()
 }
 
@@ -155,17 +163,21 @@ func (d *demonstration) configure() (*Config, error) {
 	if err := os.WriteFile(keyFile, []byte(own.Reveal()), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's key: %w", err)
 	}
+	acme, err := d.hub.configure(d.dir)
+	if err != nil {
+		return nil, err
+	}
 	file := filepath.Join(d.dir, "stanch.yaml")
 	text := fmt.Sprintf(`store: {embedded: {dir: %q}}
 keys_dir: %q
 web: {public: {address: "127.0.0.1:0"}, private: {address: "127.0.0.1:0"}}
 sources:
   - {name: github, type: github_partner, keys_url: %q}
-issuers:
-  - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key]}
+%sissuers:
+  - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key, %s]}
 notifiers:
   - {name: console, type: console}
-`, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, d.iam.URL(), keyFile)
+`, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, acme, d.iam.URL(), keyFile, demoPattern)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
 	}
@@ -226,7 +238,10 @@ func (d *demonstration) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.report(views)
+	if err := d.report(views); err != nil {
+		return err
+	}
+	return d.showOrganisation(ctx)
 }
 
 // forge posts a delivery that is signed with a key that GitHub does not publish.

@@ -66,6 +66,9 @@ type Marks struct {
 	Swept    bool   `json:"swept,omitempty"`    // a sweep found it: no delivery told of it
 }
 
+// Worse reports whether the leak is worse than most.
+func (m Marks) Worse() bool { return m.Public || m.Several || m.Validity == "active" }
+
 // Pointer is a report without the secret: the collector asks the source for it and makes alerts of it. It holds no secret.
 type Pointer struct {
 	V          int       `json:"v"`      // format version, 1

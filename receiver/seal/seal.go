@@ -141,13 +141,12 @@ func (k FingerprintKey) Fingerprint(s leak.Secret) leak.Fingerprint {
 func (k FingerprintKey) ID() string { return hex.EncodeToString(k.mac("\x00stanch key id")[:idSize]) }
 
 // sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands
-// for without giving it away. What a source finds out later about a place makes it another report: it may raise the
-// action. How it became known does not.
+// for without giving it away. What a source finds out later that makes the leak worse makes it another report, because it
+// may raise the action. Nothing else does: our own changes at the source come back as reports of it.
 func (k FingerprintKey) sighting(f leak.Fingerprint, source string, c leak.Content) string {
 	parts := []string{"\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place}
-	c.Swept = false
-	if c.Marks != (leak.Marks{}) {
-		parts = append(parts, fmt.Sprint(c.Public, c.Validity, c.Several))
+	if c.Worse() {
+		parts = append(parts, fmt.Sprint(c.Public, c.Validity == "active", c.Several))
 	}
 	return hex.EncodeToString(k.mac(parts...)[:16])
 }

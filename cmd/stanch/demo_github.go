@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/receiver/github/githubtest"
+	"stanch/receiver/leak"
+)
+
+// hub is the GitHub of the demo on which an organisation has its repositories, and its own secret scanning.
+type hub struct {
+	*githubtest.Server
+	secret leak.Secret // of the organisation's hook
+	key    ibmtest.Key // that leaks
+	value  leak.Secret
+}
+
+// The organisation of the demo, where its key leaks, and what its custom pattern calls such keys.
+const (
+	demoRepository = "acme/shop"
+	demoPattern    = "acme_ibm_key"
+)
+
+func newHub(iam *ibmtest.Server) (*hub, error) {
+	server, err := githubtest.Start(githubtest.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("starting the fake GitHub: %w", err)
+	}
+	h := &hub{Server: server, secret: leak.NewSecret("a-demo-needs-no-secret"), key: ibmtest.Key{Name: "shop-deploy", Setting: "disable"}}
+	h.key.ID, h.value = iam.AddKey(h.key)
+	h.AddRepository(githubtest.Repository{Name: demoRepository})
+	return h, nil
+}
+
+// configure writes the secret files of the source, and returns its entry in the configuration.
+func (h *hub) configure(dir string) (string, error) {
+	token := h.AddToken(githubtest.Token{Login: "stanch-bot"})
+	files := map[string]leak.Secret{"hook-secret": h.secret, "github-token": token}
+	for name, value := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value.Reveal()), 0o600); err != nil {
+			return "", fmt.Errorf("writing the demo's secrets: %w", err)
+		}
+	}
+	return fmt.Sprintf("  - {name: acme, type: github_webhook, secret_files: [%q], organization: acme, api: {url: %q, token_file: %q}}\n",
+		filepath.Join(dir, "hook-secret"), h.URL(), filepath.Join(dir, "github-token")), nil
+}
+
+// leak lets the organisation's secret scanning find the key, and waits until its alert is resolved.
+func (h *hub) leak(ctx context.Context, public string) (githubtest.Alert, error) {
+	h.AddHook(githubtest.Hook{Organisation: "acme", URL: public + "/hooks/acme", Secret: h.secret})
+	number := h.Raise(githubtest.Alert{
+		Repository: demoRepository, Secret: h.value, SecretType: demoPattern,
+		Locations: []githubtest.Location{{Path: "deploy/.env", Line: 3}},
+	})
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	for {
+		alert, _ := h.Alert(demoRepository, number)
+		if alert.State == "resolved" {
+			return alert, nil
+		}
+		select {
+		case <-ctx.Done():
+			return alert, errors.New("the organisation's alert was not resolved in time")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// showOrganisation shows the leak of an organisation: the hook without the secret, the secret fetched, the key dead, the
+// alert resolved.
+func (d *demonstration) showOrganisation(ctx context.Context) error {
+	d.say("\nan organisation's own secret scanning finds a key in %s; its hook tells of the alert, not of the secret:\n", demoRepository)
+	begun := time.Now()
+	alert, err := d.hub.leak(ctx, d.public)
+	if err != nil {
+		return err
+	}
+	var v view
+	if v, err = d.incidentOf(ctx, d.hub.key.ID); err != nil {
+		return err
+	}
+	d.say("\n  %s, alert %d: %s as %s after %s, with the comment", demoRepository, alert.Number, alert.State, alert.Resolution,
+		time.Since(begun).Round(100*time.Microsecond))
+	d.say("    %s", alert.Comment)
+	d.say("  %s", stepsAfter(v))
+	now, there := d.iam.Key(d.hub.key.ID)
+	if v.State != leak.Contained || !there || !now.Disabled || alert.Resolution != "revoked" || !strings.Contains(alert.Comment, "is disabled") {
+		return errors.New("the organisation's key did not end as its policy says")
+	}
+	d.say("\nthe organisation's key is disabled, and its alert says so")
+	return nil
+}
+
+// incidentOf waits until the log says what GitHub was told about a key.
+func (d *demonstration) incidentOf(ctx context.Context, key string) (view, error) {
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	for {
+		var views []view
+		if err := dial(d.store()).get(ctx, "/api/v1/incidents", nil, &views); err != nil {
+			return view{}, err
+		}
+		for _, v := range views {
+			if v.Key.ID == key && v.Steps[len(v.Steps)-1].Step == leak.Reported {
+				return v, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return view{}, errors.New("the organisation's incident did not come to its end in time")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
