@@ -11,10 +11,22 @@ import (
 )
 
 // Notifier delivers notices to one channel. Notify tries once; the caller retries. It is safe for concurrent use. An
-// error holds no secret, no credential of the channel and no URL; *leak.Throttled says when the channel asked to wait.
+// error holds no secret, no credential of the channel and no URL; *leak.Throttled says when the channel asked to wait,
+// *Refused that it will not take this notice however often it is told. Every other error is tried again for ever.
 type Notifier interface {
 	Notify(ctx context.Context, n Notice) error
 }
+
+// Refused is the error of a channel that understood a notice and will not take it, so that a retry alone cannot help:
+// an answer of 400, 401, 403, 404, 410, 413 or 422, say. Somebody may yet repair the channel, so the notice is tried a
+// few times over a day; then it is dropped, and log and metric say so.
+type Refused struct{ Err error }
+
+// Error is the error that the refusal came with.
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap returns the error that the refusal came with.
+func (r *Refused) Unwrap() error { return r.Err }
 
 // Notice is one message about one step of an incident: everything that somebody who has never seen stanch must know.
 // It never holds the key's value.
@@ -30,6 +42,16 @@ type Notice struct {
 	Phase    Phase  // what a channel that keeps state is to do
 	// Count is how many incidents a notice stands for that gathers a flood; 0: it is about Incident alone.
 	Count int
+	// Members are these incidents; nil when Count is 0. Incident is then no incident of the log, but holds what all of
+	// them have in common, under an id of the gathering. A channel that keeps state settles with it what it opened for
+	// each member before.
+	Members []Member
+}
+
+// Member is one incident that a notice stands for which gathers a flood: as it stands now, and how its state changes.
+type Member struct {
+	Incident leak.Incident
+	Phase    Phase
 }
 
 // Phase is how a notice changes the state of a channel that keeps one, such as an alert that is open. All notices of an
@@ -60,6 +82,11 @@ type Memory interface {
 	// All returns every text that is kept, for a notifier that goes on after a restart with what is open.
 	All(ctx context.Context) (map[leak.Fingerprint]string, error)
 }
+
+// Follower is a Notifier whose channel shows who works on an incident, and so is told as well when a person takes one up:
+// approves it, has it tried again or undone. Those notices are Taken, and one line. Other channels are not told, because
+// the outcome follows within seconds, and they are to stay calm.
+type Follower interface{ Follows() bool }
 
 // Runner is a Notifier with work of its own, such as repeating what is still open.
 type Runner interface {
