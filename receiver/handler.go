@@ -24,7 +24,8 @@ import (
 )
 
 // GitHub waits 15 seconds for an answer (partner agreement, 3.1), and counts a later one as none. What is not read or
-// not stored by then is refused with 503 while the sender still listens.
+// not stored by then is refused with 503 while the sender still listens. Hooks wait 10 seconds only: what is stored after
+// that was told as failed, and is absorbed if it is sent again.
 const (
 	readTimeout     = 8 * time.Second
 	deliveryTimeout = 14 * time.Second

@@ -163,6 +163,11 @@ func TestHandlerMetricsFromTheStart(t *testing.T) {
 		h.wantCounted(t, "gh", result, 0)
 	}
 	h.wantCounted(t, "", "unknown_source", 0)
+	for _, want := range []string{`stanch_alerts_total{source="gh"} 0`, `stanch_pointers_total{source="gh"} 0`} {
+		if !strings.Contains(h.metrics(t), want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
 	if problems, err := testutil.GatherAndLint(h.registry); err != nil || len(problems) > 0 {
 		t.Errorf("got the problems %v and %v, want none", problems, err)
 	}

@@ -224,6 +224,19 @@ func TestHandlerPointersAreRecords(t *testing.T) {
 	}
 }
 
+// TestHandlerPointersOfOneDelivery: each thing that happened to each alert is a pointer, and what is said twice is one.
+func TestHandlerPointersOfOneDelivery(t *testing.T) {
+	h := newHouse(t, withSource(scripted{parse: func() (receiver.Parsed, error) {
+		return receiver.Parsed{Pointers: []leak.Pointer{
+			{Ref: "a", Event: "x"}, {Ref: "a", Event: "y"}, {Ref: "b", Event: "x"}, {Ref: "a", Event: "x"},
+		}}, nil
+	}}))
+	wantStatus(t, h.deliver(t, "[]"), http.StatusNoContent)
+	if _, pointers := h.pointers(t); len(pointers) != 3 {
+		t.Errorf("got %d pointers, want 3", len(pointers))
+	}
+}
+
 // TestHandlerPointerNotStored: GitHub does not send a hook again, yet it lists it as failed, and so it can be asked for.
 func TestHandlerPointerNotStored(t *testing.T) {
 	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}

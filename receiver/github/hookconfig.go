@@ -36,7 +36,7 @@ const (
 type HookConfig struct {
 	// SecretFiles hold the secrets of the hooks, one line of at least 16 bytes each; at least one file. A delivery that
 	// is signed with any of them is taken, so to rotate a secret give both, change it at GitHub, and take the old one away.
-	// GitHub names a delivery without signature as sent, so a hook without a secret loses every alert: it is answered 401.
+	// A hook that has no secret at GitHub signs nothing, and each of its deliveries is refused with 401.
 	SecretFiles []string `yaml:"secret_files"`
 	// Organization is the login of the organisation, in any case. What a delivery says of another owner's repositories is
 	// ignored, and nobody else's alerts are ever asked for.
