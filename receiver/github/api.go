@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stanch/receiver"
 	"stanch/receiver/collect"
 )
 
@@ -46,7 +47,7 @@ func (c *HookConfig) OpenVendor(name string, log *slog.Logger) (collect.Vendor, 
 
 // baseURL is a base as go-github wants it: with a slash at its end.
 func baseURL(text string) (*url.URL, error) {
-	if err := checkAPIURL(text); err != nil {
+	if err := receiver.CheckAPIURL(text); err != nil {
 		return nil, err
 	}
 	return url.Parse(strings.TrimSuffix(cmp.Or(text, defaultAPIURL), "/") + "/")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"stanch/receiver"
 	"stanch/receiver/leak"
 )
 
@@ -18,7 +19,7 @@ type tokenFile struct {
 }
 
 func openTokenFile(path string) (*tokenFile, error) {
-	token, err := readToken(path)
+	token, err := receiver.ReadToken(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading api.token_file, which %w", err)
 	}
@@ -37,7 +38,7 @@ func (t *tokenFile) renew(refused leak.Secret) bool {
 	if !t.current.Equal(refused) {
 		return true // somebody else has read it meanwhile
 	}
-	token, err := readToken(t.path)
+	token, err := receiver.ReadToken(t.path)
 	if err != nil || token.Equal(refused) {
 		return false
 	}

@@ -1,22 +1,9 @@
 package github
 
-import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"net/netip"
-	"net/url"
-	"os"
-	"strings"
-
-	"stanch/receiver/leak"
-)
+import "stanch/receiver"
 
 // defaultKeysURL is where GitHub publishes the keys that sign partner deliveries.
 const defaultKeysURL = "https://api.github.com/meta/public_keys/secret_scanning"
-
-// maxTokenFile is the most that a token file may have, in bytes.
-const maxTokenFile = 4 << 10
 
 // PartnerConfig configures a source of type github_partner.
 type PartnerConfig struct {
@@ -32,11 +19,11 @@ type PartnerConfig struct {
 
 // Check reports every fault by the field that has it. No problem holds a secret.
 func (c *PartnerConfig) Check(fault func(field, problem string)) {
-	if err := checkURL(c.keysURL()); err != nil {
+	if err := receiver.CheckKeysURL(c.keysURL()); err != nil {
 		fault("keys_url", err.Error())
 	}
 	if c.KeysTokenFile != "" {
-		if _, err := readToken(c.KeysTokenFile); err != nil {
+		if _, err := receiver.ReadToken(c.KeysTokenFile); err != nil {
 			fault("keys_token_file", err.Error())
 		}
 	}
@@ -54,48 +41,4 @@ func (c *PartnerConfig) keysURL() string {
 		return defaultKeysURL
 	}
 	return c.KeysURL
-}
-
-// checkURL says what is wrong with the URL of a key document, without repeating it.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Hostname() == "" {
-		return errors.New("is not an absolute URL")
-	}
-	if u.User != nil {
-		return errors.New("holds a user or a password: give a token in keys_token_file instead")
-	}
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
-		return nil
-	}
-	return errors.New("must start with https://, because who answers there can sign deliveries")
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// readToken reads the one line of a token file.
-func readToken(path string) (leak.Secret, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return leak.Secret{}, unreadable(err)
-	}
-	token := strings.TrimSpace(string(data))
-	if token == "" {
-		return leak.Secret{}, errors.New("names an empty file")
-	}
-	if len(token) > maxTokenFile || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return leak.Secret{}, errors.New("names a file that is not one line with a token")
-	}
-	return leak.NewSecret(token), nil
-}
-
-// unreadable says why a file cannot be read, without its path, which may be a secret in the wrong place.
-func unreadable(err error) error {
-	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
-		err = wrapped.Err
-	}
-	return fmt.Errorf("cannot be read: %w", err)
 }

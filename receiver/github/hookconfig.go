@@ -6,13 +6,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"stanch/receiver"
 	"stanch/receiver/leak"
 )
 
@@ -102,7 +102,7 @@ func (c *HookConfig) SweepEvery() time.Duration {
 }
 
 func (c *APIConfig) check(fault func(field, problem string)) {
-	if err := checkAPIURL(c.url()); err != nil {
+	if err := receiver.CheckAPIURL(c.url()); err != nil {
 		fault("url", err.Error())
 	}
 	switch {
@@ -113,7 +113,7 @@ func (c *APIConfig) check(fault func(field, problem string)) {
 	case c.App != nil:
 		c.App.check(func(field, problem string) { fault("app."+field, problem) })
 	default:
-		if _, err := readToken(c.TokenFile); err != nil {
+		if _, err := receiver.ReadToken(c.TokenFile); err != nil {
 			fault("token_file", err.Error())
 		}
 	}
@@ -140,31 +140,17 @@ func (c *AppConfig) check(fault func(field, problem string)) {
 	}
 }
 
-// checkAPIURL says what is wrong with the base URL of the API, without repeating it.
-func checkAPIURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Hostname() == "":
-		return errors.New("is not an absolute URL")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("must hold no user, no query and no fragment: a token goes into token_file")
-	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
-		return errors.New("must start with https://, because the token and the secrets go over it")
-	}
-	return nil
-}
-
 // readHookSecret reads the one line of a file with the secret of a hook. Blanks in it count: GitHub takes any text.
 func readHookSecret(path string) (leak.Secret, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return leak.Secret{}, unreadable(err)
+		return leak.Secret{}, receiver.Unreadable(err)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if len(strings.TrimSpace(text)) < minHookSecret {
 		return leak.Secret{}, fmt.Errorf("names a file with fewer than %d bytes: make a long random secret", minHookSecret)
 	}
-	if len(text) > maxTokenFile || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+	if len(text) > receiver.MaxTokenFile || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 		return leak.Secret{}, errors.New("names a file that is not one line with a secret")
 	}
 	return leak.NewSecret(text), nil
@@ -174,7 +160,7 @@ func readHookSecret(path string) (leak.Secret, error) {
 func readAppKey(path string) (*rsa.PrivateKey, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, receiver.Unreadable(err)
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {

@@ -1,4 +1,4 @@
-package github
+package receiver
 
 import (
 	"bytes"
@@ -8,54 +8,59 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"stanch/receiver"
 	"stanch/receiver/leak"
 )
 
-// parse reads the records of a partner delivery one by one, so that a bad one is a Bad and no more. The type is not
-// demanded and never trusted: GitHub has sent types swapped, and keys are found by their value. Of errors of the
-// decoder nothing is passed on, because they quote the body.
-func parse(body []byte) (receiver.Parsed, error) {
+// Fields names the fields of a record: what its vendor calls them. Only a token is demanded. An empty name is that of no
+// field.
+type Fields struct{ Token, Type, URL, Place string }
+
+// ParseRecords reads a delivery that is a JSON array of records, as the feeds with tokens in them are. It reads them one by
+// one, so that a bad one is a Bad and no more; fields that have no name are passed over. The type is not demanded and never
+// trusted: GitHub has sent types swapped, and keys are found by their value. Of errors of the decoder nothing is passed on,
+// because they quote the body.
+func ParseRecords(body []byte, names Fields) (Parsed, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
-		return receiver.Parsed{}, fmt.Errorf("%w: it is no array", receiver.ErrFormat)
+		return Parsed{}, fmt.Errorf("%w: it is no array", ErrFormat)
 	}
-	var parsed receiver.Parsed
+	var parsed Parsed
 	for n := 0; decoder.More(); n++ {
-		if n == receiver.MaxRecords {
-			return receiver.Parsed{}, receiver.ErrTooMany
+		if n == MaxRecords {
+			return Parsed{}, ErrTooMany
 		}
 		var raw json.RawMessage
 		if decoder.Decode(&raw) != nil {
-			return receiver.Parsed{}, fmt.Errorf("%w: it breaks off after %d records", receiver.ErrFormat, n)
+			return Parsed{}, fmt.Errorf("%w: it breaks off after %d records", ErrFormat, n)
 		}
-		add(&parsed, raw)
+		names.add(&parsed, raw)
 	}
 	if _, err := decoder.Token(); err != nil {
-		return receiver.Parsed{}, fmt.Errorf("%w: the array does not end", receiver.ErrFormat)
+		return Parsed{}, fmt.Errorf("%w: the array does not end", ErrFormat)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return receiver.Parsed{}, fmt.Errorf("%w: something follows the array", receiver.ErrFormat)
+		return Parsed{}, fmt.Errorf("%w: something follows the array", ErrFormat)
 	}
 	return parsed, nil
 }
 
-func add(parsed *receiver.Parsed, raw json.RawMessage) {
-	content, problem := parseRecord(raw)
+func (f Fields) add(parsed *Parsed, raw json.RawMessage) {
+	content, problem := f.parse(raw)
 	if problem != "" {
-		parsed.Bad = append(parsed.Bad, receiver.Bad{Raw: leak.NewSecret(string(raw)), Reason: problem})
+		parsed.Bad = append(parsed.Bad, Bad{Raw: leak.NewSecret(string(raw)), Reason: problem})
 		return
 	}
 	parsed.Found = append(parsed.Found, content)
 }
 
-// parseRecord reads one record, or says in words that hold nothing of it what is wrong.
-func parseRecord(raw json.RawMessage) (c leak.Content, problem string) {
-	fields := map[string]string{"token": "", "type": "", "url": "", "source": ""}
+// parse reads one record, or says in words that hold nothing of it what is wrong.
+func (f Fields) parse(raw json.RawMessage) (c leak.Content, problem string) {
+	fields := map[string]string{f.Token: "", f.Type: "", f.URL: "", f.Place: ""}
+	delete(fields, "")
 	if problem := readFields(raw, fields); problem != "" {
 		return leak.Content{}, problem
 	}
-	token := fields["token"]
+	token := fields[f.Token]
 	switch {
 	case token == "":
 		return leak.Content{}, "the record has no token"
@@ -66,9 +71,9 @@ func parseRecord(raw json.RawMessage) (c leak.Content, problem string) {
 	}
 	return leak.Content{
 		Secret: leak.NewSecret(token),
-		Type:   fields["type"],
-		URL:    fields["url"],
-		Place:  strings.ToLower(fields["source"]),
+		Type:   fields[f.Type],
+		URL:    fields[f.URL],
+		Place:  strings.ToLower(fields[f.Place]),
 	}, ""
 }
 
