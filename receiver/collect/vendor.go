@@ -1,6 +1,6 @@
-// Package collect is the collector: it asks a source for the secret that a pointer points to, seals it and queues it; it
-// sweeps for what no delivery told of; and it reports the outcome back, after the proof. It holds the sources' API tokens,
-// the public sealing key and the fingerprint key, and cannot open what is sealed.
+// Package collect is the collector: it asks a source for the secret that a pointer points to, seals it and queues it;
+// it sweeps for what no delivery told of; and it reports the outcome back, after the proof. It holds the sources' API
+// tokens, the public sealing key and the fingerprint key, and cannot open what is sealed.
 package collect
 
 import (
@@ -20,13 +20,13 @@ var (
 	ErrRefused = errors.New("the source refuses it")
 )
 
-// Vendor is the API of a source that points to alerts. Methods are safe for concurrent use, bounded in time by ctx, and try
-// once: the collector retries. An error wraps ErrGone or ErrRefused when, and only when, the answer means that;
-// *leak.Throttled when the source asked to wait; everything else is unresolved. No error holds a secret, our credential or a
-// URL.
+// Vendor is the API of a source that points to alerts. Methods are safe for concurrent use, bounded in time by ctx,
+// and try once: the collector retries. An error wraps ErrGone or ErrRefused when, and only when, the answer means
+// that; *leak.Throttled when the source asked to wait; everything else is unresolved. No error holds a secret, our
+// credential or a URL.
 //
-// A ref is what Parse of the same source put into a pointer. One that is not of the configured organisation is ErrRefused,
-// and nobody is asked.
+// A ref is what Parse of the same source put into a pointer. One that is not of the configured organisation is
+// ErrRefused, and nobody is asked.
 type Vendor interface {
 	// Fetch returns what an alert says now: its secret, once for every place where it was seen. Ref is set.
 	Fetch(ctx context.Context, ref string) ([]leak.Content, error)
@@ -35,7 +35,8 @@ type Vendor interface {
 	Open(ctx context.Context, since time.Time) iter.Seq2[Listed, error]
 	// Resolve closes an alert as revoked, with a comment. That it is closed already is no error, and its comment stays.
 	Resolve(ctx context.Context, ref, comment string) error
-	// Reopen opens an alert again that Resolve closed, with a comment. That it is open already is no error.
+	// Reopen opens an alert again that Resolve closed, with a comment where the source takes one. That it is open
+	// already, or that somebody closed it for another reason, is no error, and nothing changes then.
 	Reopen(ctx context.Context, ref, comment string) error
 }
 

@@ -12,8 +12,9 @@ import (
 	"stanch/receiver/collect"
 )
 
-// vendor is GitHub's API as the collector asks it: collect.Vendor, collect.Redeliverer and receiver.Examiner. It asks for
-// alerts of one organisation, at the base URL that was configured: never at one that an answer or a delivery names.
+// vendor is GitHub's API as the collector asks it: collect.Vendor, collect.Redeliverer and receiver.Examiner. It asks
+// for alerts of one organisation, at the base URL that was configured: never at one that an answer or a delivery
+// names.
 type vendor struct {
 	name       string // of the source
 	org        string

@@ -10,9 +10,9 @@ import (
 	"stanch/receiver/leak"
 )
 
-// maxPlaces is how many places of one alert are told of. A file that lives through a thousand commits has a thousand places,
-// each of which would be sealed, queued and kept on disk; they say nothing new of a key that is dead already, and the
-// alert's own page has them all.
+// maxPlaces is how many places of one alert are told of. A file that lives through a thousand commits has a thousand
+// places, each of which would be sealed, queued and kept on disk; they say nothing new of a key that is dead already,
+// and the alert's own page has them all.
 const maxPlaces = 100
 
 // alert is a secret scanning alert with its secret, which go-github's own struct would print.

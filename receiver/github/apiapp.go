@@ -28,8 +28,8 @@ const (
 	tokenMargin = 5 * time.Minute
 )
 
-// app is a credential: a GitHub App that is installed in the organisation. Each right has a token of its own, so that what
-// only reads cannot write. It is asked for by whoever needs it first, and used by all.
+// app is a credential: a GitHub App that is installed in the organisation. Each right has a token of its own, so that
+// what only reads cannot write. It is asked for by whoever needs it first, and used by all.
 type app struct {
 	caller     *caller                                  // limits of the App itself are apart from those of its installation
 	sign       func(now time.Time) (leak.Secret, error) // a func, because what holds a key can be printed

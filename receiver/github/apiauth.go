@@ -9,8 +9,8 @@ import (
 	"stanch/receiver/leak"
 )
 
-// tokenFile is a credential: the personal access token that a file holds. The file is read again when GitHub refuses what
-// it held, so that a token can be replaced without a restart.
+// tokenFile is a credential: the personal access token that a file holds. The file is read again when GitHub refuses
+// what it held, so that a token can be replaced without a restart.
 type tokenFile struct {
 	path string
 

@@ -76,8 +76,8 @@ func (c *caller) do(ctx context.Context, r request, token leak.Secret) (*gh.Resp
 	return response, nil
 }
 
-// read decodes a successful answer, which go-github would take an empty one for. Of the decoder's errors nothing is kept:
-// they quote the body.
+// read decodes a successful answer, which go-github would take an empty one for. Of the decoder's errors nothing is
+// kept: they quote the body.
 func read(response *gh.Response, into any) error {
 	if into == nil {
 		_, _ = io.Copy(io.Discard, response.Body) // so that the connection can be used again
@@ -97,8 +97,8 @@ type credential interface {
 	renew(refused leak.Secret) bool
 }
 
-// ask sends a request with our credential. A token that is refused is renewed, and the request sent once more where there
-// is another: 401 means that nothing was done.
+// ask sends a request with our credential. A token that is refused is renewed, and the request sent once more where
+// there is another: 401 means that nothing was done.
 func (v *vendor) ask(ctx context.Context, r request) (*gh.Response, error) {
 	for again := true; ; again = false {
 		token, err := v.credential.token(ctx, r.needs)

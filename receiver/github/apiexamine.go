@@ -20,16 +20,21 @@ const (
 	fewLeft = 10
 )
 
-// Examine says how it stands with what the collector asks of GitHub: our credential, the organisation's alerts, the hook and
-// its deliveries, the rate limit and the clock. It changes nothing.
+// Examine says how it stands with what the collector asks of GitHub: our credential, the organisation's alerts, the
+// hook and its deliveries, the rate limit and the clock. It changes nothing.
 func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	var found leak.Findings
 	if v.examineCredential(ctx, &found) {
 		v.examineAlerts(ctx, &found)
 		v.examineHooks(ctx, &found)
 	}
-	if last := v.caller.last.Load(); last != nil {
+	last := v.caller.last.Load()
+	if last != nil {
 		examineRate(&found, last.header)
+	} else if v.app != nil {
+		last = v.app.caller.last.Load()
+	}
+	if last != nil {
 		found.Clock(last.header.Get("Date"), last.asked, last.answered)
 	}
 	return found

@@ -51,7 +51,7 @@ func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Li
 				r, ok := v.ref(l)
 				if !ok {
 					v.log.Warn("a listed alert is not of the organisation, or has no repository and number")
-				} else if l.State != "resolved" && !yield(collect.Listed{Ref: r.String(), UpdatedAt: l.UpdatedAt}, nil) {
+				} else if l.State != resolved && !yield(collect.Listed{Ref: r.String(), UpdatedAt: l.UpdatedAt}, nil) {
 					return
 				}
 			}
@@ -59,9 +59,9 @@ func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Li
 	}
 }
 
-// openAlerts is the list of open alerts. On a server that numbers its pages, an alert that is closed meanwhile would pull
-// one over from the page to come onto the page that was read, where nobody sees it: there, all alerts are listed, of which
-// none ever leaves the list.
+// openAlerts is the list of open alerts. On a server that numbers its pages, an alert that is closed meanwhile would
+// pull one over from the page to come onto the page that was read, where nobody sees it: there, all alerts are
+// listed, of which none ever leaves the list.
 func (v *vendor) openAlerts() listing {
 	all := url.Values{"sort": {"updated"}, "direction": {"desc"}, "hide_secret": {"true"}, "per_page": {perPage}}
 	open := url.Values{"state": {"open"}, "after": {""}} // an empty cursor asks for cursors

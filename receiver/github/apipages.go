@@ -25,8 +25,8 @@ type listing struct {
 // entry is what a list is of.
 type entry interface{ id() string }
 
-// pages yields page after page. Of the links of an answer only the cursor or the number is taken, never the host. An error
-// ends it, and so does a page that was there before: a server that repeats itself would be asked for ever.
+// pages yields page after page. Of the links of an answer only the cursor or the number is taken, never the host. An
+// error ends it, and so does a page that was there before: a server that repeats itself would be asked for ever.
 func pages[E entry](ctx context.Context, l listing) iter.Seq2[[]E, error] {
 	return func(yield func([]E, error) bool) {
 		seen := map[string]bool{}

@@ -44,8 +44,8 @@ func (a alert) first() place {
 	return place{}
 }
 
-// link is a page that people can open to see the place, as far as what GitHub says leads to one; otherwise the alert's own,
-// which lists its places. It is built from the answer, and only ever shown.
+// link is a page that people can open to see the place, as far as what GitHub says leads to one; otherwise the
+// alert's own, which lists its places. It is built from the answer, and only ever shown.
 func (a alert) link(p place) string {
 	page, err := url.Parse(a.HTMLURL)
 	if err != nil || page.Host == "" || page.Scheme != "https" && page.Scheme != "http" {
@@ -93,8 +93,8 @@ var (
 	reviewPath = regexp.MustCompile(`^pulls/([0-9]+)/reviews/([0-9]+)$`)
 )
 
-// fromAPI is the page of what the API has at a path. A comment has a page of its own nowhere: it becomes the fragment of the
-// alert's page, so that two comments are still two places.
+// fromAPI is the page of what the API has at a path. A comment has a page of its own nowhere: it becomes the fragment
+// of the alert's page, so that two comments are still two places.
 func (a alert) fromAPI(page *url.URL, path string) string {
 	at := url.URL{Scheme: page.Scheme, Host: page.Host}
 	repository, ok := repositoryPath(page)

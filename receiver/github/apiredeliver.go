@@ -15,7 +15,8 @@ import (
 	"stanch/receiver/leak"
 )
 
-// sent is one delivery as GitHub lists it. A delivery that is sent again is listed again, with another id and the same GUID.
+// sent is one delivery as GitHub lists it. A delivery that is sent again is listed again, with another id and the
+// same GUID.
 type sent struct {
 	ID          int64     `json:"id"`
 	GUID        string    `json:"guid"`
@@ -28,8 +29,8 @@ func (s sent) id() string { return strconv.FormatInt(s.ID, 10) }
 
 func (s sent) arrived() bool { return s.StatusCode >= 200 && s.StatusCode < 300 }
 
-// Redeliver implements collect.Redeliverer. GitHub lists deliveries for three days, an Enterprise Server for seven. What one
-// delivery is refused does not keep the others from being asked for.
+// Redeliver implements collect.Redeliverer. GitHub lists deliveries for three days, an Enterprise Server for seven.
+// What one delivery is refused does not keep the others from being asked for.
 func (v *vendor) Redeliver(ctx context.Context, since time.Time) (int, error) {
 	feeds, err := v.feeds(ctx)
 	if err != nil {
@@ -56,13 +57,15 @@ func (v *vendor) Redeliver(ctx context.Context, since time.Time) (int, error) {
 	return asked, problem
 }
 
-// aboutOne reports whether an error is about one delivery, and says nothing of the next: GitHub may not have it any more.
+// aboutOne reports whether an error is about one delivery, and says nothing of the next: GitHub may not have it any
+// more.
 func aboutOne(err error) bool {
 	_, limited := errors.AsType[*leak.Throttled](err)
 	return !limited && answered(err, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity)
 }
 
-// lost lists the deliveries that failed since a time and did not succeed later, oldest first, each by its newest attempt.
+// lost lists the deliveries that failed since a time and did not succeed later, oldest first, each by its newest
+// attempt.
 func (h hookFeed) lost(ctx context.Context, since time.Time) ([]int64, error) {
 	newest, arrived := map[string]int64{}, map[string]bool{}
 	for page, err := range pages[sent](ctx, h.deliveries()) {

@@ -19,8 +19,8 @@ const (
 	unsaidWait = time.Minute
 )
 
-// newAPIClient makes the one HTTP client of a vendor. It follows no redirect, which would hand our token to another host.
-// When GitHub answered last is noted.
+// newAPIClient makes the one HTTP client of a vendor. It follows no redirect, which would hand our token to another
+// host. When GitHub answered last is noted.
 func newAPIClient(last *atomic.Pointer[exchange]) *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
@@ -60,7 +60,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	answered := time.Now()
 	b.last.Store(&exchange{asked, answered, response.Header.Clone()})
 	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
-	boundWishes(response.Header, answered)
+	boundWishes(response, answered)
 	return response, nil
 }
 
@@ -73,8 +73,14 @@ const (
 	rightsAccepted = "X-Accepted-GitHub-Permissions"
 )
 
-// boundWishes moves what is asked for to maxWait from now at most. What is no number is taken away.
-func boundWishes(header http.Header, now time.Time) {
+// boundWishes moves what is asked for to maxWait from now at most. What is no number is taken away, and so is the end
+// of the hour in a refusal while requests are left: go-github would wait for it after a secondary limit, which has
+// nothing to do with it.
+func boundWishes(response *http.Response, now time.Time) {
+	header := response.Header
+	if response.StatusCode == http.StatusForbidden && header.Get(rateRemaining) != "0" {
+		header.Del(rateReset)
+	}
 	bound(header, retryAfter, int64(maxWait/time.Second))
 	bound(header, rateReset, now.Add(maxWait).Unix())
 }

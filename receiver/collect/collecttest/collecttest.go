@@ -1,6 +1,7 @@
-// Package collecttest is the conformance suite of every vendor that the collector asks. It drives an adapter against a far
-// side that the adapter's test brings along, and holds it to the contract of collect.Vendor: an error means one thing, a
-// failure never looks like success, no error holds a secret or our own credential, and our credential goes to nobody else.
+// Package collecttest is the conformance suite of every vendor that the collector asks. It drives an adapter against
+// a far side that the adapter's test brings along, and holds it to the contract of collect.Vendor: an error means one
+// thing, a failure never looks like success, no error holds a secret or our own credential, and our credential goes
+// to nobody else.
 package collecttest
 
 import (

@@ -184,6 +184,15 @@ func testReopen(t *testing.T, h Harness) {
 		t.Errorf("Resolve after Reopen: %v", err)
 	}
 	w.mustStand(t, ref, State{Comment: comment})
+	t.Run("closed by somebody else", func(t *testing.T) {
+		w := h.New(t)
+		ref := w.add()
+		w.Close(ref, "not a problem")
+		if err := w.Vendor.Reopen(context.Background(), ref, comment); err != nil {
+			t.Errorf("Reopen: %v, want nil: it is not for us to open", err)
+		}
+		w.mustStand(t, ref, State{Comment: "not a problem"})
+	})
 }
 
 func testCancelled(t *testing.T, h Harness) {
