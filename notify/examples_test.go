@@ -186,4 +186,26 @@ var examples = map[string]leak.Entry{
 		unlocated(i)
 		i.Severity, i.Action, i.Reason = leak.Info, leak.Nothing, leak.ErrNotFound.Error()
 	}), step(leak.NotKnown, leak.ErrNotFound.Error()+"; it is looked up again for a day")),
+
+	"approved": entry(incident(leak.Open, func(i *leak.Incident) { i.Intended = leak.Disable }),
+		byAlice(leak.Approved, "approved to disable the key: go on")),
+	"undo_asked": entry(incident(leak.Open, undone), byAlice(leak.UndoAsked, "to enable the key again: production stands still")),
+	"retried":    entry(incident(leak.Open, nil), byAlice(leak.Retried, "to be tried again: the issuer is back")),
+
+	"cluster_pull_disabled": entry(incident(leak.Contained, ofCluster), step(leak.Proved, provedDisabled)),
+	"cluster_pull_deleted": entry(incident(leak.Contained, func(i *leak.Incident) {
+		ofCluster(i)
+		deleted(i)
+	}), step(leak.Proved, provedGone)),
+	"cluster_region": entry(incident(leak.Contained, func(i *leak.Incident) {
+		i.Key.Name, i.Key.Kind, i.Key.Owner = "containers-kubernetes-key", "user", "IBMid-110000AB1Z"
+	}), step(leak.Proved, provedDisabled)),
+	"user_key": entry(incident(leak.Contained, func(i *leak.Incident) {
+		i.Key.Name, i.Key.Kind, i.Key.Owner = "laptop", "user", "IBMid-110000AB1Z"
+	}), step(leak.Proved, provedDisabled)),
+}
+
+// ofCluster makes the key one with which a cluster pulls its images, as the name of its service ID says.
+func ofCluster(i *leak.Incident) {
+	i.Key.Name, i.Key.OwnerName = "API key for the registry", "cluster-ck0a5faw0bm3lnln95lg"
 }

@@ -22,6 +22,7 @@ func (s story) facts() []Fact {
 		{"Tokens already issued", s.tokens()},
 		{"Can it be undone", s.undoing()},
 		{"What to do next", s.next()},
+		{"How to replace it", s.repair()},
 	} {
 		if f.Text != "" {
 			facts = append(facts, f)
@@ -60,10 +61,22 @@ func (s story) whereSeen() string {
 		return fmt.Sprintf("No longer kept (seen %s).", s.times())
 	}
 	newest := s.seen[len(s.seen)-1]
-	if s.SightingCount <= 1 && len(s.seen) == 1 {
-		return place(newest)
+	text := place(newest)
+	if s.SightingCount > 1 || len(s.seen) > 1 {
+		text = fmt.Sprintf("%s: first %s; newest %s", s.times(), place(s.seen[0]), text)
 	}
-	return fmt.Sprintf("%s: first %s; newest %s", s.times(), place(s.seen[0]), place(newest))
+	if s.withheld {
+		text += ". Where a partner's alert saw it must not be shared onward; " + s.whereToLook() + " tells"
+	}
+	return text
+}
+
+// whereToLook is where a reader who may see all can look: the link, or the command when there is none.
+func (s story) whereToLook() string {
+	if s.link != "" {
+		return s.link
+	}
+	return s.show()
 }
 
 // times says how often the key was seen.
@@ -79,7 +92,7 @@ func (s story) times() string {
 func place(s leak.Sighting) string {
 	where := s.URL
 	if where == "" {
-		where = "at a place that was not told"
+		where = "at a place that is not told"
 	}
 	if s.Place != "" {
 		where += " (" + s.Place + ")"
@@ -118,9 +131,17 @@ func (s story) whose() string {
 	case s.Key.Owner == "":
 		return "The issuer does not say."
 	case s.Key.Account != "":
-		return fmt.Sprintf("%s, in account %s.", s.Key.Owner, s.Key.Account)
+		return fmt.Sprintf("%s, in account %s.", s.owner(), s.Key.Account)
 	}
-	return s.Key.Owner + "."
+	return s.owner() + "."
+}
+
+// owner is who the key acts as, by name where the issuer says one.
+func (s story) owner() string {
+	if s.Key.OwnerName == "" {
+		return s.Key.Owner
+	}
+	return fmt.Sprintf("%q (%s)", s.Key.OwnerName, s.Key.Owner)
 }
 
 func (s story) whatBreaks() string {

@@ -11,27 +11,65 @@ import (
 )
 
 // Compose turns an entry of the log into a notice, or reports false when nobody needs to be told: what is worth
-// telling is an outcome (proved, left, held, failed, rejected, undone, closed, unknown as the last word), never that a
-// key was merely seen or that an action is announced, approved or asked for. So a sighting that only adds to a finished
-// incident makes no notice.
+// telling is an outcome (proved, left, held, failed, rejected, undone, closed, unknown as the last word), and that a person
+// takes an incident up; never that a key was merely seen or that an action is announced. So a sighting that only adds to a
+// finished incident makes no notice.
 //
 // Sightings are where the incident's key was seen, in any order: nil when nobody can say now, empty when they have
 // been forgotten. The external URL is that of the private listener, or empty. Everything in the notice that strangers
 // wrote, or whoever gave a reason, is free of control characters, line breaks and invisible marks.
 func Compose(e leak.Entry, sightings []leak.Sighting, externalURL string) (Notice, bool) {
+	return composer{externalURL: externalURL}.compose(e, sightings)
+}
+
+// composer is what notices for one kind of reader are composed by.
+type composer struct {
+	externalURL string
+	// withholds reports whether a source is one whose sightings this reader must not see; nil: there is none.
+	withholds func(source string) bool
+}
+
+func (c composer) compose(e leak.Entry, sightings []leak.Sighting) (Notice, bool) {
 	step, ok := outcome(e)
 	if !ok {
 		return Notice{}, false
 	}
 	s := newStory(e, step, sightings)
+	s.link = c.link(s.ID)
+	s.withhold(c.withholds)
 	n := Notice{
-		ID: e.ID, At: step.At, Severity: s.Severity, Title: s.title(),
-		Incident: s.Incident, Seen: s.seen, Facts: s.facts(),
+		ID: e.ID, At: step.At, Severity: s.Severity, Title: s.title(), Incident: s.Incident, Seen: s.seen,
+		Link: s.link, Phase: phase(s.Incident, s.news),
 	}
-	if externalURL != "" {
-		n.Link = strings.TrimRight(externalURL, "/") + "/api/v1/incidents/" + string(s.ID)
+	if n.Phase == Taken {
+		n.Facts = []Fact{{"What happened", s.takenUp()}}
+	} else {
+		n.Facts = s.facts()
 	}
 	return n, true
+}
+
+// link is the address of an incident; empty: there is none.
+func (c composer) link(id leak.Fingerprint) string {
+	if c.externalURL == "" {
+		return ""
+	}
+	return strings.TrimRight(c.externalURL, "/") + "/api/v1/incidents/" + string(id)
+}
+
+// phase says what a step that is told means for somebody who keeps a list of what is open.
+func phase(i leak.Incident, news leak.StepName) Phase {
+	switch {
+	case i.State == leak.Open:
+		return Taken
+	case news == leak.Alive:
+		return Opened
+	case i.State == leak.Left && i.Severity == leak.Critical && news != leak.Rejected: // nobody chose to leave it
+		return Opened
+	case i.Finished():
+		return Settled
+	}
+	return Opened
 }
 
 // outcome returns the newest step of an entry that is worth telling. A step counts only if the incident stands where
@@ -45,17 +83,21 @@ func outcome(e leak.Entry) (leak.Step, bool) {
 	return leak.Step{}, false
 }
 
-// told are the steps that are worth telling, and the states that each leads to.
+// told are the steps that are worth telling, and the states that each leads to. Those of a person that lead to an open
+// incident are for followers only.
 var told = map[leak.StepName][]leak.State{
-	leak.Proved:   {leak.Contained, leak.Held},
-	leak.Spared:   {leak.Left},
-	leak.HeldBack: {leak.Held},
-	leak.Failure:  {leak.Failed},
-	leak.NotKnown: {leak.Unknown},
-	leak.Rejected: {leak.Left, leak.Contained},
-	leak.Undone:   {leak.Closed},
-	leak.Ended:    {leak.Closed},
-	leak.Alive:    {leak.Closed},
+	leak.Proved:    {leak.Contained, leak.Held},
+	leak.Spared:    {leak.Left},
+	leak.HeldBack:  {leak.Held},
+	leak.Failure:   {leak.Failed},
+	leak.NotKnown:  {leak.Unknown},
+	leak.Rejected:  {leak.Left, leak.Contained},
+	leak.Undone:    {leak.Closed},
+	leak.Ended:     {leak.Closed},
+	leak.Alive:     {leak.Closed},
+	leak.Approved:  {leak.Open},
+	leak.UndoAsked: {leak.Open},
+	leak.Retried:   {leak.Open},
 }
 
 // story is what a notice is composed from: an incident, the turn that made it news, and the sightings.
@@ -66,7 +108,9 @@ type story struct {
 	said      []string      // texts of the turn's outcomes, oldest first
 	warned    []string      // texts of its warnings
 	seen      []leak.Sighting
-	available bool // whether the sightings could be looked up
+	available bool   // whether the sightings could be looked up
+	withheld  bool   // whether some of them are not for this reader
+	link      string // to the incident, or empty
 }
 
 func newStory(e leak.Entry, news leak.Step, sightings []leak.Sighting) story {
@@ -89,6 +133,21 @@ func newStory(e leak.Entry, news leak.Step, sightings []leak.Sighting) story {
 	return s
 }
 
+// withhold takes out of the sightings of some sources where the key was seen.
+func (s *story) withhold(from func(source string) bool) {
+	for i, sighting := range s.seen {
+		if from != nil && from(sighting.Source) {
+			s.seen[i].URL, s.seen[i].Place, s.seen[i].Type = "", "", ""
+			s.withheld = true
+		}
+	}
+}
+
+// takenUp says in one sentence what a person ordered.
+func (s story) takenUp() string {
+	return sentence(strings.Join(s.said, "; "))
+}
+
 // listen takes in what a step of the turn says. Of a person's step it adds who took it.
 func (s *story) listen(step leak.Step) {
 	text := plain(step.Text)
@@ -97,12 +156,15 @@ func (s *story) listen(step leak.Step) {
 	case step.Step == leak.Warned:
 		s.warned = append(s.warned, text)
 	case told[step.Step] == nil:
-	case step.Step == leak.Rejected, step.Step == leak.Ended:
+	case slices.Contains(byPersons, step.Step):
 		s.said = append(s.said, "by "+s.person()+": "+text)
 	default:
 		s.said = append(s.said, text)
 	}
 }
+
+// byPersons are the steps whose text is told with who took them.
+var byPersons = []leak.StepName{leak.Rejected, leak.Ended, leak.Approved, leak.UndoAsked, leak.Retried}
 
 // gone reports whether a contained key no longer exists; a disabled one does.
 func (s story) gone() bool {

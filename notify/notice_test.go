@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -58,7 +59,7 @@ func compare(t *testing.T, golden, got string) {
 func TestProvedOnlyWhenProved(t *testing.T) {
 	for name, e := range examples {
 		n, _ := notify.Compose(e, sightings, externalURL)
-		text := strings.NewReplacer("not proved", "", "Proved: read back from the issuer, the key is enabled", "").Replace(written(n))
+		text := strings.NewReplacer("not proved", "", "approved", "", "Proved: read back from the issuer, the key is enabled", "").Replace(written(n))
 		says := strings.Contains(strings.ToLower(text), "proved")
 		proved := !e.Incident.ContainedAt.IsZero()
 		if says && !proved {
@@ -137,9 +138,8 @@ func TestNoNews(t *testing.T) {
 			leak.Step{At: at, Step: leak.HeldBack, By: "engine", Quiet: true}),
 		"rejected, as another incident told": entry(incident(leak.Left, nil),
 			leak.Step{At: at, Step: leak.Rejected, By: "alice", Quiet: true}),
-		"approved":       entry(incident(leak.Open, nil), byAlice(leak.Approved, "approved: go on")),
-		"undo asked":     entry(incident(leak.Open, nil), byAlice(leak.UndoAsked, "undo: production stands still")),
-		"retry asked":    entry(incident(leak.Failed, nil), byAlice(leak.Retried, "retried: the issuer is back")),
+		"approved, as another incident told": entry(incident(leak.Open, nil),
+			leak.Step{At: at, Step: leak.Approved, By: "alice", Quiet: true}),
 		"only a warning": entry(incident(leak.Open, nil), step(leak.Warned, "rule a could not be evaluated"), step(leak.Intended, "")),
 		"wiped":          entry(incident(leak.Contained, nil), step(leak.Wiped, "")),
 		"no step":        entry(incident(leak.Contained, nil)),
@@ -168,11 +168,11 @@ func TestWhereItWasSeen(t *testing.T) {
 			"5 times: first https://github.com/octo/app/blob/0dbe1c2/deploy.sh (commit), told by gh-partner at " +
 				"2026-11-21 14:03:01 UTC; newest https://gitlab.com/octo/app/-/issues/1 (issue_title), told by gl at 2026-11-21 14:04:01 UTC",
 		},
-		"no place": {1, []leak.Sighting{nowhere}, "at a place that was not told, told by gh-partner at 2026-11-21 14:03:01 UTC"},
+		"no place": {1, []leak.Sighting{nowhere}, "at a place that is not told, told by gh-partner at 2026-11-21 14:03:01 UTC"},
 		"worse than most": {
 			1,
 			[]leak.Sighting{worse},
-			"at a place that was not told, told by acme at 2026-11-21 14:03:01 UTC; it is in public too; it is in several " +
+			"at a place that is not told, told by acme at 2026-11-21 14:03:01 UTC; it is in public too; it is in several " +
 				"repositories; the source finds it active; found by a sweep, because the source's delivery never came",
 		},
 		"forgotten":     {2, []leak.Sighting{}, "No longer kept (seen 2 times)."},
@@ -223,3 +223,27 @@ func shown(n notify.Notice) []string {
 }
 
 func hidden(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }
+
+// TestPhases: what nothing more is to be done about is settled; what somebody has to look at is open.
+func TestPhases(t *testing.T) {
+	want := map[notify.Phase][]string{
+		notify.Opened: {
+			"held_fuse", "held_disable", "held_delete", "failed_locked", "failed_credential", "failed_unreachable",
+			"failed_delete_disabled", "undo_failed", "unknown", "left_protected", "left_foreign", "left_own", "alive_undone",
+			"alive_closed",
+		},
+		notify.Taken: {"approved", "undo_asked", "retried"},
+	}
+	phases := map[string]notify.Phase{}
+	for phase, names := range want {
+		for _, name := range names {
+			phases[name] = phase
+		}
+	}
+	for name, e := range examples {
+		n, _ := notify.Compose(e, sightings, "")
+		if want := cmp.Or(phases[name], notify.Settled); n.Phase != want {
+			t.Errorf("%s: got the phase %q, want %q", name, n.Phase, want)
+		}
+	}
+}

@@ -43,6 +43,7 @@ func plainIncident(i leak.Incident) leak.Incident {
 	i.First, i.Last = plain(i.First), plain(i.Last)
 	i.Key.ID, i.Key.Name, i.Key.Kind = plain(i.Key.ID), plain(i.Key.Name), plain(i.Key.Kind)
 	i.Key.Owner, i.Key.Account = plain(i.Key.Owner), plain(i.Key.Account)
+	i.Key.OwnerName = plain(i.Key.OwnerName)
 	return i
 }
 

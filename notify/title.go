@@ -42,6 +42,8 @@ func (s story) headline() string {
 		return s.headlineFailed()
 	case leak.Unknown:
 		return "is known to no issuer: nothing was done"
+	case leak.Open:
+		return s.headlineTaken()
 	}
 	return s.headlineClosed()
 }
@@ -85,6 +87,16 @@ func (s story) headlineFailed() string {
 		return "is disabled, but " + doing(s.wanted()) + " it did not succeed"
 	}
 	return "may still work: " + doing(s.wanted()) + " it did not succeed"
+}
+
+func (s story) headlineTaken() string {
+	switch s.news {
+	case leak.UndoAsked:
+		return "is being enabled again, ordered by " + s.person()
+	case leak.Retried:
+		return "is being tried again, ordered by " + s.person()
+	}
+	return fmt.Sprintf("was approved by %s: %s it is under way", s.person(), doing(s.wanted()))
 }
 
 func (s story) headlineClosed() string {

@@ -154,6 +154,8 @@ type Key struct {
 	Name       string    `json:"name"`
 	Kind       string    `json:"kind"`    // user, service_id, or the issuer's word
 	Owner      string    `json:"owner"`   // the identity that the key acts as
+	// OwnerName is what people call that identity; empty when the issuer does not say, or not in time.
+	OwnerName string `json:"owner_name,omitempty"`
 	Account    string    `json:"account"` // the issuer's account, organisation or tenant
 	Locked     bool      `json:"locked"`
 	Disabled   bool      `json:"disabled"`

@@ -1,0 +1,112 @@
+package channel
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+
+	"stanch/notify"
+	"stanch/receiver/leak"
+)
+
+// Book is what a notifier remembers of each incident: a T, kept as JSON in its [notify.Memory]. A notifier that embeds one
+// is [notify.Remembering]; until it is handed a memory it remembers for as long as the process runs. It is safe for
+// concurrent use.
+type Book[T any] struct {
+	memory notify.Memory
+	turn   chan struct{} // held by whoever changes something
+}
+
+// NewBook returns a book with nothing in it.
+func NewBook[T any]() *Book[T] {
+	return &Book[T]{memory: &scratch{texts: map[leak.Fingerprint]string{}}, turn: make(chan struct{}, 1)}
+}
+
+// Remember implements [notify.Remembering].
+func (b *Book[T]) Remember(m notify.Memory) { b.memory = m }
+
+// Change has what is remembered of an incident changed, one change at a time, so that what happens on the channel
+// meanwhile happens in one order. Nothing is remembered of a change that returns an error. What cannot be read, because
+// another version wrote it, is taken as nothing.
+func (b *Book[T]) Change(ctx context.Context, incident leak.Fingerprint, change func(last T) (T, error)) error {
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for notices before: %w", ctx.Err())
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("waiting for notices before: %w", err)
+	}
+	text, err := b.memory.Load(ctx, incident)
+	if err != nil {
+		return fmt.Errorf("remembering an incident: %w", err)
+	}
+	next, err := change(decode[T](text))
+	if err != nil {
+		return err
+	}
+	return b.save(ctx, incident, text, next)
+}
+
+func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before string, next T) error {
+	data, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("encoding what is remembered of an incident: %w", err)
+	}
+	if string(data) == before {
+		return nil
+	}
+	if err := b.memory.Save(ctx, incident, string(data)); err != nil {
+		return fmt.Errorf("remembering an incident: %w", err)
+	}
+	return nil
+}
+
+// All returns what is remembered of every incident.
+func (b *Book[T]) All(ctx context.Context) (map[leak.Fingerprint]T, error) {
+	texts, err := b.memory.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("remembering all incidents: %w", err)
+	}
+	all := make(map[leak.Fingerprint]T, len(texts))
+	for incident, text := range texts {
+		all[incident] = decode[T](text)
+	}
+	return all, nil
+}
+
+func decode[T any](text string) T {
+	var value, none T
+	if json.Unmarshal([]byte(text), &value) != nil {
+		return none
+	}
+	return value
+}
+
+// scratch is a memory that ends with the process.
+type scratch struct {
+	mu    sync.Mutex
+	texts map[leak.Fingerprint]string
+}
+
+func (s *scratch) Load(_ context.Context, incident leak.Fingerprint) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.texts[incident], nil
+}
+
+func (s *scratch) Save(_ context.Context, incident leak.Fingerprint, text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts[incident] = text
+	return nil
+}
+
+func (s *scratch) All(context.Context) (map[leak.Fingerprint]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.texts), nil
+}

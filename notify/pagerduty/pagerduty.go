@@ -1,0 +1,105 @@
+// Package pagerduty pages people by PagerDuty's Events API v2: one alert an incident, with the incident's id as its
+// deduplication key, triggered when somebody has to look, acknowledged when a person takes the incident up, and resolved
+// when nothing more is to be done. Only what was triggered is resolved.
+package pagerduty
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"stanch/notify"
+	"stanch/notify/channel"
+	"stanch/receiver/leak"
+)
+
+type pagerduty struct {
+	*channel.Book[page]
+	client *http.Client
+	url    string
+	key    leak.Secret
+	least  int // rank of the severity from which on an incident pages
+}
+
+// page is what is remembered of an incident.
+type page struct {
+	At        time.Time `json:"at"` // of the newest notice
+	Triggered bool      `json:"triggered,omitempty"`
+}
+
+// Outside implements [notify.Outsider]: PagerDuty is somebody else's.
+func (p *pagerduty) Outside() bool { return true }
+
+// Follows implements [notify.Follower]: who takes an incident up acknowledges its alert.
+func (p *pagerduty) Follows() bool { return true }
+
+// Notify implements [notify.Notifier]. A notice that a newer one has overtaken changes nothing: what is settled is not
+// triggered again by a retry.
+func (p *pagerduty) Notify(ctx context.Context, n notify.Notice) error {
+	for _, m := range n.Members {
+		if m.Phase != notify.Settled {
+			continue
+		}
+		settled := notify.Notice{At: n.At, Phase: notify.Settled, Incident: m.Incident}
+		if err := p.one(ctx, settled); err != nil {
+			return err
+		}
+	}
+	return p.one(ctx, n)
+}
+
+// one tells of one incident, or of one gathering as if it were an incident.
+func (p *pagerduty) one(ctx context.Context, n notify.Notice) error {
+	return p.Change(ctx, n.Incident.ID, func(last page) (page, error) {
+		if n.At.Before(last.At) {
+			return last, nil
+		}
+		action := p.action(n, last.Triggered)
+		if action == "" {
+			last.At = n.At
+			return last, nil
+		}
+		if err := p.send(ctx, newEvent(n, action)); err != nil {
+			return last, fmt.Errorf("sending PagerDuty the event %s: %w", action, err)
+		}
+		return page{At: n.At, Triggered: action != resolve}, nil
+	})
+}
+
+// The actions of an event.
+const (
+	trigger     = "trigger"
+	acknowledge = "acknowledge"
+	resolve     = "resolve"
+)
+
+// action is what a notice makes of an incident's alert; empty: nothing.
+func (p *pagerduty) action(n notify.Notice, triggered bool) string {
+	switch {
+	case n.Phase == notify.Opened && (triggered || ranks[n.Severity] >= p.least):
+		return trigger
+	case n.Phase == notify.Taken && triggered:
+		return acknowledge
+	case n.Phase == notify.Settled && triggered:
+		return resolve
+	}
+	return ""
+}
+
+// send puts the key into an event and sends it.
+func (p *pagerduty) send(ctx context.Context, e event) error {
+	e.RoutingKey = p.key.Reveal()
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("making a request: %w", channel.Cause(ctx, err))
+	}
+	request.Header.Set("Content-Type", "application/json")
+	return channel.Do(p.client, request)
+}
