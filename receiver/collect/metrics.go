@@ -7,6 +7,7 @@ const (
 	resultQueued   = "queued"   // an alert was fetched, and is on its way to the engine
 	resultReported = "reported" // the source was told
 	resultDone     = "done"     // a sweep came to its end
+	resultOwn      = "own"      // the pointer told of what we did ourselves
 	resultGone     = "gone"     // the source has no such alert
 	resultRefused  = "refused"  // the source does not let us
 	resultRetried  = "retried"
@@ -36,7 +37,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 // zero makes the series of a source.
 func (m *metrics) zero(source string) {
-	for _, result := range []string{resultQueued, resultGone, resultRetried, resultDead} {
+	for _, result := range []string{resultQueued, resultOwn, resultGone, resultRetried, resultDead} {
 		m.fetches.WithLabelValues(source, result)
 	}
 	for _, result := range []string{resultReported, resultGone, resultRefused, resultRetried} {

@@ -51,3 +51,10 @@ type Redeliverer interface {
 	// Redeliver asks for every delivery since a time that failed and did not succeed later, and returns how many that are.
 	Redeliver(ctx context.Context, since time.Time) (int, error)
 }
+
+// Selfaware is a Vendor that knows under which name its source shows what we do there: our own changes come back as
+// deliveries, and nothing must come of them.
+type Selfaware interface {
+	// Self returns that name, as pointers have it in By.
+	Self(ctx context.Context) (string, error)
+}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"stanch/receiver"
 	"stanch/receiver/collect"
@@ -22,6 +23,7 @@ type vendor struct {
 	credential credential
 	app        *app // the credential, when it is one; nil otherwise
 	log        *slog.Logger
+	self       atomic.Pointer[string] // our login, once GitHub has told it
 }
 
 // OpenVendor makes the vendor that the source's collector asks; it is a collect.Redeliverer and a receiver.Examiner as

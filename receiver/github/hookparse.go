@@ -42,6 +42,9 @@ type event struct {
 			Login string `json:"login"`
 		} `json:"owner"`
 	} `json:"repository"`
+	Sender struct {
+		Login string `json:"login"`
+	} `json:"sender"`
 }
 
 // given is whether a field is there and not null, whatever it holds.
@@ -74,7 +77,7 @@ func parseHook(organization, named string, body []byte) (receiver.Parsed, error)
 	case !r.in(organization):
 		return receiver.Parsed{}, fmt.Errorf("%w: the repository is not the organisation's", receiver.ErrIgnored)
 	}
-	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened}}}, nil
+	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by()}}}, nil
 }
 
 // readEvent reads what it can: a field of another type than it should have is as good as missing. Of errors of the
@@ -130,6 +133,14 @@ func (e event) happened(kind string) (string, bool) {
 		return e.Action, e.Action == "" || slices.Contains(actions, e.Action)
 	}
 	return "", false
+}
+
+// by is who did it. What is no login of GitHub's is nobody's.
+func (e event) by() string {
+	if !isName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
+		return ""
+	}
+	return e.Sender.Login
 }
 
 // ref is which alert it is about.

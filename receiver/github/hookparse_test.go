@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -129,10 +130,25 @@ func became(source receiver.Source, named, body string) string {
 		return fmt.Sprintf("%d pointers, %d alerts, %d bad", len(parsed.Pointers), len(parsed.Found), len(parsed.Bad))
 	}
 	p := parsed.Pointers[0]
-	if p != (leak.Pointer{Ref: p.Ref, Event: p.Event}) {
+	if p != (leak.Pointer{Ref: p.Ref, Event: p.Event, By: p.By}) || p.By != "" && !login.MatchString(p.By) {
 		return fmt.Sprintf("%+v", p)
 	}
 	return "pointer " + p.Ref + " " + p.Event
+}
+
+// login is what a user or an App of GitHub can be called.
+var login = regexp.MustCompile(`^[A-Za-z0-9._-]+(\[bot\])?$`)
+
+// TestHookSaysWhoDidIt: the sender tells our own changes from others'. One that is no login is nobody.
+func TestHookSaysWhoDidIt(t *testing.T) {
+	source := openHook(t, "acme", hookSecret)
+	for sender, want := range map[any]string{"hubot": "hubot", "stanch[bot]": "stanch[bot]", "a b": "", "": "", 7: "", "x/../y": ""} {
+		event := with(readHook(t, "created"), "sender.login", sender)
+		parsed, err := source.Parse(http.Header{}, []byte(encode(t, event)))
+		if err != nil || len(parsed.Pointers) != 1 || parsed.Pointers[0].By != want {
+			t.Errorf("%v: got %+v, %v; want %q", sender, parsed.Pointers, err, want)
+		}
+	}
 }
 
 // readHook reads a payload of testdata, which has the fields of one that GitHub sends, and values of ours.

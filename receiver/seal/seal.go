@@ -141,12 +141,12 @@ func (k FingerprintKey) Fingerprint(s leak.Secret) leak.Fingerprint {
 func (k FingerprintKey) ID() string { return hex.EncodeToString(k.mac("\x00stanch key id")[:idSize]) }
 
 // sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands
-// for without giving it away. What a source finds out later that makes the leak worse makes it another report, because it
+// for without giving it away. That the key is seen in public or in several repositories makes it another report, because it
 // may raise the action. Nothing else does: our own changes at the source come back as reports of it.
 func (k FingerprintKey) sighting(f leak.Fingerprint, source string, c leak.Content) string {
 	parts := []string{"\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place}
-	if c.Worse() {
-		parts = append(parts, fmt.Sprint(c.Public, c.Validity == "active", c.Several))
+	if c.Public || c.Several {
+		parts = append(parts, fmt.Sprint(c.Public, c.Several))
 	}
 	return hex.EncodeToString(k.mac(parts...)[:16])
 }
