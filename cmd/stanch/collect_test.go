@@ -110,6 +110,50 @@ func TestOrganisation(t *testing.T) {
 	h.wantNothingPlanted()
 }
 
+// TestOneIncidentAKey lets one key leak in ten repositories of an organisation and by the partner feed, each delivery
+// repeated: one incident with its sightings, one action, one notice.
+func TestOneIncidentAKey(t *testing.T) {
+	h := newHooked(t, "")
+	switches := h.github.Switches()
+	switches.Twice = true
+	h.github.SetSwitches(switches)
+	h.start()
+	k := leaked{key: ibmtest.Key{Name: "everywhere", Setting: "disable", Value: secret(plant + strings.Repeat("7", 32))}}
+	k.id, _ = h.iam.AddKey(k.key)
+	for range 50 {
+		if status := h.post([]record{k.record()}); status != http.StatusNoContent {
+			t.Fatalf("got %d", status)
+		}
+	}
+	for n := range 10 {
+		h.github.Raise(githubtest.Alert{
+			Repository: fmt.Sprintf("acme/app-%d", n), Secret: k.key.Value, SecretType: "acme_key",
+			Locations: []githubtest.Location{{Path: "deploy/.env", Line: 3}},
+		})
+	}
+	for range 50 {
+		h.post([]record{k.record()})
+	}
+	h.github.Wait()
+	h.waitFor("every alert resolved", func() bool { return h.resolved() == 10 })
+	h.waitFor("queues empty", func() bool {
+		metrics := h.get("/metrics")
+		return gauge(metrics, `stanch_queue_pending{stream="ALERTS"}`)+gauge(metrics, `stanch_queue_pending{stream="POINTERS"}`) == 0
+	})
+	if list := h.incidents(); len(list) != 1 || list[0].State != "contained" || list[0].outcomes() != 1 {
+		t.Errorf("got %d incidents: %+v", len(list), list)
+	}
+	if n := h.iam.Count("disable", k.id); n != 1 {
+		t.Errorf("disabled %d times", n)
+	}
+	if n := strings.Count(h.output.String(), `"everywhere" is disabled, proved`); n != 1 {
+		t.Errorf("%d notices, want one", n)
+	}
+	if out := h.order("show", h.incidents()[0].ID); !strings.Contains(out, "seen 11 times") {
+		t.Errorf("got the sightings of %s", out)
+	}
+}
+
 // TestUndoReopensTheAlert enables a key again, which its alert must say.
 func TestUndoReopensTheAlert(t *testing.T) {
 	h := newHooked(t, "")

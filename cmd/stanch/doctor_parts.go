@@ -52,7 +52,24 @@ func (s Source) examine(ctx context.Context) []leak.Finding {
 	if err != nil {
 		return notOpened(err)
 	}
+	var found []leak.Finding
 	if e, ok := source.(receiver.Examiner); ok {
+		found = e.Examine(ctx)
+	}
+	return append(found, s.examineAPI(ctx)...)
+}
+
+// examineAPI examines what the collector depends on.
+func (s Source) examineAPI(ctx context.Context) []leak.Finding {
+	adapter, ok := s.Adapter.(vendorConfig)
+	if !ok {
+		return nil
+	}
+	vendor, err := adapter.OpenVendor(s.Name, quiet)
+	if err != nil {
+		return notOpened(err)
+	}
+	if e, ok := vendor.(receiver.Examiner); ok {
 		return e.Examine(ctx)
 	}
 	return nil
