@@ -10,6 +10,7 @@ import (
 	"stanch/dispositions/ibmcloud"
 	"stanch/notify"
 	"stanch/notify/console"
+	"stanch/notify/pagerduty"
 	"stanch/receiver"
 	"stanch/receiver/collect"
 	"stanch/receiver/github"
@@ -27,7 +28,8 @@ var (
 		"ibmcloud": func() issuerConfig { return new(ibmcloud.Config) },
 	}
 	notifiers = map[string]func() notifierConfig{
-		"console": func() notifierConfig { return new(console.Config) },
+		"console":   func() notifierConfig { return new(console.Config) },
+		"pagerduty": func() notifierConfig { return new(pagerduty.Config) },
 	}
 )
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"sync"
 
 	"stanch/notify"
 	"stanch/receiver/leak"
@@ -21,7 +19,7 @@ type Book[T any] struct {
 
 // NewBook returns a book with nothing in it.
 func NewBook[T any]() *Book[T] {
-	return &Book[T]{memory: &scratch{texts: map[leak.Fingerprint]string{}}, turn: make(chan struct{}, 1)}
+	return &Book[T]{memory: NewMemory(), turn: make(chan struct{}, 1)}
 }
 
 // Remember implements [notify.Remembering].
@@ -84,29 +82,4 @@ func decode[T any](text string) T {
 		return none
 	}
 	return value
-}
-
-// scratch is a memory that ends with the process.
-type scratch struct {
-	mu    sync.Mutex
-	texts map[leak.Fingerprint]string
-}
-
-func (s *scratch) Load(_ context.Context, incident leak.Fingerprint) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.texts[incident], nil
-}
-
-func (s *scratch) Save(_ context.Context, incident leak.Fingerprint, text string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.texts[incident] = text
-	return nil
-}
-
-func (s *scratch) All(context.Context) (map[leak.Fingerprint]string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.texts), nil
 }

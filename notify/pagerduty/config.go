@@ -11,9 +11,6 @@ import (
 // defaultURL is where PagerDuty takes events of its Events API v2.
 const defaultURL = "https://events.pagerduty.com/v2/enqueue"
 
-// routingKeySize is how many characters an integration key has.
-const routingKeySize = 32
-
 // Config is what a notifier of type pagerduty needs besides what every notifier has. An incident pages when it opens with
 // the severity or more, is acknowledged when a person takes it up, and resolved when nothing more is to be done. A `when`
 // of the notifier must let calmer notices of the same incident through, or nothing ever resolves it: leave it out, and
@@ -31,12 +28,8 @@ type Config struct {
 
 // Check reports every fault by the path of its field. It reads the key's file, and asks nobody.
 func (c *Config) Check(fault func(field, problem string)) {
-	key, err := channel.Secret(c.RoutingKeyFile)
-	switch {
-	case err != nil:
+	if _, err := channel.Secret(c.RoutingKeyFile); err != nil {
 		fault("routing_key_file", err.Error())
-	case len(key.Reveal()) != routingKeySize:
-		fault("routing_key_file", "names a file that does not hold an integration key of 32 characters")
 	}
 	if c.URL != "" {
 		if err := channel.CheckURL(c.URL); err != nil {

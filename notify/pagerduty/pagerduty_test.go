@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stanch/notify"
+	"stanch/notify/channel"
 	"stanch/notify/notifytest"
 	"stanch/notify/pagerduty"
 	"stanch/notify/pagerduty/pagerdutytest"
@@ -154,8 +155,6 @@ func TestLimits(t *testing.T) {
 	server := pagerdutytest.New(t, routingKey)
 	n := open(t, server.URL, "")
 	sent := notice(notify.Opened, leak.Critical, 0)
-	sent.Severity = ""
-	sent.Severity = leak.Critical
 	sent.Title = strings.Repeat("\u2028ü<", 1000)
 	sent.Incident.Key.ID = strings.Repeat("k", 5000)
 	for i := range sent.Facts {
@@ -233,7 +232,7 @@ func TestThrottled(t *testing.T) {
 // TestRemembers: what was triggered before a restart is resolved after it.
 func TestRemembers(t *testing.T) {
 	server := pagerdutytest.New(t, routingKey)
-	memory := notifytest.NewMemory()
+	memory := channel.NewMemory()
 	for i, phase := range []notify.Phase{notify.Opened, notify.Settled} {
 		n := open(t, server.URL, "")
 		n.(notify.Remembering).Remember(memory)
@@ -286,7 +285,7 @@ func TestConfig(t *testing.T) {
 		{pagerduty.Config{RoutingKeyFile: good}, ""},
 		{pagerduty.Config{RoutingKeyFile: good, URL: "https://events.eu.pagerduty.com/v2/enqueue", Severity: leak.Info}, ""},
 		{pagerduty.Config{}, "routing_key_file is missing"},
-		{pagerduty.Config{RoutingKeyFile: file("short", "abc")}, "32 characters"},
+		{pagerduty.Config{RoutingKeyFile: file("lines", "abc\ndef")}, "not one line"},
 		{pagerduty.Config{RoutingKeyFile: file("empty", "\n")}, "empty file"},
 		{pagerduty.Config{RoutingKeyFile: filepath.Join(dir, "absent")}, "no such file"},
 		{pagerduty.Config{RoutingKeyFile: good, URL: "http://pagerduty.example"}, "url must be https"},

@@ -131,7 +131,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 	case json.Unmarshal(body, &e) != nil:
 		answer(w, http.StatusBadRequest, map[string]any{
-			"status": "Unrecognized object", "message": "Event object format is unrecognized", "errors": []string{"JSON parse error"},
+			"status": "invalid event", "message": "Event object is invalid", "errors": []string{"JSON parse error"},
 		})
 	default:
 		s.take(w, e)
