@@ -264,6 +264,32 @@ func TestEmbeddedTampered(t *testing.T) {
 	}
 }
 
+// TestEmbeddedOlder: a store of a version that knew fewer streams, and shared the room otherwise, gets what it lacks and
+// keeps what it has.
+func TestEmbeddedOlder(t *testing.T) {
+	c := queue.Config{Dir: t.TempDir()}
+	stored(t, c)
+	tamper(t, c.Dir, func(js jetstream.JetStream) error {
+		s, err := js.Stream(t.Context(), queue.Pointers)
+		if err != nil {
+			return err
+		}
+		config := s.CachedInfo().Config
+		config.MaxBytes += config.MaxBytes / 3
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			return err
+		}
+		return js.DeleteStream(t.Context(), queue.Told)
+	})
+	wantStep(t, c)
+	s := mustReopen(t, c)
+	defer func() { mustClose(t, s) }()
+	told := queue.Message{Subject: queue.ToldSubject("slack", "f"), Data: []byte("it")}
+	if err := s.Append(t.Context(), told); err != nil {
+		t.Errorf("appending to the new stream: %v", err)
+	}
+}
+
 // TestEmbeddedForeign: a stream of our name that somebody else made is refused too.
 func TestEmbeddedForeign(t *testing.T) {
 	for field, config := range map[string]jetstream.StreamConfig{

@@ -54,8 +54,9 @@ type Store interface {
 	Follow(ctx context.Context, filter string, since time.Time, caughtUp func(), handle func(Message) error) error
 	// Work consumes a stream as c says, until ctx ends. Handlers still running then have DrainTimeout to end; their
 	// context outlives ctx by that much. A nil error settles the message for good; [Later] brings it back after the
-	// delay it names, any other error after a delay that grows from one second to five minutes. While a handler runs
-	// its message is kept from being handed out again. It returns nil when ctx ends.
+	// delay it names, [Postponed] when its verdict says so, any other error after a delay that grows from one second to
+	// five minutes. While a handler runs, or its verdict is awaited, its message is kept from being handed out again. It
+	// returns nil when ctx ends.
 	Work(ctx context.Context, c Consumer, handle func(context.Context, Message) error) error
 	// Remove deletes what a subject holds; none is no error.
 	Remove(ctx context.Context, subject string) error
@@ -93,6 +94,16 @@ func (l *Later) Error() string { return l.Err.Error() }
 
 // Unwrap returns why.
 func (l *Later) Unwrap() error { return l.Err }
+
+// Postponed is the error of a handler that frees its worker before it knows what becomes of its message, such as one that
+// gathers several. The message is on loan until the verdict comes, which counts as what the handler returned; when ctx
+// ends first, the message is given back as it is.
+type Postponed struct {
+	Verdict <-chan error // yields once
+}
+
+// Error says that there is no verdict yet.
+func (*Postponed) Error() string { return "not decided yet" }
 
 // DrainTimeout is how long handlers may still run when Work is told to end: longer than an issuer's slowest answer is
 // not worth waiting for, because every turn can be taken up again.

@@ -14,6 +14,7 @@ const (
 	Kept      = "SEALED"    // the sealed alert of each unfinished incident, one a fingerprint
 	Sightings = "SIGHTINGS" // where keys were seen, encrypted under a key of the day
 	Dead      = "DEAD"      // dead letters, sealed
+	Told      = "TOLD"      // what notifiers must remember of what they told, one message a notifier and incident
 	Probes    = "PROBES"    // the store probe: one small message, overwritten
 )
 
@@ -36,6 +37,13 @@ func SightingSubject(f leak.Fingerprint, id string) string {
 
 // DeadSubject is where a source's dead letters go.
 func DeadSubject(source string) string { return "dead." + source }
+
+// ToldSubject is where a notifier, by its configured name, remembers what it did about an incident; with the incident
+// "*" it matches all that it remembers of incidents.
+func ToldSubject(notifier string, f leak.Fingerprint) string { return "told." + notifier + "." + string(f) }
+
+// ProgressSubject is where is kept how far a notifier has come.
+func ProgressSubject(notifier string) string { return "told." + notifier }
 
 // Filters for a whole stream.
 const (

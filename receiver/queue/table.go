@@ -22,6 +22,10 @@ const (
 	MaxSightingAge = 30 * 24 * time.Hour
 	// MaxDeadAge is how long a dead letter is kept.
 	MaxDeadAge = 90 * 24 * time.Hour
+	// MaxToldSize is the largest message that TOLD takes, in bytes.
+	MaxToldSize = 48 << 10
+	// MaxToldAge is for how long after the last change a notifier remembers what it did about an incident.
+	MaxToldAge = 90 * 24 * time.Hour
 )
 
 const (
@@ -53,11 +57,12 @@ type stream struct {
 
 var table = []stream{
 	{name: Alerts, prefix: "alerts", share: 8, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
-	{name: Pointers, prefix: "pointers", share: 4, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
+	{name: Pointers, prefix: "pointers", share: 3, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
 	{name: Incidents, prefix: "incidents", share: 32, size: MaxAlertSize, perSubject: -1, deny: true},
 	{name: Kept, prefix: "sealed", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
 	{name: Sightings, prefix: "sightings", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxSightingAge},
 	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge, batches: true},
+	{name: Told, prefix: "told", share: 1, size: MaxToldSize, perSubject: 1, age: MaxToldAge},
 	{name: Probes, prefix: "probes", share: 1, size: 1 << 10, perSubject: 1},
 }
 

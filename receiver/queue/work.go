@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,6 +41,7 @@ type crew struct {
 	Consumer
 	handle func(context.Context, Message) error
 	log    *slog.Logger
+	loans  *sync.WaitGroup // messages whose verdict is awaited
 }
 
 // run works until ctx ends or a worker gets no more messages. Each worker opens a hand of its own.
@@ -50,6 +52,7 @@ func (c crew) run(ctx context.Context, open func(context.Context) (hand, error))
 	workers, taking := errgroup.WithContext(ctx)
 	handling, cancel := outlive(taking, DrainTimeout)
 	defer cancel()
+	c.loans = new(sync.WaitGroup)
 	for range max(c.Workers, 1) {
 		workers.Go(func() error {
 			err := c.work(taking, handling, open)
@@ -60,7 +63,11 @@ func (c crew) run(ctx context.Context, open func(context.Context) (hand, error))
 		})
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- workers.Wait() }()
+	go func() {
+		err := workers.Wait()
+		c.loans.Wait()
+		ended <- err
+	}()
 	select {
 	case err := <-ended:
 		return err
@@ -105,7 +112,7 @@ func (c crew) work(taking, handling context.Context, open func(context.Context) 
 			c.settled(m, m.back(0))
 			continue
 		}
-		c.settled(m, c.one(handling, m))
+		c.settled(m, c.one(taking, handling, m))
 	}
 }
 
@@ -116,11 +123,32 @@ func (c crew) settled(m handed, err error) {
 	}
 }
 
-// one handles a message and gives it back.
-func (c crew) one(ctx context.Context, m handed) error {
+// one handles a message and gives it back, at once or when there is a verdict.
+func (c crew) one(taking, ctx context.Context, m handed) error {
 	stop := c.keepAlive(m)
 	err := c.guarded(ctx, m.Message)
 	stop()
+	if postponed, ok := errors.AsType[*Postponed](err); ok {
+		c.loans.Go(func() { c.await(taking, ctx, m, postponed.Verdict) })
+		return nil
+	}
+	return c.conclude(ctx, m, err)
+}
+
+// await keeps a message until there is a verdict, or until taking ends.
+func (c crew) await(taking, ctx context.Context, m handed, verdict <-chan error) {
+	m.Data = nil // there may be many
+	defer c.keepAlive(m)()
+	select {
+	case err := <-verdict:
+		c.settled(m, c.conclude(ctx, m, err))
+	case <-taking.Done():
+		c.settled(m, m.back(0))
+	}
+}
+
+// conclude gives a message back as an error says.
+func (c crew) conclude(ctx context.Context, m handed, err error) error {
 	if err == nil {
 		return m.done()
 	}

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 		{"AppendAfterRace", testAppendAfterRace},
 		{"Last", testLast},
 		{"KeptOverwrites", testKeptOverwrites},
+		{"Told", testTold},
 		{"Remove", testRemove},
 		{"Stats", testStats},
 		{"Scan", testScan},
@@ -54,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 		{"WorkTwoNames", testWorkTwoNames},
 		{"WorkOneConsumerAQueue", testWorkOneConsumerAQueue},
 		{"WorkNew", testWorkNew},
+		{"WorkPostponed", testWorkPostponed},
+		{"WorkPostponedEnds", testWorkPostponedEnds},
 		{"WorkDrains", testWorkDrains},
 		{"WorkResumes", testWorkResumes},
 	} {

@@ -205,3 +205,19 @@ func wantCount(t *testing.T, s queue.Store, stream string, want uint64) {
 		t.Errorf("%s: got %d messages, error %v, want %d", stream, got.Messages, err, want)
 	}
 }
+
+// testTold: what is remembered is overwritten, listed by notifier, and forgotten; progress is apart from it.
+func testTold(t *testing.T, s queue.Store) {
+	told := func(subject, data string) queue.Message { return queue.Message{Subject: subject, Data: []byte(data)} }
+	mustAppend(t, s,
+		told(queue.ToldSubject("slack", "a"), "older"), told(queue.ToldSubject("slack", "a"), "newer"),
+		told(queue.ToldSubject("slack", "b"), "b"), told(queue.ToldSubject("slack-two", "a"), "of another"),
+		told(queue.ProgressSubject("slack"), "progress"))
+	wantData(t, "of one notifier", scanned(t, s, queue.ToldSubject("slack", "*")), "newer", "b")
+	wantData(t, "its progress", scanned(t, s, queue.ProgressSubject("slack")), "progress")
+	if err := s.Remove(t.Context(), queue.ToldSubject("slack", "a")); err != nil {
+		t.Fatal(err)
+	}
+	wantData(t, "after one is forgotten", scanned(t, s, queue.ToldSubject("slack", "*")), "b")
+	wantCount(t, s, queue.Told, 3)
+}

@@ -259,3 +259,61 @@ func testWorkResumes(t *testing.T, s queue.Store) {
 		t.Errorf("got %q again", (<-saw).Data)
 	}
 }
+
+// testWorkPostponed: however many messages wait for a verdict, what is new is handled; the verdict is what the handler
+// would have returned.
+func testWorkPostponed(t *testing.T, s queue.Store) {
+	const waiting = 300
+	mustAppend(t, s, numbered(waiting)...)
+	verdicts := make(chan chan error, waiting)
+	saw := make(chan queue.Message, waiting)
+	r := worker(t, s, engine, func(_ context.Context, m queue.Message) error {
+		if string(m.Data) == "new" || m.Delivered > 1 {
+			saw <- m
+			return nil
+		}
+		verdict := make(chan error, 1)
+		verdicts <- verdict
+		return fmt.Errorf("gathering: %w", &queue.Postponed{Verdict: verdict})
+	})
+	var all []chan error
+	for range waiting {
+		all = append(all, mustWait(t, verdicts, "message"))
+	}
+	mustAppend(t, s, alert("new"))
+	if m := mustWait(t, saw, "new message"); string(m.Data) != "new" {
+		t.Errorf("got %q, delivered %d times, before there was a verdict", m.Data, m.Delivered)
+	}
+	all[0] <- errors.New("once more")
+	for _, verdict := range all[1:] {
+		verdict <- nil
+	}
+	if m := mustWait(t, saw, "message again"); m.Delivered != 2 || len(m.Data) == 0 {
+		t.Errorf("got %+v, want a message again, whole", m)
+	}
+	r.stop(t)
+	wantCount(t, s, queue.Alerts, 0)
+}
+
+// testWorkPostponedEnds: what has no verdict when Work ends comes back to the next one at once.
+func testWorkPostponedEnds(t *testing.T, s queue.Store) {
+	mustAppend(t, s, numbered(20)...)
+	taken := make(chan struct{}, 20)
+	r := worker(t, s, engine, func(context.Context, queue.Message) error {
+		taken <- struct{}{}
+		return &queue.Postponed{Verdict: make(chan error)}
+	})
+	for range 20 {
+		mustWait(t, taken, "message")
+	}
+	r.stop(t)
+	handle, saw := telling()
+	r = worker(t, s, engine, handle)
+	for range 20 {
+		if m := mustWait(t, saw, "message again"); m.Delivered != 2 {
+			t.Errorf("delivered %d times, want 2", m.Delivered)
+		}
+	}
+	r.stop(t)
+	wantCount(t, s, queue.Alerts, 0)
+}
