@@ -40,7 +40,9 @@ func DeadSubject(source string) string { return "dead." + source }
 
 // ToldSubject is where a notifier, by its configured name, remembers what it did about an incident; with the incident
 // "*" it matches all that it remembers of incidents.
-func ToldSubject(notifier string, f leak.Fingerprint) string { return "told." + notifier + "." + string(f) }
+func ToldSubject(notifier string, f leak.Fingerprint) string {
+	return "told." + notifier + "." + string(f)
+}
 
 // ProgressSubject is where is kept how far a notifier has come.
 func ProgressSubject(notifier string) string { return "told." + notifier }
