@@ -79,15 +79,15 @@ func (c *caller) do(ctx context.Context, r request, token leak.Secret) (*gh.Resp
 // read decodes a successful answer, which go-github would take an empty one for. Of the decoder's errors nothing is
 // kept: they quote the body.
 func read(response *gh.Response, into any) error {
-	if into == nil {
-		_, _ = io.Copy(io.Discard, response.Body) // so that the connection can be used again
-		return nil
-	}
-	if response.StatusCode == http.StatusNoContent || json.NewDecoder(response.Body).Decode(into) != nil {
+	if into != nil && json.NewDecoder(response.Body).Decode(into) != nil { // an empty body is an error, too
 		return errUnreadable
 	}
+	_, _ = io.CopyN(io.Discard, response.Body, maxRest) // so that the connection can be used again
 	return nil
 }
+
+// maxRest is how much of an answer is read beyond what was wanted, in bytes.
+const maxRest = 4 << 10
 
 // credential is what we show GitHub. It is safe for concurrent use.
 type credential interface {

@@ -43,23 +43,21 @@ func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 // examineCredential says who we are to GitHub, and reports whether it knows us.
 func (v *vendor) examineCredential(ctx context.Context, found *leak.Findings) bool {
 	const check = "credential"
-	if v.app != nil {
-		return v.examineApp(ctx, found)
-	}
-	var user struct {
-		Login string `json:"login"`
-	}
-	response, err := v.ask(ctx, request{doing: "asking who we are", method: http.MethodGet, path: "user", into: &user})
+	login, response, err := v.who(ctx)
 	if err != nil {
 		found.Broken(check, "%v", err)
 		return false
 	}
+	if v.app != nil {
+		found.Good(check, "we are the App %s", strings.TrimSuffix(login, "[bot]"))
+		return v.examineApp(ctx, found)
+	}
 	scopes := response.Header.Get("X-OAuth-Scopes")
 	switch {
-	case scopes != "" && rightNames.MatchString(scopes):
-		found.Good(check, "our token is %s's, with the scopes %s", plain(user.Login), scopes)
+	case rightNames.MatchString(scopes):
+		found.Good(check, "our token is %s's, with the scopes %s", login, scopes)
 	default:
-		found.Good(check, "our token is %s's, with permissions of its own", plain(user.Login))
+		found.Good(check, "our token is %s's, with permissions of its own", login)
 	}
 	examineExpiry(found, response)
 	return true
@@ -78,18 +76,8 @@ func examineExpiry(found *leak.Findings, response *gh.Response) {
 	}
 }
 
-// examineApp says which App we are, and whether it gives us the tokens that we need.
+// examineApp says whether the App gives us the tokens that we need.
 func (v *vendor) examineApp(ctx context.Context, found *leak.Findings) bool {
-	const check = "credential"
-	var app struct {
-		Slug string `json:"slug"`
-	}
-	_, err := v.app.ask(ctx, request{doing: "asking who we are", method: http.MethodGet, path: "app", into: &app})
-	if err != nil {
-		found.Broken(check, "%v", err)
-		return false
-	}
-	found.Good(check, "we are the App %s", plain(app.Slug))
 	if _, err := v.app.token(ctx, readAlerts); err != nil {
 		found.Broken("reading alerts", "%v", err)
 		return false
@@ -154,12 +142,4 @@ func examineRate(found *leak.Findings, header http.Header) {
 	default:
 		found.Good(check, "%d of %d requests are left in this hour", left, limit)
 	}
-}
-
-// plain is a name as it may be shown: what is no name of GitHub's is not.
-func plain(name string) string {
-	if !isName(strings.TrimSuffix(name, "[bot]")) {
-		return "somebody"
-	}
-	return name
 }

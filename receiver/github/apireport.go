@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -118,15 +119,7 @@ func (v *vendor) update(ctx context.Context, r ref, c change, validity bool) err
 // answered reports whether GitHub answered with one of these statuses.
 func answered(err error, statuses ...int) bool {
 	no, ok := errors.AsType[*refusal](err)
-	if !ok {
-		return false
-	}
-	for _, status := range statuses {
-		if no.status == status {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(statuses, no.status)
 }
 
 // shorten cuts a comment to what GitHub takes, between two characters. Its last word, which is a link to the
