@@ -27,8 +27,9 @@ type Config struct {
 	Ledger     *ledger.Ledger
 	Sightings  *ledger.Sightings
 	Identities Opener
-	Mandate    Mandate // to begin with
-	Workers    int     // turns at once; 0: DefaultWorkers
+	Mandate    Mandate    // to begin with
+	Line       queue.Line // on which the receiver asks for labels; nil: nobody does
+	Workers    int        // turns at once; 0: DefaultWorkers
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -59,6 +60,7 @@ type Engine struct {
 	fuse    *fuse
 	busy    keyLock
 	parked  *parked
+	labels  labels
 }
 
 // New returns an engine that does nothing until Run.
@@ -88,7 +90,10 @@ func (e *Engine) Run(stopped context.Context) error {
 	read := make(chan struct{})
 	group.Go(func() error {
 		since := time.Now().Add(-e.mandate.Load().Fuse.Per)
-		return e.Ledger.Follow(ctx, since, func() { close(read) }, e.fuse.note)
+		return e.Ledger.Follow(ctx, since, func() { close(read) }, func(entry leak.Entry) {
+			e.fuse.note(entry)
+			e.labels.note(entry)
+		})
 	})
 	group.Go(func() error {
 		select {
@@ -110,6 +115,9 @@ func (e *Engine) work(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.lookAgain(ctx) })
+	if e.Line != nil {
+		group.Go(func() error { return e.answerLabels(ctx) })
+	}
 	group.Go(func() error {
 		c := queue.Consumer{Stream: queue.Alerts, Name: alertsConsumer, Workers: e.Workers}
 		return e.Store.Work(ctx, c, e.handle)

@@ -127,7 +127,7 @@ func (t *turn) begin(ctx context.Context) error {
 	if t.incident.Key.ID != key.ID {
 		t.step(leak.Located, fmt.Sprintf("%s knows the key: %s", issuer.Name, key.ID))
 	}
-	t.incident.Issuer, t.incident.Key = issuer.Name, key
+	t.incident.Issuer, t.incident.Key, t.incident.Denied = issuer.Name, key, false
 	return t.decide(ctx, issuer)
 }
 
@@ -171,6 +171,7 @@ func (t *turn) notFound(ctx context.Context, reason error) error {
 	if t.head.State == leak.Unknown {
 		return t.park(ctx)
 	}
+	t.incident.Denied = len(t.candidates(t.content)) > 0
 	t.incident.State, t.incident.Severity, t.incident.Failure = leak.Unknown, leak.Info, ""
 	t.incident.Action, t.incident.Rule, t.incident.Reason = leak.Nothing, "", reason.Error()
 	t.step(leak.NotKnown, reason.Error()+"; it is looked up again for a day")

@@ -24,6 +24,7 @@ var (
 	errThrottled     = errors.New("the address keeps failing verification")
 	errUnread        = errors.New("the body did not arrive whole and in time")
 	errBusy          = errors.New("the deliveries in flight use up the memory set aside for them")
+	errAnswer        = errors.New("the engine's answer is not one to the question")
 	errPanic         = errors.New("the source panicked")
 )
 

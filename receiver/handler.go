@@ -47,6 +47,7 @@ type Config struct {
 	Limits  Limits
 	Seal    sealer
 	Store   appender
+	Line    asker                 // to the engine, for labels; nil: nobody is told any
 	Log     *slog.Logger          // nil: nothing is logged
 	Metrics prometheus.Registerer // nil: nothing is exported
 }
@@ -56,6 +57,7 @@ type Handler struct {
 	terms   atomic.Pointer[terms]
 	seal    sealer
 	store   appender
+	asker   asker
 	log     *slog.Logger
 	metrics *metrics
 	strikes *strikes
@@ -69,6 +71,7 @@ func New(c Config) *Handler {
 	h := &Handler{
 		seal:    c.Seal,
 		store:   c.Store,
+		asker:   c.Line,
 		log:     c.Log,
 		metrics: newMetrics(c.Metrics),
 		strikes: newStrikes(),
@@ -86,6 +89,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := answerTo(err)
 	h.record(r.Context(), d, a, err)
+	if err == nil && d.feedback != nil {
+		writeFeedback(w, d.feedback)
+		return
+	}
 	a.write(w)
 }
 
@@ -96,6 +103,9 @@ type delivery struct {
 	source  string // configured name; empty while, and if, there is no such source
 
 	alerts, pointers, bad int // stored; bad as dead letters
+
+	named    []leak.Labelled // the names of what was found, in its order
+	feedback []byte          // the body of the answer; nil: none. It may hold secrets, for their sender only
 }
 
 // receive takes a delivery through all its steps, in the one order in which nothing costs more than it must: what the
@@ -133,7 +143,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (
 	if len(parsed.Found)+len(parsed.Pointers)+len(parsed.Bad) > terms.limits.AlertsPerDelivery {
 		return ErrTooMany
 	}
-	return h.keep(ctx, d, parsed, body)
+	if err := h.keep(ctx, d, parsed, body); err != nil {
+		return err
+	}
+	d.feedback = h.feedback(ctx, source, d, parsed.Found)
+	return nil
 }
 
 // takes reports whether a body is declared as plain JSON, as something else that the source takes, or not at all. A

@@ -57,6 +57,7 @@ func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) 
 // hold thousands.
 func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.Message, error) {
 	messages := make([]queue.Message, len(p.Found)+len(p.Bad))
+	d.named = make([]leak.Labelled, len(p.Found))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range messages {
@@ -65,7 +66,7 @@ func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.
 				return fmt.Errorf("sealing a delivery: %w", err)
 			}
 			if i < len(p.Found) {
-				messages[i], err = h.alert(d, p.Found[i])
+				messages[i], err = h.alert(d, i, p.Found[i])
 			} else {
 				bad := p.Bad[i-len(p.Found)]
 				messages[i], err = h.deadLetter(d, leak.Content{Secret: bad.Raw}, bad.Reason)
@@ -76,13 +77,14 @@ func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.
 	return messages, group.Wait()
 }
 
-// alert makes the message of one alert, or of a dead letter if no message can hold it.
-func (h *Handler) alert(d *delivery, c leak.Content) (queue.Message, error) {
+// alert makes the message of the alert i, or of a dead letter if no message can hold it.
+func (h *Handler) alert(d *delivery, i int, c leak.Content) (queue.Message, error) {
 	c.URL, c.Type, c.Place = cut(c.URL, maxURL), cut(c.Type, maxName), cut(c.Place, maxName)
 	alert, err := h.seal.Seal(d.source, d.at, c)
 	if err != nil {
 		return queue.Message{}, err
 	}
+	d.named[i] = leak.Labelled{Fingerprint: alert.Fingerprint, ID: alert.ID}
 	message, err := encode(queue.AlertSubject(d.source), alert.ID, alert)
 	if err == nil && len(message.Data) > queue.MaxAlertSize {
 		return h.deadLetter(d, c, "the token is longer than an alert can be")

@@ -1,12 +1,15 @@
 package receiver
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"stanch/receiver/leak"
 )
 
 // metrics counts deliveries. The names of its sources are the configured ones: a name that only a request knows is
@@ -15,6 +18,7 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	alerts     *prometheus.CounterVec
 	pointers   *prometheus.CounterVec
+	labels     *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 
 	mu      sync.RWMutex
@@ -36,6 +40,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "stanch_pointers_total",
 			Help: "Pointers to alerts stored, repetitions included.",
 		}, []string{"source"}),
+		labels: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "stanch_labels_total",
+			Help: "Secrets of which a source was told what they were; untold: nobody could tell in time, and nothing was said.",
+		}, []string{"source", "label"}),
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "stanch_delivery_duration_seconds",
 			Help:                            "Time from the header of a request to a configured source to its answer.",
@@ -69,6 +77,7 @@ func (m *metrics) forget(source string) {
 	m.deliveries.DeletePartialMatch(labels)
 	m.alerts.DeletePartialMatch(labels)
 	m.pointers.DeletePartialMatch(labels)
+	m.labels.DeletePartialMatch(labels)
 	m.duration.DeletePartialMatch(labels)
 }
 
@@ -81,6 +90,9 @@ func (m *metrics) initialise(source string) {
 	}
 	m.alerts.WithLabelValues(source)
 	m.pointers.WithLabelValues(source)
+	for _, label := range []leak.Label{leak.TruePositive, leak.FalsePositive, untold} {
+		m.labels.WithLabelValues(source, string(label))
+	}
 	m.duration.WithLabelValues(source)
 }
 
@@ -98,4 +110,18 @@ func (m *metrics) observe(d *delivery, result string, took time.Duration) {
 	m.alerts.WithLabelValues(d.source).Add(float64(d.alerts))
 	m.pointers.WithLabelValues(d.source).Add(float64(d.pointers))
 	m.duration.WithLabelValues(d.source).Observe(took.Seconds())
+}
+
+// untold is the label of what is not said.
+const untold leak.Label = "untold"
+
+func (m *metrics) labelled(source string, labels []leak.Label) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if !slices.Contains(m.sources, source) {
+		return
+	}
+	for _, label := range labels {
+		m.labels.WithLabelValues(source, string(cmp.Or(label, untold))).Inc()
+	}
 }

@@ -135,7 +135,8 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	s.current.Store(g)
 
 	s.receiver = receiver.New(receiver.Config{
-		Sources: g.feeds(), Limits: c.limits(), Seal: keys.recipient, Store: store, Log: log, Metrics: registry,
+		Sources: g.feeds(), Limits: c.limits(), Seal: keys.recipient, Store: store, Line: store, Log: log,
+		Metrics: registry,
 	})
 
 	s.collector = collect.New(collect.Config{
@@ -147,7 +148,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	s.sightings = ledger.NewSightings(store, keys.days)
 	s.engine = dispositions.New(dispositions.Config{
 		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Mandate: g.mandate(),
-		Log: log, Registerer: registry,
+		Line: store, Log: log, Registerer: registry,
 	})
 
 	s.notices = notify.NewDispatcher(notify.Config{

@@ -13,7 +13,10 @@ type PartnerConfig struct {
 	// KeysTokenFile holds any GitHub token, which raises the limit of the key endpoint from 60 to 5,000 requests an
 	// hour; empty: no token is sent.
 	KeysTokenFile string `yaml:"keys_token_file"`
-	// Feedback is what GitHub is told about each token in the answer; empty or none: nothing.
+	// Feedback is what GitHub is told about each token in the answer: none, which is the default; token_hash or token_raw,
+	// by which the token is named, with true_positive when an issuer knows the key or knew it, and false_positive when
+	// every issuer that may see it has no such key. An answer waits for that up to 10 seconds; what is not known then is
+	// left out.
 	Feedback string `yaml:"feedback"`
 }
 
@@ -28,9 +31,7 @@ func (c *PartnerConfig) Check(fault func(field, problem string)) {
 		}
 	}
 	switch c.Feedback {
-	case "", "none":
-	case "token_hash", "token_raw":
-		fault("feedback", "is "+c.Feedback+", which this version cannot give yet: use none")
+	case "", "none", feedbackHash, feedbackRaw:
 	default:
 		fault("feedback", "must be none, token_hash or token_raw")
 	}

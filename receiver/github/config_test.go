@@ -42,7 +42,8 @@ func TestPartnerConfigCheck(t *testing.T) {
 		{"no such file", github.PartnerConfig{KeysTokenFile: filepath.Join(dir, "none")}, []string{"keys_token_file"}},
 		{"empty file", github.PartnerConfig{KeysTokenFile: write("empty", " \n")}, []string{"keys_token_file"}},
 		{"two lines", github.PartnerConfig{KeysTokenFile: write("two", "planted-token\nb\n")}, []string{"keys_token_file"}},
-		{"feedback later", github.PartnerConfig{Feedback: "token_hash"}, []string{"feedback"}},
+		{"feedback by hash", github.PartnerConfig{Feedback: "token_hash"}, nil},
+		{"feedback by token", github.PartnerConfig{Feedback: "token_raw"}, nil},
 		{"feedback never", github.PartnerConfig{Feedback: "planted-token"}, []string{"feedback"}},
 		{
 			"every fault",

@@ -30,7 +30,24 @@ func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Regis
 			return nil, fmt.Errorf("reading keys_token_file: %w", err)
 		}
 	}
-	return programme.Open(receiver.PublicKeysConfig{
+	source, err := programme.Open(receiver.PublicKeysConfig{
 		Source: name, URL: c.keysURL(), Token: token, Log: log, Metrics: reg,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return &partner{source.(signed), c.Feedback}, nil
+}
+
+// partner is the source of type github_partner: a partner programme's, which is told what its tokens were.
+type partner struct {
+	signed
+	feedback string // as configured
+}
+
+// signed is all that the source of a partner programme is.
+type signed interface {
+	receiver.Source
+	receiver.Starter
+	receiver.Examiner
 }

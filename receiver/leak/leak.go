@@ -151,12 +151,12 @@ func (a Action) rank() int {
 
 // Key is what leaked, as its issuer knows it; never its value.
 type Key struct {
-	ID         string    `json:"id"`
-	Name       string    `json:"name"`
-	Kind       string    `json:"kind"`    // user, service_id, or the issuer's word
-	Owner      string    `json:"owner"`   // the identity that the key acts as
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`  // user, service_id, or the issuer's word
+	Owner string `json:"owner"` // the identity that the key acts as
 	// OwnerName is what people call that identity; empty when the issuer does not say, or not in time.
-	OwnerName string `json:"owner_name,omitempty"`
+	OwnerName  string    `json:"owner_name,omitempty"`
 	Account    string    `json:"account"` // the issuer's account, organisation or tenant
 	Locked     bool      `json:"locked"`
 	Disabled   bool      `json:"disabled"`
@@ -232,6 +232,8 @@ type Incident struct {
 	// unlocked for it.
 	Approval bool `json:"approval,omitempty"`
 	Unlock   bool `json:"unlock,omitempty"`
+	// Denied is set while every issuer that may see the secret says that it has no such key.
+	Denied bool `json:"denied,omitempty"`
 	// Told is set once somebody was told that the key works although the incident is closed.
 	Told            bool      `json:"told,omitempty"`
 	Source          string    `json:"source"`         // of the first alert
@@ -302,6 +304,28 @@ type Entry struct {
 	Prev     string   `json:"prev"` // SHA-256 of the incident's entry before this one, hex; empty on the first
 	Steps    []Step   `json:"steps"`
 	Incident Incident `json:"incident"`
+}
+
+// Label is what a source is told about a secret that it reported, where it asks for that.
+type Label string
+
+// The labels. The empty one means that nobody could tell in time, and nothing is said.
+const (
+	TruePositive  Label = "true_positive"  // an issuer knows the key, or knew it: one that is dead already is one as well
+	FalsePositive Label = "false_positive" // every issuer that may see it was asked and has no such key, and none ever had
+)
+
+// Questions is what the receiver asks the engine, and the answer: the same with the labels that are known by then.
+type Questions struct {
+	Until  time.Time  `json:"until"` // when the answer is of no use any more
+	Alerts []Labelled `json:"alerts"`
+}
+
+// Labelled is one alert by its names; it holds no secret.
+type Labelled struct {
+	Fingerprint Fingerprint `json:"fingerprint"`
+	ID          string      `json:"id"` // of the sighting
+	Label       Label       `json:"label,omitempty"`
 }
 
 // Finding is what an examination of one part of a running system found, for the command that does it.

@@ -15,6 +15,7 @@ import (
 // bubble of testing/synctest. It differs from [Embedded] in that it is never full, and in that a message whose handler
 // never returns does not come back.
 type Memory struct {
+	line
 	streams map[string]*memoryStream
 	log     *slog.Logger
 }
