@@ -77,7 +77,7 @@ func parseHook(organization, named string, body []byte) (receiver.Parsed, error)
 	case !r.in(organization):
 		return receiver.Parsed{}, fmt.Errorf("%w: the repository is not the organisation's", receiver.ErrIgnored)
 	}
-	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by()}}}, nil
+	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by(happened)}}}, nil
 }
 
 // readEvent reads what it can: a field of another type than it should have is as good as missing. Of errors of the
@@ -135,9 +135,11 @@ func (e event) happened(kind string) (string, bool) {
 	return "", false
 }
 
-// by is who did it. What is no login of GitHub's is nobody's.
-func (e event) by() string {
-	if !isName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
+// by is who did it, where we may have done it ourselves. Of what we never do it is not said: a person whose token we use
+// can leak a key as well. What is no login of GitHub's is nobody's.
+func (e event) by(happened string) string {
+	may := happened == "reopened" || happened == "validated"
+	if !may || !isName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
 		return ""
 	}
 	return e.Sender.Login

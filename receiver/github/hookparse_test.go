@@ -143,11 +143,15 @@ var login = regexp.MustCompile(`^[A-Za-z0-9._-]+(\[bot\])?$`)
 func TestHookSaysWhoDidIt(t *testing.T) {
 	source := openHook(t, "acme", hookSecret)
 	for sender, want := range map[any]string{"hubot": "hubot", "stanch[bot]": "stanch[bot]", "a b": "", "": "", 7: "", "x/../y": ""} {
-		event := with(readHook(t, "created"), "sender.login", sender)
+		event := with(readHook(t, "reopened"), "sender.login", sender)
 		parsed, err := source.Parse(http.Header{}, []byte(encode(t, event)))
 		if err != nil || len(parsed.Pointers) != 1 || parsed.Pointers[0].By != want {
 			t.Errorf("%v: got %+v, %v; want %q", sender, parsed.Pointers, err, want)
 		}
+	}
+	parsed, err := source.Parse(http.Header{}, []byte(encode(t, readHook(t, "created"))))
+	if err != nil || len(parsed.Pointers) != 1 || parsed.Pointers[0].By != "" {
+		t.Errorf("got %+v, %v; want nobody: whoever leaks a key may be whose token we use", parsed.Pointers, err)
 	}
 }
 
