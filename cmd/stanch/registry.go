@@ -11,6 +11,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/console"
 	"stanch/notify/pagerduty"
+	"stanch/notify/slack"
 	"stanch/receiver"
 	"stanch/receiver/collect"
 	"stanch/receiver/github"
@@ -30,6 +31,7 @@ var (
 	notifiers = map[string]func() notifierConfig{
 		"console":   func() notifierConfig { return new(console.Config) },
 		"pagerduty": func() notifierConfig { return new(pagerduty.Config) },
+		"slack":     func() notifierConfig { return new(slack.Config) },
 	}
 )
 

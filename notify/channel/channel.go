@@ -79,14 +79,16 @@ func Do(client *http.Client, r *http.Request) error {
 	_, err = io.Copy(io.Discard, response.Body) // so that the connection can be used again
 	switch code := response.StatusCode; {
 	case code/100 != 2:
-		return refusal(code, response.Header.Get("Retry-After"))
+		return Answered(code, response.Header.Get("Retry-After"))
 	case err != nil:
 		return Cause(r.Context(), err)
 	}
 	return nil
 }
 
-func refusal(code int, after string) error {
+// Answered is the error of an answer with a status other than 2xx, as [Do] returns it. Of a Retry-After a day is taken at
+// most.
+func Answered(code int, after string) error {
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && after != "":
 		return &leak.Throttled{After: wait(after, time.Now()), Err: Status(code)}

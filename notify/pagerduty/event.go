@@ -2,7 +2,6 @@ package pagerduty
 
 import (
 	"time"
-	"unicode/utf8"
 
 	"stanch/notify"
 	"stanch/notify/channel"
@@ -58,11 +57,9 @@ func newEvent(n notify.Notice, action string) event {
 }
 
 func newPayload(n notify.Notice) *payload {
-	details, left := map[string]string{}, maxDetails
-	for _, fact := range n.Facts {
-		text := channel.Cut(fact.Text, left)
-		details[fact.Name] = text
-		left -= utf8.RuneCountInString(text)
+	details := map[string]string{}
+	for _, fact := range channel.Fit(n.Facts, maxDetails) {
+		details[fact.Name] = fact.Text
 	}
 	return &payload{
 		Summary: channel.Cut(n.Title, maxSummary), Timestamp: n.At.UTC().Format(time.RFC3339), Severity: severity(n.Severity),
