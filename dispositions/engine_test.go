@@ -95,6 +95,7 @@ func (w *world) start(store queue.Store, issuer dispositions.Issuer) (e *disposi
 			Policy: chosen, Fuse: w.fuse,
 		},
 		Workers: 4,
+		Line:    w.store.(queue.Line),
 		Log:     w.logger, Registerer: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())

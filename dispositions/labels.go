@@ -86,9 +86,9 @@ func (e *Engine) label(ctx context.Context, alerts []leak.Labelled) {
 			defer e.labels.leave(alerts[i].Fingerprint, news)
 			for ctx.Err() == nil {
 				slots <- struct{}{}
-				label := e.labelOf(ctx, alerts[i])
+				label, settled := e.labelOf(ctx, alerts[i])
 				<-slots
-				if alerts[i].Label = label; label != "" {
+				if alerts[i].Label = label; settled {
 					return
 				}
 				select {
@@ -101,20 +101,21 @@ func (e *Engine) label(ctx context.Context, alerts []leak.Labelled) {
 	group.Wait()
 }
 
-// labelOf is what the log says of an alert. That a key is nobody's is said only of an alert that was looked up itself: another
-// one of the same secret may have been shown to other issuers.
-func (e *Engine) labelOf(ctx context.Context, a leak.Labelled) leak.Label {
+// labelOf is what the log says of an alert, and whether that is the last word. That a key is nobody's is said only of an
+// alert that was looked up itself: another one of the same secret may have been shown to other issuers.
+func (e *Engine) labelOf(ctx context.Context, a leak.Labelled) (label leak.Label, settled bool) {
 	head, err := e.Ledger.Read(ctx, a.Fingerprint)
-	switch {
-	case err != nil || !head.Exists():
-		return ""
-	case head.Key.ID != "":
-		return leak.TruePositive
-	case head.State != leak.Unknown || !head.Denied:
-		return ""
+	if err != nil || !head.Exists() {
+		return "", false
+	}
+	if head.Key.ID != "" {
+		return leak.TruePositive, true
 	}
 	if known, err := e.Ledger.Knows(ctx, head, a.ID); err != nil || !known {
-		return ""
+		return "", false
 	}
-	return leak.FalsePositive
+	if head.State == leak.Unknown && head.Denied {
+		return leak.FalsePositive, true
+	}
+	return "", head.State != leak.Open
 }

@@ -168,10 +168,10 @@ func (t *turn) notFound(ctx context.Context, reason error) error {
 		}
 		return t.fail(ctx, err)
 	}
+	t.incident.Denied = len(t.candidates(t.content)) > 0 && (t.head.Denied || t.head.State != leak.Unknown)
 	if t.head.State == leak.Unknown {
 		return t.park(ctx)
 	}
-	t.incident.Denied = len(t.candidates(t.content)) > 0
 	t.incident.State, t.incident.Severity, t.incident.Failure = leak.Unknown, leak.Info, ""
 	t.incident.Action, t.incident.Rule, t.incident.Reason = leak.Nothing, "", reason.Error()
 	t.step(leak.NotKnown, reason.Error()+"; it is looked up again for a day")

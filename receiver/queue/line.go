@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -15,19 +16,37 @@ const AskLabels = "ask.labels"
 // Line carries questions between roles, and their answers. Nothing of it is stored: who gets no answer in time goes without.
 // Methods are safe for concurrent use.
 type Line interface {
-	// Ask returns the answer of one of those who answer on a subject, or an error when nobody does before ctx ends.
+	// Ask returns the answer of one of those who answer on a subject, or an error when nobody does before ctx ends. It
+	// waits for somebody who does: roles start one after the other.
 	Ask(ctx context.Context, subject string, question []byte) ([]byte, error)
 	// Answer answers questions on a subject until ctx ends, several at once, and then returns nil.
 	Answer(ctx context.Context, subject string, answer func(ctx context.Context, question []byte) []byte) error
 }
 
+// askAgain is how long after nobody answered is asked again.
+const askAgain = 50 * time.Millisecond
+
 // Ask implements [Line].
 func (j *JetStream) Ask(ctx context.Context, subject string, question []byte) ([]byte, error) {
-	reply, err := j.js.Conn().RequestWithContext(ctx, subject, question)
-	if err != nil {
-		return nil, fmt.Errorf("asking on %s: %w", subject, err)
+	for {
+		reply, err := j.js.Conn().RequestWithContext(ctx, subject, question)
+		if err == nil {
+			return reply.Data, nil
+		}
+		if !errors.Is(err, nats.ErrNoResponders) || !waited(ctx, askAgain) {
+			return nil, fmt.Errorf("asking on %s: %w", subject, err)
+		}
 	}
-	return reply.Data, nil
+}
+
+// waited waits, and reports false when ctx ended before.
+func waited(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // Answer implements [Line].
@@ -60,11 +79,12 @@ type line struct {
 
 // Ask implements [Line].
 func (l *line) Ask(ctx context.Context, subject string, question []byte) ([]byte, error) {
-	l.mu.Lock()
-	answer := l.answers[subject]
-	l.mu.Unlock()
-	if answer == nil {
-		return nil, fmt.Errorf("asking on %s: %w", subject, errNobody)
+	answer := l.answerer(subject)
+	for answer == nil {
+		if !waited(ctx, askAgain) {
+			return nil, fmt.Errorf("asking on %s: %w", subject, errNobody)
+		}
+		answer = l.answerer(subject)
 	}
 	reply := make(chan []byte, 1)
 	go func() { reply <- answer(ctx, question) }()
@@ -76,6 +96,12 @@ func (l *line) Ask(ctx context.Context, subject string, question []byte) ([]byte
 	}
 }
 
+func (l *line) answerer(subject string) func(context.Context, []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.answers[subject]
+}
+
 // Answer implements [Line]. Of several who answer on a subject the newest is asked.
 func (l *line) Answer(ctx context.Context, subject string, answer func(context.Context, []byte) []byte) error {
 	l.mu.Lock()
@@ -85,5 +111,8 @@ func (l *line) Answer(ctx context.Context, subject string, answer func(context.C
 	l.answers[subject] = answer
 	l.mu.Unlock()
 	<-ctx.Done()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.answers, subject)
 	return nil
 }
