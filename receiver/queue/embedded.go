@@ -54,7 +54,8 @@ type Embedded struct {
 // OpenEmbedded opens the store, or creates it. A store that another process uses, that belongs to other keys, or whose
 // streams somebody changed, is refused, and nothing of it is changed. The caller must Close what it gets.
 func OpenEmbedded(ctx context.Context, c Config) (*Embedded, error) {
-	e, err := openEmbedded(ctx, c.withDefaults())
+	c = c.withDefaults()
+	e, err := openEmbedded(ctx, c, layout{maxStore: c.MaxStore, replicas: 1, keys: c.Keys, vacant: vacantIn(c.Dir)})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", c.Dir, err)
 	}
@@ -77,17 +78,20 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func openEmbedded(ctx context.Context, c Config) (*Embedded, error) {
+func openEmbedded(ctx context.Context, c Config, l layout) (*Embedded, error) {
 	lock, err := lockDir(c.Dir)
 	if err != nil {
 		return nil, err
 	}
 	e := &Embedded{lock: lock}
-	if err := e.start(ctx, c); err != nil {
+	if err := e.start(ctx, c, l); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
+
+// lockFile is what a process locks as long as it has the store open.
+const lockFile = "lock"
 
 // lockDir makes the directory ours: two servers on one directory lose acknowledged messages, and the server does not
 // look.
@@ -95,19 +99,19 @@ func lockDir(dir string) (*flock.Flock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
+	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
 	ours, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
 	if !ours {
-		return nil, errors.Join(errors.New("it is in use by another process"), lock.Close())
+		return nil, errors.Join(ErrInUse, lock.Close())
 	}
 	return lock, nil
 }
 
 // start runs the server, connects to it and lays out its streams.
-func (e *Embedded) start(ctx context.Context, c Config) error {
+func (e *Embedded) start(ctx context.Context, c Config, l layout) error {
 	log := &serverLog{log: c.Log}
 	s, err := server.NewServer(options(c))
 	if err != nil {
@@ -124,9 +128,7 @@ func (e *Embedded) start(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the server: %w", err)
 	}
-	e.JetStream, err = newJetStream(ctx, e.conn, layout{
-		maxStore: c.MaxStore, replicas: 1, keys: c.Keys, vacant: vacantIn(c.Dir),
-	}, c.Log)
+	e.JetStream, err = newJetStream(ctx, e.conn, l, c.Log)
 	if err != nil {
 		return err
 	}
@@ -152,8 +154,7 @@ func options(c Config) *server.Options {
 // or encrypted), and to create it would delete it.
 func vacantIn(dir string) func(string) error {
 	return func(stream string) error {
-		path := filepath.Join(dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", stream)
-		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(streamDir(dir, stream)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("stream %s is on disk, but the server cannot read it; nothing was changed", stream)
 		}
 		return nil

@@ -36,6 +36,7 @@ const (
 // JetStream is the [Store] over a connection to a NATS server, embedded or not.
 type JetStream struct {
 	js      jetstream.JetStream
+	layout  layout
 	streams map[string]jetstream.Stream
 	batches chan struct{} // holds one for each batch on its way
 	log     *slog.Logger
@@ -53,7 +54,7 @@ func newJetStream(ctx context.Context, conn *nats.Conn, l layout, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	return &JetStream{js: js, streams: streams, batches: make(chan struct{}, maxBatches), log: log}, nil
+	return &JetStream{js: js, layout: l, streams: streams, batches: make(chan struct{}, maxBatches), log: log}, nil
 }
 
 // Append implements [Store]. Nothing is stored when one of the messages is too large. Several messages for one stream
@@ -128,16 +129,40 @@ func (j *JetStream) Remove(ctx context.Context, subject string) error {
 	return nil
 }
 
+// Discard implements [Store]. What is deleted is overwritten as well.
+func (j *JetStream) Discard(ctx context.Context, name string, seq uint64) error {
+	s, err := discardable(name)
+	if err != nil {
+		return err
+	}
+	err = j.streams[s.name].SecureDeleteMsg(ctx, seq)
+	if err == nil {
+		return nil
+	}
+	if _, gone := j.streams[s.name].GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return fmt.Errorf("deleting message %d of %s: %w", seq, s.name, err)
+}
+
 // Stats implements [Store].
 func (j *JetStream) Stats(ctx context.Context, name string) (Stats, error) {
-	if _, err := streamNamed(name); err != nil {
+	s, err := streamNamed(name)
+	if err != nil {
 		return Stats{}, err
 	}
 	info, err := j.streams[name].Info(ctx)
 	if err != nil {
 		return Stats{}, fmt.Errorf("asking about %s: %w", name, err)
 	}
-	stats := Stats{Messages: info.State.Msgs, Bytes: info.State.Bytes}
+	changed, err := difference(info.Config, s.config(j.layout.maxStore, j.layout.replicas, j.layout.keys))
+	if err != nil {
+		return Stats{}, fmt.Errorf("comparing %s: %w", name, err)
+	}
+	stats := Stats{
+		Messages: info.State.Msgs, Bytes: info.State.Bytes, First: info.State.FirstSeq, Last: info.State.LastSeq,
+		Changed: changed,
+	}
 	if stats.Messages > 0 {
 		stats.Oldest = info.State.FirstTime
 	}

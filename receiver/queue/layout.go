@@ -19,6 +19,8 @@ type layout struct {
 	keys     string // id of the fingerprint key that the store belongs to
 	// vacant is asked before a stream is created, and says why it must not be.
 	vacant func(stream string) error
+	// asFound is for a store that is to be looked at: streams that are there are neither checked nor adjusted.
+	asFound bool
 }
 
 // adjustable are the fields of a stream, by the name that NATS gives them, that may differ from the table: the limits
@@ -54,6 +56,10 @@ func (l layout) find(ctx context.Context, js jetstream.JetStream, s stream, foun
 	if err != nil {
 		return fmt.Errorf("looking for stream %s: %w", s.name, err)
 	}
+	if l.asFound {
+		found[s.name] = handle
+		return nil
+	}
 	got := handle.CachedInfo().Config
 	if s.name == Incidents && got.Metadata[keysEntry] != l.keys {
 		return fmt.Errorf("it belongs to other keys (%q, not %q); nothing was changed", got.Metadata[keysEntry], l.keys)
@@ -80,6 +86,9 @@ func (l layout) settle(
 			return nil, fmt.Errorf("creating stream %s: %w", s.name, err)
 		}
 		return handle, nil
+	}
+	if l.asFound {
+		return found, nil
 	}
 	got := found.CachedInfo().Config
 	adjusted := got

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -114,7 +113,15 @@ func (m *Memory) Remove(_ context.Context, subject string) error {
 	return nil
 }
 
-var errDenied = errors.New("the stream keeps everything")
+// Discard implements [Store].
+func (m *Memory) Discard(_ context.Context, name string, seq uint64) error {
+	s, err := discardable(name)
+	if err != nil {
+		return err
+	}
+	m.streams[s.name].remove(func(one Message) bool { return one.Seq == seq })
+	return nil
+}
 
 // Stats implements [Store].
 func (m *Memory) Stats(_ context.Context, name string) (Stats, error) {

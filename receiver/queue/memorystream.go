@@ -174,12 +174,15 @@ func (s *memoryStream) stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire()
-	stats := Stats{Messages: uint64(len(s.messages))}
+	stats := Stats{Messages: uint64(len(s.messages)), Last: s.seq}
+	if s.seq > 0 {
+		stats.First = s.seq + 1
+	}
 	for _, m := range s.messages {
 		stats.Bytes += uint64(len(m.Subject) + len(m.Data))
 	}
 	if len(s.messages) > 0 {
-		stats.Oldest = s.messages[0].Time
+		stats.Oldest, stats.First = s.messages[0].Time, s.messages[0].Seq
 	}
 	return stats
 }

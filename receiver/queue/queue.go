@@ -60,6 +60,9 @@ type Store interface {
 	Work(ctx context.Context, c Consumer, handle func(context.Context, Message) error) error
 	// Remove deletes what a subject holds; none is no error.
 	Remove(ctx context.Context, subject string) error
+	// Discard deletes one message of a stream, by its sequence; that it is gone already is no error. Of a work queue
+	// nothing is deleted like that: whoever takes of it settles.
+	Discard(ctx context.Context, stream string, seq uint64) error
 	// Stats reports on a stream.
 	Stats(ctx context.Context, stream string) (Stats, error)
 }
@@ -81,6 +84,12 @@ type Stats struct {
 	Bytes    uint64
 	// Oldest is when the oldest message was stored; zero when there is none.
 	Oldest time.Time
+	// First and Last are the sequences of the oldest message that is there and of the newest that ever was; where nothing
+	// was ever deleted First is 1 and Last is Messages. Without a message First is the one after Last; both are 0 when there
+	// never was one.
+	First, Last uint64
+	// Changed names a setting of the stream, as NATS calls it, that is not as stanch made it; empty: there is none.
+	Changed string
 }
 
 // Later is the error of a handler that wants its message back after a delay.

@@ -14,8 +14,10 @@ const (
 	Kept      = "SEALED"    // the sealed alert of each unfinished incident, one a fingerprint
 	Sightings = "SIGHTINGS" // where keys were seen, encrypted under a key of the day
 	Dead      = "DEAD"      // dead letters, sealed
-	Told      = "TOLD"      // what notifiers must remember of what they told, one message a notifier and incident
-	Probes    = "PROBES"    // the store probe: one small message, overwritten
+	// Checkpoints commit to what the log held at a time; never deleted, never purged.
+	Checkpoints = "CHECKPOINTS"
+	Told        = "TOLD"   // what notifiers must remember of what they told, one message a notifier and incident
+	Probes      = "PROBES" // the store probe: one small message, overwritten
 )
 
 // AlertSubject is where a source's alerts are queued.
@@ -47,8 +49,12 @@ func ToldSubject(notifier string, f leak.Fingerprint) string {
 // ProgressSubject is where is kept how far a notifier has come.
 func ProgressSubject(notifier string) string { return "told." + notifier }
 
+// CheckpointSubject is where checkpoints of the log are appended, one after the other.
+const CheckpointSubject = "checkpoints.log"
+
 // Filters for a whole stream.
 const (
+	AllDead      = "dead.>"
 	AllIncidents = "incidents.>"
 	AllKept      = "sealed.>"
 )

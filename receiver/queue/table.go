@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -59,9 +60,10 @@ var table = []stream{
 	{name: Alerts, prefix: "alerts", share: 8, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
 	{name: Pointers, prefix: "pointers", share: 3, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
 	{name: Incidents, prefix: "incidents", share: 32, size: MaxAlertSize, perSubject: -1, deny: true},
-	{name: Kept, prefix: "sealed", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
+	{name: Kept, prefix: "sealed", share: 7, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
 	{name: Sightings, prefix: "sightings", share: 8, size: MaxAlertSize, perSubject: 1, age: MaxSightingAge},
 	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge, batches: true},
+	{name: Checkpoints, prefix: "checkpoints", share: 1, size: 1 << 10, perSubject: -1, deny: true},
 	{name: Told, prefix: "told", share: 1, size: MaxToldSize, perSubject: 1, age: MaxToldAge},
 	{name: Probes, prefix: "probes", share: 1, size: 1 << 10, perSubject: 1},
 }
@@ -95,6 +97,23 @@ func streamNamed(name string) (stream, error) {
 	}
 	return stream{}, fmt.Errorf("there is no stream %q", name)
 }
+
+// discardable finds a stream of which single messages may be deleted.
+func discardable(name string) (stream, error) {
+	s, err := streamNamed(name)
+	switch {
+	case err == nil && s.deny:
+		return stream{}, fmt.Errorf("deleting from %s: %w", s.name, errDenied)
+	case err == nil && s.workQueue:
+		return stream{}, fmt.Errorf("deleting from %s: %w", s.name, errQueue)
+	}
+	return s, err
+}
+
+var (
+	errDenied = errors.New("the stream keeps everything")
+	errQueue  = errors.New("of a work queue nothing is deleted: whoever takes of it settles")
+)
 
 // takes reports whether the stream takes a message of that size.
 func (s stream) takes(m Message) error {
