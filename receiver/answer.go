@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,7 +19,7 @@ var ErrTooMany = errors.New("the delivery holds too many records")
 // What the Handler itself finds wrong with a delivery.
 var (
 	errUnknownSource = errors.New("there is no such source")
-	errMethod        = errors.New("the method is not POST")
+	errMethod        = errors.New("the path does not take the method")
 	errContentType   = errors.New("the content is not declared as what the source takes")
 	errTooLarge      = errors.New("the body is too large")
 	errThrottled     = errors.New("the address keeps failing verification")
@@ -37,6 +38,7 @@ type answer struct {
 
 var (
 	stored        = answer{"stored", http.StatusNoContent, slog.LevelInfo}
+	read          = answer{"read", http.StatusOK, slog.LevelInfo} // a document of the source's
 	unknownSource = answer{"unknown_source", http.StatusNotFound, slog.LevelDebug}
 )
 
@@ -81,9 +83,13 @@ func answerTo(err error) answer {
 	return notStored
 }
 
-// write answers with the status and its name alone.
-func (a answer) write(w http.ResponseWriter) {
+// write answers with the document that was asked for, or with the status and its name alone.
+func (a answer) write(w http.ResponseWriter, d *delivery) {
 	switch a.status {
+	case http.StatusOK:
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, d.document) // who went away does not read it
+		return
 	case http.StatusNoContent:
 		w.WriteHeader(a.status)
 		return
@@ -92,7 +98,7 @@ func (a answer) write(w http.ResponseWriter) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "60")
 	case http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", http.MethodPost)
+		w.Header().Set("Allow", d.method())
 	}
 	http.Error(w, http.StatusText(a.status), a.status)
 }

@@ -13,9 +13,9 @@ import (
 // firstStep is how much memory a body gets before any of it is there.
 const firstStep = 16 << 10
 
-// read reads a body whole. A sender cannot make us set memory aside for what it only announces: the buffer grows with
+// readBody reads a body whole. A sender cannot make us set memory aside for what it only announces: the buffer grows with
 // what arrived, and each step is taken from the lane first. release gives it back; it is never nil.
-func read(w http.ResponseWriter, r *http.Request, lane *semaphore.Weighted, most int64) (data []byte, release func(), err error) {
+func readBody(w http.ResponseWriter, r *http.Request, lane *semaphore.Weighted, most int64) (data []byte, release func(), err error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(readTimeout)) // only a recorder in a test cannot
 	b := &body{lane: lane, most: most + 1}

@@ -52,7 +52,8 @@ type Config struct {
 	Metrics prometheus.Registerer // nil: nothing is exported
 }
 
-// Handler serves POST /hooks/NAME for every configured source, and nothing else. It is safe for concurrent use.
+// Handler serves POST /hooks/NAME for every configured source, the further paths of a Pather below that, and nothing else.
+// It is safe for concurrent use.
 type Handler struct {
 	terms   atomic.Pointer[terms]
 	seal    sealer
@@ -88,12 +89,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = fmt.Errorf("%w: %w", errThrottled, err)
 	}
 	a := answerTo(err)
+	if err == nil && d.document != "" {
+		a = read
+	}
 	h.record(r.Context(), d, a, err)
 	if err == nil && d.feedback != nil {
 		writeFeedback(w, d.feedback)
 		return
 	}
-	a.write(w)
+	a.write(w, d)
 }
 
 // delivery is what is known of one request while it is handled; nothing of it is a secret.
@@ -101,6 +105,8 @@ type delivery struct {
 	at      time.Time
 	address address
 	source  string // configured name; empty while, and if, there is no such source
+	// document is what a request that reads is answered with; empty: it delivers.
+	document string
 
 	alerts, pointers, bad int // stored; bad as dead letters
 
@@ -108,21 +114,28 @@ type delivery struct {
 	feedback []byte          // the body of the answer; nil: none. It may hold secrets, for their sender only
 }
 
+// method is the one method of the request's path.
+func (d *delivery) method() string {
+	if d.document != "" {
+		return http.MethodGet
+	}
+	return http.MethodPost
+}
+
 // receive takes a delivery through all its steps, in the one order in which nothing costs more than it must: what the
 // header tells comes before the body, the proof before the parser, the disk before the answer.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (err error) {
 	defer recoverInto(&err, h.log)
-	name, _ := strings.CutPrefix(r.URL.Path, "/hooks/")
 	terms := h.terms.Load()
-	source, ok := terms.sources[name]
-	if !ok || r.URL.Path != "/hooks/"+name {
+	source, name, document := terms.find(r.URL.Path)
+	if source == nil {
 		return errUnknownSource
 	}
-	d.source = name
-	if err := terms.admit(source, r); err != nil {
+	d.source, d.document = name, document
+	if err := terms.admit(source, r, d.method()); err != nil {
 		return err
 	}
-	body, release, err := read(w, r, terms.lane(h.strikes.suspect(d.address)), terms.limits.Body)
+	body, release, err := readBody(w, r, terms.lane(h.strikes.suspect(d.address)), terms.limits.Body)
 	defer release()
 	if err != nil {
 		return err
@@ -134,19 +147,31 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (
 		return err
 	}
 	h.strikes.forgive(d.address)
-	parsed, err := source.Parse(r.Header, body)
+	if d.document != "" {
+		return nil
+	}
+	err = h.take(ctx, d, source, r.Header, body, terms.limits)
+	if m, ok := source.(Rememberer); ok && (err == nil || errors.Is(err, ErrIgnored)) {
+		m.Remember(r.Header)
+	}
+	return err
+}
+
+// take parses a verified delivery and keeps what it says.
+func (h *Handler) take(ctx context.Context, d *delivery, s Source, header http.Header, body []byte, l Limits) error {
+	parsed, err := s.Parse(header, body)
 	if err != nil {
 		return err
 	}
 	// The whole delivery is refused, because a part of it cannot be acknowledged alone, and what was taken in silence
 	// would be lost. The operator raises the limit; the sender still holds everything.
-	if len(parsed.Found)+len(parsed.Pointers)+len(parsed.Bad) > terms.limits.AlertsPerDelivery {
+	if len(parsed.Found)+len(parsed.Pointers)+len(parsed.Bad) > l.AlertsPerDelivery {
 		return ErrTooMany
 	}
 	if err := h.keep(ctx, d, parsed, body); err != nil {
 		return err
 	}
-	d.feedback = h.feedback(ctx, source, d, parsed.Found)
+	d.feedback = h.feedback(ctx, s, d, parsed.Found)
 	return nil
 }
 

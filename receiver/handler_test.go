@@ -157,7 +157,7 @@ func (u unread) Read([]byte) (int, error) {
 func TestHandlerMetricsFromTheStart(t *testing.T) {
 	h := newHouse(t)
 	for _, result := range []string{
-		"stored", "ignored", "not_stored", "unverified", "unavailable", "format", "too_many", "too_large", "throttled",
+		"stored", "read", "ignored", "not_stored", "unverified", "unavailable", "format", "too_many", "too_large", "throttled",
 		"method", "content_type", "unread", "busy", "panic",
 	} {
 		h.wantCounted(t, "gh", result, 0)

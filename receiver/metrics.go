@@ -84,6 +84,7 @@ func (m *metrics) forget(source string) {
 // initialise makes every series of a source exist from the start, so that the first failure is an increase.
 func (m *metrics) initialise(source string) {
 	m.deliveries.WithLabelValues(source, stored.result)
+	m.deliveries.WithLabelValues(source, read.result)
 	m.deliveries.WithLabelValues(source, notStored.result)
 	for _, a := range answers {
 		m.deliveries.WithLabelValues(source, a.result)

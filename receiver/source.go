@@ -54,6 +54,20 @@ type MediaTyper interface {
 	MediaTypes() []string
 }
 
+// Pather is a Source that answers at further paths, below its own.
+type Pather interface {
+	// Paths are these, without a slash in front. One with a document is read: a GET that Admit and Verify take is answered
+	// with the document, which is JSON. One with an empty document takes deliveries, as the source's own path does.
+	Paths() map[string]string
+}
+
+// Rememberer is a Source that refuses a delivery which it took before.
+type Rememberer interface {
+	// Remember is told the header of a verified delivery when nothing of it can be lost any more: all of it is on disk, or it
+	// is ignored. A delivery that could not be stored is not remembered, because it must be sent again.
+	Remember(header http.Header)
+}
+
 // Runner is a Source that has work of its own to do while it is served, such as keeping public keys fresh.
 type Runner interface {
 	// Run blocks until ctx ends and then returns nil.

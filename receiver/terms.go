@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -59,9 +60,28 @@ func (h *Handler) Use(sources map[string]Source, limits Limits) {
 	h.terms.Store(t)
 }
 
+// find returns the source that a path belongs to, and its name; nil: there is none. What is at the path is a document, or
+// empty where deliveries are taken.
+func (t *terms) find(path string) (source Source, name, document string) {
+	rest, ok := strings.CutPrefix(path, "/hooks/")
+	if !ok {
+		return nil, "", ""
+	}
+	name, below, deeper := strings.Cut(rest, "/")
+	if !deeper {
+		return t.sources[name], name, ""
+	}
+	if further, ok := t.sources[name].(Pather); ok {
+		if document, ok := further.Paths()[below]; ok {
+			return t.sources[name], name, document
+		}
+	}
+	return nil, "", ""
+}
+
 // admit refuses what can be refused before a byte of the body is read.
-func (t *terms) admit(source Source, r *http.Request) error {
-	if r.Method != http.MethodPost {
+func (t *terms) admit(source Source, r *http.Request, method string) error {
+	if r.Method != method {
 		return errMethod
 	}
 	if !takes(source, r.Header) {
