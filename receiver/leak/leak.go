@@ -71,11 +71,14 @@ func (m Marks) Worse() bool { return m.Public || m.Several || m.Validity == "act
 
 // Pointer is a report without the secret: the collector asks the source for it and makes alerts of it. It holds no secret.
 type Pointer struct {
-	V          int       `json:"v"`            // format version, 1
-	Source     string    `json:"source"`       // configured name of the source
-	Ref        string    `json:"ref"`          // what the source calls the alert
-	Event      string    `json:"event"`        // what the source said happened to it
-	By         string    `json:"by,omitempty"` // who did it, as the source calls them; empty: it does not say
+	V      int    `json:"v"`            // format version, 1
+	Source string `json:"source"`       // configured name of the source
+	Ref    string `json:"ref"`          // what the source calls the alert
+	Event  string `json:"event"`        // what the source said happened to it
+	By     string `json:"by,omitempty"` // who did it, as the source calls them; empty: it does not say
+	// Cause is what the source calls the chain of calls and events that this is a part of; empty: it does not say. Nobody
+	// proved it, so it may be sent back to the source, and nothing is left undone because of it.
+	Cause      string    `json:"cause,omitempty"`
 	Swept      bool      `json:"swept,omitempty"`
 	ReceivedAt time.Time `json:"received_at"`
 }

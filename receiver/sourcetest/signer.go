@@ -1,6 +1,6 @@
 // Package sourcetest holds the conformance suite of every source, [Run], and what plays the vendor in tests, scripts and
 // the demo: a [Signer] that signs the deliveries of a feed, a [KeyServer] that publishes its public key, and
-// [GitHubHook], which signs those of a webhook.
+// [GitHubHook] and [GitLabHook], which sign those of a webhook.
 package sourcetest
 
 import (
@@ -16,6 +16,9 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // Signer signs deliveries as a partner feed does: ECDSA on P-256 over the SHA-256 of the body. Safe for concurrent use.
@@ -63,6 +66,16 @@ func (s *Signer) GitHubHeader(body []byte) http.Header {
 	}
 }
 
+// GitLabHeader returns the header of a partner delivery of GitLab's with this body.
+func (s *Signer) GitLabHeader(body []byte) http.Header {
+	id, signature := s.Sign(body)
+	return http.Header{
+		"Content-Type":                 {"application/json"},
+		"Gitlab-Public-Key-Identifier": {id},
+		"Gitlab-Public-Key-Signature":  {signature},
+	}
+}
+
 // GitHubHook returns the header of a delivery with this body by a webhook of GitHub's that has this secret. The event in
 // it is an alert of secret scanning; it is not signed, so set another as you like.
 func GitHubHook(secret string, body []byte) http.Header {
@@ -72,6 +85,29 @@ func GitHubHook(secret string, body []byte) http.Header {
 	header.Set("Content-Type", "application/json")
 	header.Set("X-GitHub-Event", "secret_scanning_alert")
 	header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	return header
+}
+
+// GitLabHook returns the header of a delivery with this body, sent now and under a new id, by a webhook of GitLab's that has
+// this signing token. It panics when that is not whsec_ and base64.
+func GitLabHook(token string, body []byte) http.Header {
+	return StandardWebhook(token, rand.Text(), time.Now(), body)
+}
+
+// StandardWebhook returns the header of a delivery as Standard Webhooks sign it: under this id and at this time.
+func StandardWebhook(token, id string, at time.Time, body []byte) http.Header {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, "whsec_"))
+	if err != nil {
+		panic("the signing token of a test is good: " + err.Error())
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%d.%s", id, at.Unix(), body)
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Gitlab-Event", "Vulnerability Hook")
+	header.Set("Webhook-Id", id)
+	header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
+	header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	return header
 }
 

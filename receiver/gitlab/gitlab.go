@@ -1,0 +1,64 @@
+// Package gitlab is GitLab as a source, in three ways: the Token Revocation API that a self-managed instance calls with
+// the tokens its secret detection found; the partner programme of gitlab.com, which reports the leaked tokens of one issuer
+// in signed batches; and the secret detection of one group, whose hooks point to vulnerabilities and job reports that the
+// collector asks the API for.
+package gitlab
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"stanch/receiver"
+	"stanch/receiver/leak"
+)
+
+// sharedTokens are secrets that GitLab sends along as they are, in a field of the header; any of them will do. They prove
+// who sent a delivery, and nothing about its body.
+type sharedTokens struct {
+	field string
+	ours  []leak.Secret
+}
+
+// readTokens reads the token files of a field of the configuration.
+func readTokens(field string, files []string) ([]leak.Secret, error) {
+	tokens := make([]leak.Secret, len(files))
+	for i, file := range files {
+		var err error
+		if tokens[i], err = receiver.ReadToken(file); err != nil {
+			return nil, fmt.Errorf("reading %s[%d], which %w", field, i, err)
+		}
+	}
+	return tokens, nil
+}
+
+// checkTokens reports each token file that cannot be read.
+func checkTokens(field string, files []string, fault func(field, problem string)) {
+	for i, file := range files {
+		if _, err := receiver.ReadToken(file); err != nil {
+			fault(fmt.Sprintf("%s[%d]", field, i), err.Error())
+		}
+	}
+}
+
+// Admit compares the token, in constant time, with every one of ours. It must be there once: of two, nobody could say which
+// one counts.
+func (t sharedTokens) Admit(header http.Header) error {
+	values := header.Values(t.field)
+	if len(values) != 1 {
+		return fmt.Errorf("%w: it has %d tokens", receiver.ErrUnverified, len(values))
+	}
+	given, good := leak.NewSecret(values[0]), false
+	for _, token := range t.ours {
+		good = token.Equal(given) || good
+	}
+	if !good {
+		return fmt.Errorf("%w: its token is none of ours", receiver.ErrUnverified)
+	}
+	return nil
+}
+
+// Verify looks at the token once more; a body it does not look at.
+func (t sharedTokens) Verify(_ context.Context, header http.Header, _ []byte) error {
+	return t.Admit(header)
+}

@@ -1,0 +1,77 @@
+package gitlab
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stanch/receiver"
+	"stanch/receiver/leak"
+)
+
+// Header fields of a hook's delivery, as GitLab's documentation of webhooks names them. The event is named in one more,
+// which is never looked at: the body says so itself.
+const (
+	hookTokenHeader = "X-Gitlab-Token"
+	eventUUIDHeader = "X-Gitlab-Event-UUID"
+)
+
+// hook is what all sources of type gitlab_webhook have in common: how a body reads.
+type hook struct{ scope scope }
+
+// signedHook is a source whose deliveries are signed.
+type signedHook struct {
+	*signing
+	hook
+}
+
+// plainHook is a source of GitLab before version 19.0, whose deliveries bring a token along.
+type plainHook struct {
+	sharedTokens
+	hook
+}
+
+// Open makes the source. It reads the files with the tokens, and asks nobody for anything.
+func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver.Source, error) {
+	h := hook{scope{c.Group, c.API.root()}}
+	if len(c.SigningTokenFiles) == 0 {
+		tokens, err := readTokens("secret_token_files", c.SecretTokenFiles)
+		if err != nil {
+			return nil, err
+		}
+		return &plainHook{sharedTokens{hookTokenHeader, tokens}, h}, nil
+	}
+	keys := make([]leak.Secret, len(c.SigningTokenFiles))
+	for i, file := range c.SigningTokenFiles {
+		var err error
+		if keys[i], err = readSigningToken(file); err != nil {
+			return nil, fmt.Errorf("reading signing_token_files[%d], which %w", i, err)
+		}
+	}
+	return &signedHook{&signing{keys, newSeen()}, h}, nil
+}
+
+// Parse reads one event. Nothing in the header is proved: of it, only the chain of events is noted.
+func (h hook) Parse(header http.Header, body []byte) (receiver.Parsed, error) {
+	parsed, err := h.scope.parse(body)
+	for i := range parsed.Pointers {
+		parsed.Pointers[i].Cause = chain(header)
+	}
+	return parsed, err
+}
+
+// chainForm is how GitLab writes the chain of calls and events that a delivery is a part of.
+var chainForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// chain returns the chain that a delivery says it is a part of. GitLab hands it on from a call of its API to the events that
+// the call causes.
+func chain(header http.Header) string {
+	values := header.Values(eventUUIDHeader)
+	if len(values) != 1 || !chainForm.MatchString(values[0]) {
+		return ""
+	}
+	return values[0]
+}

@@ -1,0 +1,99 @@
+package gitlab
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"stanch/receiver"
+)
+
+// defaultURL is where gitlab.com is.
+const defaultURL = "https://gitlab.com"
+
+// signingKeySize is how many bytes a signing token of GitLab's encodes. One that was cut when it was copied has fewer.
+const signingKeySize = 32
+
+// HookConfig configures a source of type gitlab_webhook: the secret detection of one group. Its deliveries may come from a
+// hook of the group or from hooks of its projects; let those send "Vulnerability events", or, before GitLab 17.7, "Job
+// events". What else they send is answered with success and ignored, because GitLab switches a hook off that fails.
+type HookConfig struct {
+	// SigningTokenFiles hold the signing tokens of the hooks, which GitLab has since 19.0: whsec_ and a key in base64, one
+	// line each. A delivery that is signed with any of them is taken, so to rotate a token give both, change it at GitLab, and
+	// take the old one away. Our clock must be right within five minutes.
+	SigningTokenFiles []string `yaml:"signing_token_files"`
+	// SecretTokenFiles hold the secret tokens of hooks of an older GitLab, one line each. Such a token goes along with every
+	// delivery in plain text and proves nothing of its body, and a copy of a delivery is taken for another. They are of no
+	// effect beside signing tokens: then a delivery that is not signed is refused, or else whoever forges one would leave the
+	// signature out.
+	SecretTokenFiles []string `yaml:"secret_token_files"`
+	// Group is the full path of the group, such as acme or acme/platform, in any case. What a delivery says of projects
+	// outside it is ignored, and nobody else's vulnerabilities are ever asked for.
+	Group string `yaml:"group"`
+	// API is how vulnerabilities are read, because a delivery does not hold the secret, and resolved after the proof.
+	API APIConfig `yaml:"api"`
+}
+
+// APIConfig configures how GitLab's API is asked.
+type APIConfig struct {
+	// URL is where GitLab is; https://gitlab.com by default, and for another instance what comes before /api/v4. It must be
+	// https; http only to this machine, for trials.
+	URL string `yaml:"url"`
+	// TokenFile holds an access token of the group, with the role Maintainer and the scope api.
+	TokenFile string `yaml:"token_file"`
+}
+
+// Check reports every fault by the field that has it. No problem holds a secret.
+func (c *HookConfig) Check(fault func(field, problem string)) {
+	if len(c.SigningTokenFiles)+len(c.SecretTokenFiles) == 0 {
+		fault("signing_token_files", "give at least one, or secret_token_files for GitLab before 19.0: "+
+			"without either, anybody could send deliveries")
+	}
+	for i, file := range c.SigningTokenFiles {
+		if err := checkSigningToken(file); err != nil {
+			fault(fmt.Sprintf("signing_token_files[%d]", i), err.Error())
+		}
+	}
+	checkTokens("secret_token_files", c.SecretTokenFiles, fault)
+	switch {
+	case c.Group == "":
+		fault("group", "is missing: it confines what is taken and asked for")
+	case !isPath(c.Group):
+		fault("group", "must be the full path of a group alone")
+	}
+	c.API.check(func(field, problem string) { fault("api."+field, problem) })
+}
+
+func checkSigningToken(path string) error {
+	key, err := readSigningToken(path)
+	if err == nil && len(key.Reveal()) != signingKeySize {
+		return fmt.Errorf("names a file whose token is not of %d bytes, as GitLab's are", signingKeySize)
+	}
+	return err
+}
+
+func (c *APIConfig) check(fault func(field, problem string)) {
+	if err := receiver.CheckAPIURL(c.base()); err != nil {
+		fault("url", err.Error())
+	}
+	if c.TokenFile == "" {
+		fault("token_file", "is missing: a delivery holds no secret, so each must be asked for")
+	} else if _, err := receiver.ReadToken(c.TokenFile); err != nil {
+		fault("token_file", err.Error())
+	}
+}
+
+// base is the URL of the instance, without a slash at its end. With /api/v4 behind it, it is the same one.
+func (c *APIConfig) base() string {
+	return strings.TrimSuffix(strings.TrimSuffix(cmp.Or(c.URL, defaultURL), "/"), "/api/v4")
+}
+
+// root is the path of the instance on its host; empty for most.
+func (c *APIConfig) root() string {
+	u, err := url.Parse(c.base())
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.EscapedPath(), "/")
+}

@@ -1,0 +1,156 @@
+package gitlab
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stanch/receiver"
+	"stanch/receiver/leak"
+)
+
+// The kinds of events that make pointers, and what is looked at of them, as GitLab's documentation of webhooks has it.
+const (
+	vulnerabilityKind = "vulnerability"
+	jobKind           = "build"
+
+	secretDetection = "secret_detection" // the type of a report; names of the jobs that make it begin with it
+)
+
+// states are those that a vulnerability can have. Each makes a pointer: that somebody closed it never stops containment, and
+// nobody may have told us of it before, because GitLab is known to miss events and sends none again.
+var states = []string{"detected", "confirmed", "dismissed", "resolved"}
+
+// changed is what a pointer calls a state that GitLab has not had so far.
+const changed = "changed"
+
+// ends are the ends of a job that may leave a report behind.
+var ends = []string{"success", "failed"}
+
+// event is what is read of a hook's body. No field is guaranteed. Of addresses only the paths are read, because who is asked
+// is configured.
+type event struct {
+	Kind          string `json:"object_kind"`
+	Vulnerability struct {
+		URL         string `json:"url"`
+		State       string `json:"state"`
+		ReportType  string `json:"report_type"`
+		ConfirmedBy int64  `json:"confirmed_by_id"`
+		ResolvedBy  int64  `json:"resolved_by_id"`
+	} `json:"object_attributes"`
+	JobID     int64  `json:"build_id"`
+	JobName   string `json:"build_name"`
+	JobStatus string `json:"build_status"`
+	Project   struct {
+		Path string `json:"path_with_namespace"`
+	} `json:"project"`
+	Repository struct {
+		Homepage string `json:"homepage"` // older versions have no project beside it
+	} `json:"repository"`
+}
+
+// scope is what pointers are confined to.
+type scope struct {
+	group string // full path, in any case
+	root  string // path of the instance on its host
+}
+
+// parse reads one event.
+func (s scope) parse(body []byte) (receiver.Parsed, error) {
+	e, err := readEvent(body)
+	if err != nil {
+		return receiver.Parsed{}, err
+	}
+	happened, ok := e.happened()
+	if !ok {
+		return receiver.Parsed{}, fmt.Errorf("%w: nothing happened that GitLab is asked about", receiver.ErrIgnored)
+	}
+	r, err := s.ref(e)
+	if err != nil {
+		bad := receiver.Bad{Raw: leak.NewSecret(string(body)), Reason: "the event has no usable project or number"}
+		return receiver.Parsed{Bad: []receiver.Bad{bad}}, nil
+	}
+	if !r.in(s.group) {
+		return receiver.Parsed{}, fmt.Errorf("%w: the project is not the group's", receiver.ErrIgnored)
+	}
+	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by()}}}, nil
+}
+
+// readEvent reads what it can: a field of another type than it should have is as good as missing. Of errors of the decoder
+// nothing is passed on, because they quote the body.
+func readEvent(body []byte) (event, error) {
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+		return event{}, fmt.Errorf("%w: it is no object", receiver.ErrFormat)
+	}
+	var e event
+	err := json.Unmarshal(body, &e)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
+		return event{}, fmt.Errorf("%w: it is no JSON", receiver.ErrFormat)
+	}
+	return e, nil
+}
+
+// happened is what a pointer says happened, if that is worth asking for. What is missing is: one request too many costs less
+// than a leak.
+func (e event) happened() (string, bool) {
+	switch e.Kind {
+	case vulnerabilityKind:
+		state := e.Vulnerability.State
+		if !slices.Contains(states, state) {
+			state = changed
+		}
+		return state, e.Vulnerability.ReportType == secretDetection || e.Vulnerability.ReportType == ""
+	case jobKind:
+		return e.JobStatus, strings.HasPrefix(e.JobName, secretDetection) && slices.Contains(ends, e.JobStatus)
+	}
+	return "", false
+}
+
+// by is the number of the user who gave a vulnerability a state that we may have given it ourselves; empty: nobody, or GitLab
+// does not say. It is signed with the rest of the body. Of what we never do it is not said: a person whose token we use can
+// leak a key as well.
+func (e event) by() string {
+	id := map[string]int64{
+		"confirmed": e.Vulnerability.ConfirmedBy,
+		"resolved":  e.Vulnerability.ResolvedBy,
+	}[e.Vulnerability.State]
+	if id < 1 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+// ref is what an event is about. One of a vulnerability has neither its number nor its project, except in its address.
+func (s scope) ref(e event) (ref, error) {
+	if e.Kind == jobKind {
+		project := e.Project.Path
+		if project == "" {
+			project = s.path(e.Repository.Homepage)
+		}
+		return newRef(project, job, e.JobID)
+	}
+	project, digits, _ := strings.Cut(s.path(e.Vulnerability.URL), "/-/security/vulnerabilities/")
+	number, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return ref{}, errRef
+	}
+	return newRef(project, vulnerability, number)
+}
+
+// path is the path of an address below that of the instance, as it is escaped: of a name that needs it nothing becomes.
+func (s scope) path(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	path, ok := strings.CutPrefix(u.EscapedPath(), s.root+"/")
+	if !ok {
+		return ""
+	}
+	return path
+}
