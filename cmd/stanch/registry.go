@@ -15,6 +15,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/collect"
 	"stanch/receiver/github"
+	"stanch/receiver/gitlab"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -22,8 +23,11 @@ import (
 // The adapters, by the type that a configuration entry names. A new one is its folder and its line here.
 var (
 	sources = map[string]func() sourceConfig{
-		"github_partner": func() sourceConfig { return new(github.PartnerConfig) },
-		"github_webhook": func() sourceConfig { return new(github.HookConfig) },
+		"github_partner":    func() sourceConfig { return new(github.PartnerConfig) },
+		"github_webhook":    func() sourceConfig { return new(github.HookConfig) },
+		"gitlab_partner":    func() sourceConfig { return new(gitlab.PartnerConfig) },
+		"gitlab_revocation": func() sourceConfig { return new(gitlab.RevocationConfig) },
+		"gitlab_webhook":    func() sourceConfig { return new(gitlab.HookConfig) },
 	}
 	issuers = map[string]func() issuerConfig{
 		"ibmcloud": func() issuerConfig { return new(ibmcloud.Config) },
