@@ -9,6 +9,7 @@ import (
 	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
 	"stanch/notify"
+	"stanch/notify/alertmanager"
 	"stanch/notify/console"
 	"stanch/notify/pagerduty"
 	"stanch/notify/slack"
@@ -33,9 +34,10 @@ var (
 		"ibmcloud": func() issuerConfig { return new(ibmcloud.Config) },
 	}
 	notifiers = map[string]func() notifierConfig{
-		"console":   func() notifierConfig { return new(console.Config) },
-		"pagerduty": func() notifierConfig { return new(pagerduty.Config) },
-		"slack":     func() notifierConfig { return new(slack.Config) },
+		"alertmanager": func() notifierConfig { return new(alertmanager.Config) },
+		"console":      func() notifierConfig { return new(console.Config) },
+		"pagerduty":    func() notifierConfig { return new(pagerduty.Config) },
+		"slack":        func() notifierConfig { return new(slack.Config) },
 	}
 )
 

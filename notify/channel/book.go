@@ -29,15 +29,10 @@ func (b *Book[T]) Remember(m notify.Memory) { b.memory = m }
 // meanwhile happens in one order. Nothing is remembered of a change that returns an error. What cannot be read, because
 // another version wrote it, is taken as nothing.
 func (b *Book[T]) Change(ctx context.Context, incident leak.Fingerprint, change func(last T) (T, error)) error {
-	select {
-	case b.turn <- struct{}{}:
-		defer func() { <-b.turn }()
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for notices before: %w", ctx.Err())
+	if err := b.take(ctx); err != nil {
+		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("waiting for notices before: %w", err)
-	}
+	defer b.leave()
 	text, err := b.memory.Load(ctx, incident)
 	if err != nil {
 		return fmt.Errorf("remembering an incident: %w", err)
@@ -63,18 +58,38 @@ func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before st
 	return nil
 }
 
-// All returns what is remembered of every incident.
-func (b *Book[T]) All(ctx context.Context) (map[leak.Fingerprint]T, error) {
+// Look shows what is remembered of every incident, while nothing is changed.
+func (b *Book[T]) Look(ctx context.Context, look func(all map[leak.Fingerprint]T) error) error {
+	if err := b.take(ctx); err != nil {
+		return err
+	}
+	defer b.leave()
 	texts, err := b.memory.All(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("remembering all incidents: %w", err)
+		return fmt.Errorf("remembering all incidents: %w", err)
 	}
 	all := make(map[leak.Fingerprint]T, len(texts))
 	for incident, text := range texts {
 		all[incident] = decode[T](text)
 	}
-	return all, nil
+	return look(all)
 }
+
+// take waits for its turn, unless there is no time left.
+func (b *Book[T]) take(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil {
+		select {
+		case b.turn <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return fmt.Errorf("waiting for notices before: %w", err)
+}
+
+func (b *Book[T]) leave() { <-b.turn }
 
 func decode[T any](text string) T {
 	var value, none T

@@ -32,7 +32,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 		fault("routing_key_file", err.Error())
 	}
 	if c.URL != "" {
-		if err := channel.CheckURL(c.URL); err != nil {
+		if err := channel.CheckURL(c.URL, false); err != nil {
 			fault("url", err.Error())
 		}
 	}

@@ -33,7 +33,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 		fault("channel", "must be the id of a channel, which is of capital letters and digits, and not its name")
 	}
 	if c.URL != "" {
-		if err := channel.CheckURL(c.URL); err != nil {
+		if err := channel.CheckURL(c.URL, false); err != nil {
 			fault("url", err.Error())
 		}
 	}

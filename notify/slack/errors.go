@@ -22,7 +22,8 @@ var (
 	errLost = errors.New("the message is not there any more")
 )
 
-// refusals are what those of Slack's error codes mean that a retry alone cannot help: https://docs.slack.dev/reference/methods/chat.postMessage and chat.update.
+// refusals are what those of Slack's error codes mean that a retry alone cannot help:
+// https://docs.slack.dev/reference/methods/chat.postMessage and chat.update.
 var refusals = map[string]error{
 	"invalid_auth": errToken, "not_authed": errToken, "account_inactive": errToken, "token_revoked": errToken,
 	"token_expired": errToken, "missing_scope": errToken, "no_permission": errToken, "not_allowed_token_type": errToken,

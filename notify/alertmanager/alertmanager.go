@@ -1,0 +1,157 @@
+// Package alertmanager tells Prometheus' Alertmanager by its API v2 of incidents as alerts: firing while somebody has to
+// look, sent again until then because an Alertmanager keeps nothing over a restart, and resolved when nothing more is to be
+// done. Whom to tell and how often is decided there.
+package alertmanager
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"stanch/notify"
+	"stanch/notify/channel"
+	"stanch/receiver/leak"
+)
+
+type alertmanager struct {
+	*channel.Book[told]
+	client   *http.Client
+	urls     []string
+	username string
+	password leak.Secret
+	repeat   time.Duration
+	log      *slog.Logger
+	// whole are the alerts that fire with where the keys were seen, which must not be remembered for longer than the process
+	// runs. Whoever holds the book's turn may use it.
+	whole map[leak.Fingerprint]alert
+}
+
+// told is what is remembered of an incident.
+type told struct {
+	ID    string    `json:"id"` // of the newest notice
+	At    time.Time `json:"at"`
+	Alert *alert    `json:"alert,omitempty"` // that fires, without where the key was seen
+}
+
+const (
+	// lease is how long an alert fires after it was last sent: a restart of ours must not look like an end.
+	lease = 15 * time.Minute
+	// newsFor is how long something fires that was settled when it became known.
+	newsFor = time.Hour
+	// floodFor is how long a notice fires that stands for many incidents, of which nobody says when all are settled.
+	floodFor = 24 * time.Hour
+)
+
+// Notify implements [notify.Notifier]. A notice that comes again, or that a newer one has overtaken, changes nothing.
+func (a *alertmanager) Notify(ctx context.Context, n notify.Notice) error {
+	if n.Count > 0 {
+		return a.gathering(ctx, n)
+	}
+	return a.Change(ctx, n.Incident.ID, func(last told) (told, error) {
+		switch {
+		case n.ID == last.ID || n.At.Before(last.At) || n.Phase == notify.Taken:
+			return last, nil
+		case n.Phase == notify.Opened:
+			return a.fire(ctx, n, last)
+		case last.Alert == nil:
+			return told{ID: n.ID, At: n.At}, a.send(ctx, newAlert(n).until(time.Now().Add(newsFor)))
+		}
+		return a.settle(ctx, n.Incident.ID, last, n, newAlert(n).Annotations)
+	})
+}
+
+// fire opens an incident's alert. The labels are what Alertmanager knows an alert by, so other labels end the one before.
+func (a *alertmanager) fire(ctx context.Context, n notify.Notice, last told) (told, error) {
+	next, now := newAlert(n), time.Now()
+	batch := []alert{next.until(now.Add(lease))}
+	if last.Alert != nil && last.Alert.Labels != next.Labels {
+		batch = append(batch, last.Alert.until(now))
+	}
+	if err := a.send(ctx, batch...); err != nil {
+		return last, err
+	}
+	a.whole[n.Incident.ID] = next
+	kept := next.without(n.Facts, n.Seen)
+	return told{ID: n.ID, At: n.At, Alert: &kept}, nil
+}
+
+// settle ends the alert that fires for an incident because of a notice, with words about it where there are any.
+func (a *alertmanager) settle(
+	ctx context.Context, i leak.Fingerprint, last told, n notify.Notice, words annotations,
+) (told, error) {
+	ended := last.Alert.until(time.Now())
+	if words != (annotations{}) {
+		ended.Annotations = words
+	}
+	if err := a.send(ctx, ended); err != nil {
+		return last, err
+	}
+	delete(a.whole, i)
+	return told{ID: n.ID, At: n.At}, nil
+}
+
+// gathering tells of many incidents by one alert, and settles what fires for those that are settled.
+func (a *alertmanager) gathering(ctx context.Context, n notify.Notice) error {
+	for _, m := range n.Members {
+		if m.Phase != notify.Settled {
+			continue
+		}
+		err := a.Change(ctx, m.Incident.ID, func(last told) (told, error) {
+			if last.Alert == nil || n.At.Before(last.At) {
+				return last, nil
+			}
+			return a.settle(ctx, m.Incident.ID, last, n, annotations{})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	fires := newsFor
+	if n.Phase == notify.Opened {
+		fires = floodFor
+	}
+	return a.send(ctx, newAlert(n).until(time.Now().Add(fires)))
+}
+
+// Run implements [notify.Runner]: it sends again what fires.
+func (a *alertmanager) Run(ctx context.Context) error {
+	tick := time.NewTicker(a.repeat)
+	defer tick.Stop()
+	for {
+		if err := a.again(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("alerts that fire could not be sent again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// maxBatch is how many alerts are sent at once.
+const maxBatch = 64
+
+func (a *alertmanager) again(ctx context.Context) error {
+	return a.Look(ctx, func(all map[leak.Fingerprint]told) error {
+		var firing []alert
+		for incident, t := range all {
+			if t.Alert == nil {
+				continue
+			}
+			fires, ok := a.whole[incident]
+			if !ok {
+				fires = *t.Alert
+			}
+			firing = append(firing, fires.until(time.Now().Add(lease)))
+		}
+		for batch := range slices.Chunk(firing, maxBatch) {
+			if err := a.send(ctx, batch...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
