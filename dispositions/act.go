@@ -39,11 +39,11 @@ func (t *turn) resume(ctx context.Context) error {
 	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
-		return t.proved(ctx, leak.Key{})
+		return t.proved(ctx, issuer, leak.Key{})
 	case err != nil:
 		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
 	case inForce(key, t.incident.Intended):
-		return t.proved(ctx, key)
+		return t.proved(ctx, issuer, key)
 	}
 	return t.resumeAlive(ctx, issuer, key)
 }
@@ -76,11 +76,11 @@ func (t *turn) act(ctx context.Context, issuer Configured) error {
 	t.metrics.turn(turnProve, started)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
-		return t.proved(ctx, leak.Key{})
+		return t.proved(ctx, issuer, leak.Key{})
 	case err != nil:
 		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
 	case inForce(after, action):
-		return t.proved(ctx, after)
+		return t.proved(ctx, issuer, after)
 	}
 	if locker, ok := issuer.Issuer.(Locker); ok && key.Locked && !after.Locked {
 		_ = locker.Lock(ctx, key.ID) // best effort: what is told is that the key is alive

@@ -62,3 +62,16 @@ const (
 type Tenant interface {
 	Account(ctx context.Context) (string, error)
 }
+
+// Prover can use a secret as its finder would.
+type Prover interface {
+	// Refused tries the secret, and returns nil when it is refused in a way that its issuer documents for a dead key. An
+	// error wraps leak.ErrAlive when the secret works; every other is unresolved.
+	Refused(ctx context.Context, secret leak.Secret) error
+}
+
+// Watcher can tell how a key is used.
+type Watcher interface {
+	// Activity returns the key's use so far. leak.ErrNotFound: the key is gone, and its use with it.
+	Activity(ctx context.Context, id string) (leak.Activity, error)
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"stanch/dispositions/ledger"
@@ -61,14 +62,20 @@ func (t *turn) released(issuer Configured, key leak.Key) bool {
 	return t.head.Rule != ledger.FuseRule && !d.Approval && d.Action != leak.Nothing && !t.head.Action.Stronger(d.Action)
 }
 
-// proved goes on after an announced action that is in force: the incident ends, or waits for the approval of the rest. A
-// zero key is one that is gone.
-func (t *turn) proved(ctx context.Context, key leak.Key) error {
+// proved goes on after an announced action that is in force, as the issuer says: the leaked value is tried as well. Then the
+// incident ends, or waits for the approval of the rest. A zero key is one that is gone.
+func (t *turn) proved(ctx context.Context, issuer Configured, key leak.Key) error {
+	text := "proved: read back from the issuer, the key is disabled"
 	if key.ID == "" {
-		return t.contained(ctx, key, "proved: asked again, the issuer has no such key any more")
+		text = "proved: asked again, the issuer has no such key any more"
 	}
-	const text = "proved: read back from the issuer, the key is disabled"
-	if t.incident.Intended == leak.Disable && t.incident.Action == leak.Delete {
+	if prover, ok := issuer.Issuer.(Prover); ok && !t.content.Secret.Empty() {
+		if err := prover.Refused(ctx, t.content.Secret); err != nil {
+			return t.fail(ctx, fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err))
+		}
+		text += ", and the leaked value is refused"
+	}
+	if key.ID != "" && t.incident.Intended == leak.Disable && t.incident.Action == leak.Delete {
 		return t.holdDisabled(ctx, key, text)
 	}
 	return t.contained(ctx, key, text)

@@ -151,6 +151,9 @@ func (t *turn) beginByID(ctx context.Context) error {
 // found takes over what the issuer says of the key now. When it was last used is asked once only, when it is located.
 func (t *turn) found(key leak.Key) {
 	key.LastUsedAt = later(key.LastUsedAt, t.incident.Key.LastUsedAt)
+	if !key.Used.Known {
+		key.Used = t.incident.Key.Used
+	}
 	t.incident.Key = key
 }
 

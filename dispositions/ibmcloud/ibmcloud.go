@@ -56,7 +56,8 @@ func (i *issuer) Locate(ctx context.Context, secret leak.Secret) (leak.Key, erro
 	if err != nil {
 		return leak.Key{}, err
 	}
-	key.LastUsedAt = i.lastUse(ctx, key.ID)
+	key.Used = i.use(ctx, key.ID)
+	key.LastUsedAt = key.Used.LastAt
 	return key, nil
 }
 
@@ -215,19 +216,25 @@ func (i *issuer) establishUnknown(ctx context.Context, refused error) error {
 	return refused
 }
 
-// lastUse asks when a key was last used; zero: never, or IAM does not say in time.
-func (i *issuer) lastUse(ctx context.Context, id string) time.Time {
+// use asks how a key was used; zero: never, or IAM does not say in time.
+func (i *issuer) use(ctx context.Context, id string) leak.Activity {
 	ctx, cancel := context.WithTimeout(ctx, activityTimeout)
 	defer cancel()
-	found, err := i.get(ctx, "reading the key's activity", id, true)
+	used, err := i.Activity(ctx, id)
 	if err != nil {
-		i.log.Debug("the last use of a key is not known", "key_id", id, "err", err)
-		return time.Time{}
+		i.log.Debug("the use of a key is not known", "key_id", id, "err", err)
 	}
+	return used
+}
+
+// activityOf reads what IAM says of a key's use.
+func activityOf(found *iam.APIKey) (leak.Activity, error) {
 	if found == nil || found.Activity == nil {
-		return time.Time{}
+		return leak.Activity{}, fmt.Errorf("reading the key's activity: %w", errUnreadable)
 	}
-	return parseTime(value(found.Activity.LastAuthn))
+	return leak.Activity{
+		Known: true, LastAt: parseTime(value(found.Activity.LastAuthn)), Count: value(found.Activity.AuthnCount),
+	}, nil
 }
 
 // call sends one request with a token. A token that is refused is dropped, and the request sent once more with a new

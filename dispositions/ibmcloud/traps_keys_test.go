@@ -66,7 +66,7 @@ func TestTrapRequiredFieldsMissing(t *testing.T) {
 		Path: "/v1/apikeys/details", Status: 200, ContentType: "application/json", Body: `{"id":"` + id + `"}`,
 	})
 	key := f.mustLocate(t, secret)
-	if key.LastUsedAt = (time.Time{}); key != (leak.Key{ID: id, TokenLife: time.Hour}) {
+	if key.LastUsedAt, key.Used = (time.Time{}), (leak.Activity{}); key != (leak.Key{ID: id, TokenLife: time.Hour}) {
 		t.Errorf("got %+v, want the id alone", key)
 	}
 }

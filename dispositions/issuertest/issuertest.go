@@ -88,7 +88,7 @@ var unresolved = []Breakage{
 // hangTime is how long the suite waits for a far side that never answers.
 const hangTime = 50 * time.Millisecond
 
-// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler, Locker or Examiner,
+// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler, Locker, Prover or Examiner,
 // is not asked of it.
 func Run(t *testing.T, h Harness) {
 	t.Run("Locate", func(t *testing.T) { testLocate(t, h) })
@@ -103,6 +103,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("Throttled", func(t *testing.T) { testThrottled(t, h) })
 	t.Run("Unresolved", func(t *testing.T) { testUnresolved(t, h) })
 	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, h) })
+	t.Run("Prove", func(t *testing.T) { testProve(t, h) })
 	t.Run("Examine", func(t *testing.T) { testExamine(t, h) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, h) })
 }

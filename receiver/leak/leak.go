@@ -15,6 +15,8 @@ var (
 	ErrNotFound = errors.New("the issuer knows no such key")
 	// ErrLocked means that the issuer refuses to change the key because it is locked.
 	ErrLocked = errors.New("the key is locked")
+	// ErrAlive means that a secret works, although its key is said to be dead.
+	ErrAlive = errors.New("the leaked value still works")
 	// ErrCredential means that the issuer refuses our own credential; it says nothing about the leaked key.
 	ErrCredential = errors.New("our own credential is refused")
 )
@@ -166,12 +168,21 @@ type Key struct {
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	// Used is how it was used until it was located.
+	Used Activity `json:"used,omitzero"`
 	// Setting is the action that the key's owner configured for a leak; empty when the issuer does not say.
 	Setting Action `json:"setting,omitempty"`
 	// Own is set for a credential that stanch itself runs on; it is never acted on.
 	Own bool `json:"own,omitempty"`
 	// TokenLife is how long tokens already issued for the key outlive it; 0 when none do.
 	TokenLife time.Duration `json:"token_life_ns,omitempty"`
+}
+
+// Activity is how a key was used, as its issuer counts.
+type Activity struct {
+	Known  bool      `json:"known"`
+	LastAt time.Time `json:"last_at,omitzero"`
+	Count  int64     `json:"count"` // of sign-ins, since the key was made
 }
 
 // Decision is the action that policy chose, and why.
