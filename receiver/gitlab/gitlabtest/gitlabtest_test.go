@@ -76,6 +76,9 @@ func TestLifeOfAVulnerability(t *testing.T) {
 	if len(all) != 1 || int64(all[0].ID) != id || all[0].State != "detected" || all[0].ReportType != "secret_detection" {
 		t.Fatalf("got the list %+v", all)
 	}
+	if e := server.Journal()[0]; e.Secrets != 1 || e.Op != gitlabtest.ListVulnerabilities || e.Status != 200 {
+		t.Errorf("got the event %+v", e)
+	}
 	if !strings.Contains(all[0].Finding.RawMetadata, secret.Reveal()) || all[0].Project.PathWithNamespace != "Acme/Shop" {
 		t.Errorf("got the finding %+v of %s", all[0].Finding, all[0].Project.PathWithNamespace)
 	}

@@ -26,6 +26,7 @@ type execution struct {
 	doc    *document
 	path   []any
 	errors []object
+	fields int // that the document asks for, fragments counted as often as they are used
 }
 
 // readDocument reads the body of a request to GraphQL, and names the operation by the first field that it asks for.
@@ -94,13 +95,19 @@ func (e *execution) checkVariables() {
 	}
 }
 
-// maxDepth is how deep selections may be nested.
-const maxDepth = 20
+// How deep selections may be nested, and how many fields there may be. GitLab has its own measure of what is too complex.
+const (
+	maxDepth  = 20
+	maxFields = 500
+)
 
 // check looks whether a selection fits a type, before anything is done.
 func (e *execution) check(of string, selected []selection, depth int) {
-	if depth > maxDepth {
-		e.fault("Query is too complex")
+	e.fields += len(selected)
+	if depth > maxDepth || e.fields > maxFields {
+		if len(e.errors) == 0 {
+			e.fault("Query is too complex")
+		}
 		return
 	}
 	for _, s := range selected {
@@ -135,7 +142,8 @@ func (e *execution) checkField(of string, s selection, depth int) {
 		e.fault("Field '%s' doesn't exist on type '%s'", s.name, of)
 		return
 	}
-	for name := range s.arguments {
+	for name, value := range s.arguments {
+		e.checkUse(name, value)
 		if !slices.Contains(f.arguments, name) {
 			e.fault("Field '%s' doesn't accept argument '%s'", s.name, name)
 		}
@@ -145,7 +153,6 @@ func (e *execution) checkField(of string, s selection, depth int) {
 			e.fault("Field '%s' is missing required arguments: %s", s.name, name)
 		}
 	}
-	e.checkUse(s.arguments)
 	switch {
 	case f.of == "" && s.selected != nil:
 		e.fault("Selections can't be made on scalars (field '%s' has selections)", s.name)
@@ -156,20 +163,23 @@ func (e *execution) checkField(of string, s selection, depth int) {
 	}
 }
 
-// checkUse looks whether variables are declared.
-func (e *execution) checkUse(value any) {
+// checkUse looks whether variables are declared, and with the type of the argument that they stand for.
+func (e *execution) checkUse(argument string, value any) {
 	switch v := value.(type) {
 	case variable:
-		if _, declared := e.doc.declared[string(v)]; !declared {
+		d, declared := e.doc.declared[string(v)]
+		if !declared {
 			e.fault("Variable $%s is used but not declared", v)
+		} else if want := types[argument]; want != "" && d.of != want {
+			e.fault("Type mismatch on variable $%s and argument %s (%s / %s)", v, argument, d.of, want)
 		}
 	case map[string]any:
-		for _, inner := range v {
-			e.checkUse(inner)
+		for name, inner := range v {
+			e.checkUse(name, inner)
 		}
 	case []any:
 		for _, inner := range v {
-			e.checkUse(inner)
+			e.checkUse(argument, inner)
 		}
 	}
 }

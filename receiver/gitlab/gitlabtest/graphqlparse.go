@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,7 @@ type document struct {
 
 // declaration is what an operation says of a variable.
 type declaration struct {
+	of       string // its type, without what makes it a list
 	required bool
 	value    any // the default
 }
@@ -113,23 +115,24 @@ func (p *parser) declarations(doc *document) {
 		p.expect("$")
 		name := p.name()
 		p.expect(":")
-		d := declaration{required: p.typeName()}
+		d := p.declared()
 		if p.accept("=") {
-			d.value, d.required = p.value(), false
+			d.value, d.required = p.constant(), false
 		}
 		doc.declared[name] = d
 	}
 }
 
-// typeName reads the type of a variable, and reports whether it must be given.
-func (p *parser) typeName() bool {
+// declared reads the type of a variable.
+func (p *parser) declared() (d declaration) {
 	if p.accept("[") {
-		p.typeName()
+		d = p.declared()
 		p.expect("]")
 	} else {
-		p.name()
+		d.of = p.name()
 	}
-	return p.accept("!")
+	d.required = p.accept("!")
+	return d
 }
 
 func (p *parser) selections() []selection {
@@ -226,6 +229,16 @@ func (p *parser) value() any {
 	default:
 		return enum(text)
 	}
+}
+
+// constant reads a value without variables, since those could mean themselves.
+func (p *parser) constant() any {
+	from := p.at
+	value := p.value()
+	if slices.Contains(p.tokens[from:p.at], "$") {
+		panic(errors.New("a default cannot be a variable"))
+	}
+	return value
 }
 
 // literal reads a number or a string, which are written as in JSON.

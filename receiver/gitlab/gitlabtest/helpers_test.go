@@ -1,6 +1,7 @@
 package gitlabtest_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/leak"
 )
 
 func encode(t *testing.T, v any) []byte {
@@ -119,4 +121,14 @@ func newSlow(t *testing.T, until <-chan struct{}) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// serve has a fake answer a document without a network.
+func serve(t *testing.T, fake *gitlabtest.Fake, token leak.Secret, body []byte) []byte {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/graphql", bytes.NewReader(body))
+	request.Header.Set("PRIVATE-TOKEN", token.Reveal())
+	recorder := httptest.NewRecorder()
+	fake.ServeHTTP(recorder, request)
+	return recorder.Body.Bytes()
 }

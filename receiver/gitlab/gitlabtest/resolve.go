@@ -202,18 +202,25 @@ func (p payload) shown() any {
 func mutation(state State) field {
 	return field{
 		arguments: []string{"input"}, needs: []string{"input"}, of: "VulnerabilityPayload",
-		get: func(e *execution, _ any, a inputs) any {
-			given := inputs(a.object("input"))
-			v := e.vulnerability(given.text("id"), writing(Maintainer))
-			if v == nil {
-				e.fault(unauthorised)
-				return nil
-			}
-			if v.State == state && e.call.fake.switches.Again == "refused" {
-				return payload{v, []string{"Vulnerability is already " + string(state)}, given["clientMutationId"]}
-			}
-			e.call.enter(v, state, given.text("comment"))
-			return payload{v, []string{}, given["clientMutationId"]}
-		},
+		get: func(e *execution, _ any, a inputs) any { return e.mutate(state, a.object("input")) },
 	}
+}
+
+func (e *execution) mutate(state State, given inputs) any {
+	for name := range given {
+		if types[name] == "" || name == "dismissalReason" && state != Dismissed {
+			e.fault("InputObject doesn't accept argument '%s'", name)
+			return nil
+		}
+	}
+	v := e.vulnerability(given.text("id"), writing(Maintainer))
+	if v == nil {
+		e.fault(unauthorised)
+		return nil
+	}
+	if v.State == state && e.call.fake.switches.Again == "refused" {
+		return payload{v, []string{"Vulnerability is already " + string(state)}, given["clientMutationId"]}
+	}
+	e.call.enter(v, state, given.text("comment"))
+	return payload{v, []string{}, given["clientMutationId"]}
 }

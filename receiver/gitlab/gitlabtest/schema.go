@@ -128,6 +128,13 @@ var schema = map[string]map[string]field{
 	},
 }
 
+// types are those of the arguments, which the variables that stand for them must have, too.
+var types = map[string]string{
+	"fullPath": "ID", "id": "VulnerabilityID", "comment": "String", "clientMutationId": "String", "first": "Int",
+	"after": "String", "reportType": "VulnerabilityReportType", "state": "VulnerabilityState",
+	"severity": "VulnerabilitySeverity", "sort": "VulnerabilitySort", "dismissalReason": "VulnerabilityDismissalReason",
+}
+
 // fullPath names what is looked up by its path.
 var fullPath = []string{"fullPath"}
 

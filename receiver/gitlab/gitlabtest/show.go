@@ -41,7 +41,9 @@ func (c *call) finding(v *vulnerability) object {
 	if c.fake.switches.RawMetadata == "present" {
 		raw, _ := json.Marshal(v.report(c.fake.switches)) // plain values always marshal
 		shown["raw_metadata"] = string(raw)
-		c.showed(string(raw))
+		if c.fake.switches.Extract != "absent" {
+			c.event.Secrets++
+		}
 	}
 	return shown
 }
