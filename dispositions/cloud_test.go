@@ -16,6 +16,8 @@ type cloud struct {
 	keys    map[string]leak.Key    // by id; a key that is deleted is not there
 	values  map[string]leak.Secret // by id
 	effects map[string]int         // effect calls, by op and id
+	used    map[string]int64       // sign-ins, by id
+	made    []leak.Made            // by every owner
 	// fault is asked before a call and after it; an error of it is the answer. Nil: none.
 	fault func(op string, after bool) error
 	// lie makes effects answer success and do nothing.
@@ -23,7 +25,7 @@ type cloud struct {
 }
 
 func newCloud() *cloud {
-	return &cloud{keys: map[string]leak.Key{}, values: map[string]leak.Secret{}, effects: map[string]int{}}
+	return &cloud{keys: map[string]leak.Key{}, values: map[string]leak.Secret{}, effects: map[string]int{}, used: map[string]int64{}}
 }
 
 func (c *cloud) add(k leak.Key) leak.Secret {
@@ -101,6 +103,7 @@ func (c *cloud) Locate(ctx context.Context, secret leak.Secret) (found leak.Key,
 			if value.Equal(secret) {
 				if k, ok := c.keys[id]; ok {
 					found = k
+					found.Used = leak.Activity{Known: true, Count: c.used[id]}
 					return nil
 				}
 			}
@@ -120,6 +123,40 @@ func (c *cloud) Read(ctx context.Context, id string) (found leak.Key, err error)
 		return nil
 	})
 	return found, err
+}
+
+// use signs in with a key.
+func (c *cloud) use(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used[id]++
+}
+
+// make lets the owner of a key make another.
+func (c *cloud) make(m leak.Made) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made = append(c.made, m)
+}
+
+func (c *cloud) Activity(ctx context.Context, id string) (used leak.Activity, err error) {
+	err = c.call(ctx, "activity", func() error {
+		used = leak.Activity{Known: true, Count: c.used[id]}
+		return nil
+	})
+	return used, err
+}
+
+func (c *cloud) MadeBy(ctx context.Context, _ leak.Key, since time.Time) (made []leak.Made, err error) {
+	err = c.call(ctx, "made by", func() error {
+		for _, m := range c.made {
+			if m.At.After(since) {
+				made = append(made, m)
+			}
+		}
+		return nil
+	})
+	return made, err
 }
 
 func (c *cloud) effect(ctx context.Context, op, id string, change func(k leak.Key) error) error {

@@ -42,10 +42,11 @@ type Opener interface {
 // DefaultWorkers is how many turns run at once: most of a turn is waiting for the issuer.
 const DefaultWorkers = 64
 
-// The durable consumers that every engine shares: of alerts, and of what persons ordered.
+// The durable consumers that every engine shares: of alerts, of what persons ordered, and of dead keys to look at again.
 const (
 	alertsConsumer = "engine"
 	ordersConsumer = "orders"
+	looksConsumer  = "looks"
 )
 
 // attemptsBeforePaging is how often a turn is tried from the queue, within some seconds, before the incident is marked
@@ -125,6 +126,10 @@ func (e *Engine) work(ctx context.Context) error {
 	group.Go(func() error {
 		c := queue.Consumer{Stream: queue.Incidents, Name: ordersConsumer, Workers: e.Workers}
 		return e.Store.Work(ctx, c, e.carryOut)
+	})
+	group.Go(func() error {
+		c := queue.Consumer{Stream: queue.Incidents, Name: looksConsumer, Workers: lookWorkers}
+		return e.Store.Work(ctx, c, e.lookLater)
 	})
 	return group.Wait()
 }

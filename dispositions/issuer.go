@@ -2,6 +2,7 @@ package dispositions
 
 import (
 	"context"
+	"time"
 
 	"stanch/receiver/leak"
 )
@@ -75,3 +76,12 @@ type Watcher interface {
 	// Activity returns the key's use so far. leak.ErrNotFound: the key is gone, and its use with it.
 	Activity(ctx context.Context, id string) (leak.Activity, error)
 }
+
+// Tracer can tell what an identity left behind.
+type Tracer interface {
+	// MadeBy returns what the owner of a key made since a time, newest first; at most MaxMade.
+	MadeBy(ctx context.Context, key leak.Key, since time.Time) ([]leak.Made, error)
+}
+
+// MaxMade is how many things MadeBy returns at most: more than anybody reads.
+const MaxMade = 100

@@ -272,7 +272,7 @@ func TestApproval(t *testing.T) {
 		}
 		w.report(value, "https://example.com/2")
 		w.work(time.Hour)
-		w.want(id, leak.Held, leak.Delete, "ask", "seen located decided intended proved held seen")
+		w.want(id, leak.Held, leak.Delete, "ask", "seen located decided intended proved held seen looked")
 		w.cloud.spoil(func(op string, _ bool) error {
 			if op == "delete" {
 				return errors.New("status 503")
@@ -285,7 +285,7 @@ func TestApproval(t *testing.T) {
 		}
 		w.cloud.spoil(nil)
 		w.work(10 * time.Minute)
-		w.want(id, leak.Contained, leak.Delete, "ask", "seen located decided intended proved held seen approved failed proved")
+		w.want(id, leak.Contained, leak.Delete, "ask", "seen located decided intended proved held seen looked approved failed proved")
 		w.wantKey(false, false)
 	})
 }

@@ -185,6 +185,14 @@ type Activity struct {
 	Count  int64     `json:"count"` // of sign-ins, since the key was made
 }
 
+// Made is something that an identity made at its issuer: whoever finds a key makes others with it, to stay.
+type Made struct {
+	Kind string    `json:"kind"` // api key, service id, or the issuer's word
+	ID   string    `json:"id"`
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
+}
+
 // Decision is the action that policy chose, and why.
 type Decision struct {
 	Action   Action   `json:"action"`
@@ -257,6 +265,7 @@ type Incident struct {
 	ReceivedAt      time.Time `json:"received_at"` // when the first alert was received
 	ContainedAt     time.Time `json:"contained_at,omitzero"`
 	TokensLiveUntil time.Time `json:"tokens_live_until,omitzero"` // tokens issued before may work until then
+	LookedAt        time.Time `json:"looked_at,omitzero"`         // of the second look at the dead key
 }
 
 // Finished reports whether nothing more is to be done unless something new is seen.
@@ -281,6 +290,7 @@ const (
 	Wiped    StepName = "wiped"    // the kept secret is gone
 	Warned   StepName = "warned"   // a rule could not be evaluated, and the next one was asked
 	Reported StepName = "reported" // a source was told what became of its alert
+	Looked   StepName = "looked"   // a second look, when the tokens issued before had run out
 	Alive    StepName = "alive"    // a sighting of a closed incident came again, and its key works
 )
 

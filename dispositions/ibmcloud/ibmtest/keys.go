@@ -35,6 +35,7 @@ type Key struct {
 	Administrator bool `json:"administrator"`
 	// StoreValue makes reads of the key answer its value, as IAM does for some service ID keys.
 	StoreValue bool        `json:"store_value"`
+	CreatedBy  string      `json:"created_by"` // IAM id of who made it; empty: somebody
 	ExpiresAt  time.Time   `json:"expires_at,omitzero"`
 	Value      leak.Secret `json:"-"` // empty: made up
 }
@@ -66,7 +67,7 @@ type historyRecord struct {
 func (f *Fake) AddKey(k Key) (id string, value leak.Secret) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	added := f.put(k, k.Value.Reveal(), "IBMid-110000FAKE")
+	added := f.put(k, k.Value.Reveal(), cmp.Or(k.CreatedBy, "IBMid-110000FAKE"))
 	return added.ID, leak.NewSecret(added.value)
 }
 

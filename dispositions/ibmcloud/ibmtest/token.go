@@ -59,10 +59,10 @@ func (f *Fake) token(c *call) answer {
 
 // grant hands out a token of a key and counts it in the key's activity.
 func (f *Fake) grant(k *key) answer {
-	now := f.now()
+	now, authns := f.now(), k.authns+1
 	for _, view := range []*key{f.byID[k.ID], f.byValue[k.value]} {
 		if view != nil {
-			view.authns, view.lastAuthn = k.authns+1, now
+			view.authns, view.lastAuthn = authns, now
 		}
 	}
 	token := "eyJraWQiOiJmYWtlIn0." + newValue() + newValue()

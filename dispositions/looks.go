@@ -1,0 +1,146 @@
+package dispositions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stanch/receiver/leak"
+	"stanch/receiver/queue"
+)
+
+// RuleEnabled is the rule that an incident names whose key somebody enabled at its issuer after it was proved dead.
+const RuleEnabled = "enabled"
+
+// lookWorkers is how many second looks are taken at once: nobody waits for them.
+const lookWorkers = 4
+
+// lookLater takes one entry of the log, and when it proves a key dead looks at the key again once the tokens issued before have
+// run out. Until then the entry waits in the queue, so a restart forgets none.
+func (e *Engine) lookLater(ctx context.Context, m queue.Message) error {
+	var entry leak.Entry
+	proves := func(s leak.Step) bool { return s.Step == leak.Proved }
+	if json.Unmarshal(m.Data, &entry) != nil || !slices.ContainsFunc(entry.Steps, proves) {
+		return nil
+	}
+	if wait := time.Until(entry.Incident.TokensLiveUntil); wait > 0 {
+		return &queue.Later{Delay: wait, Err: errTooEarly}
+	}
+	return e.exclusively(ctx, entry.Incident.ID, func() error {
+		return e.lookAt(ctx, entry.Incident, m.Delivered >= attemptsBeforePaging)
+	})
+}
+
+// errTooEarly says why a second look waits.
+var errTooEarly = errors.New("tokens of the key may still work")
+
+// lookAt takes the second look, unless the incident has gone on since or was looked at already.
+func (e *Engine) lookAt(ctx context.Context, then leak.Incident, lastTry bool) error {
+	t, err := e.newTurn(ctx, then.ID, lastTry)
+	if err != nil {
+		return err
+	}
+	dead := t.head.State == leak.Contained || t.head.State == leak.Held && t.head.Key.Disabled
+	issuer, ok := t.issuer(t.head.Issuer)
+	if !dead || !ok || !t.head.ContainedAt.Equal(then.ContainedAt) || t.head.LookedAt.After(then.ContainedAt) {
+		return nil
+	}
+	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	if err != nil && !errors.Is(err, leak.ErrNotFound) {
+		return comeBack(fmt.Errorf("looking at a dead key again: %w", err))
+	}
+	t.incident.LookedAt = time.Now()
+	if err == nil && !key.Disabled {
+		return t.enabledBySomebody(ctx, key)
+	}
+	return t.looked(ctx, issuer, err == nil)
+}
+
+// enabledBySomebody holds an incident again whose key works although nobody ordered that here.
+func (t *turn) enabledBySomebody(ctx context.Context, key leak.Key) error {
+	t.found(key)
+	t.alive()
+	t.incident.Action, t.incident.Rule, t.incident.Approval = leak.Disable, RuleEnabled, true
+	t.incident.Reason = "somebody enabled the key at its issuer after it was proved dead"
+	t.step(leak.Looked, "a second look: the key works again; somebody enabled it at its issuer")
+	return t.hold(ctx, "held: to disable the key again needs approval", false)
+}
+
+// looked says what happened between the sighting and the end of the last token. It pages when the key was used by then, or when
+// its owner made something that may have been made with it.
+func (t *turn) looked(ctx context.Context, issuer Configured, there bool) error {
+	findings := []string{"a second look: the key is still dead"}
+	worse := false
+	if text, used := t.useSince(ctx, issuer, there); text != "" {
+		findings, worse = append(findings, text), worse || used
+	}
+	if text, made := t.madeSince(ctx, issuer); text != "" {
+		findings, worse = append(findings, text), worse || made
+	}
+	if worse {
+		t.incident.Severity = leak.Critical
+	}
+	t.step(leak.Looked, strings.Join(findings, "; "))
+	t.steps[len(t.steps)-1].Quiet = !worse
+	return t.record(ctx)
+}
+
+// useSince compares the key's use with what it was when it was looked up.
+func (t *turn) useSince(ctx context.Context, issuer Configured, there bool) (text string, used bool) {
+	watcher, ok := issuer.Issuer.(Watcher)
+	before := t.head.Key.Used
+	switch {
+	case !ok:
+		return "", false
+	case !there:
+		return "how it was used before it was deleted is not known", false
+	case !before.Known:
+		return "whether it was used meanwhile is not known", false
+	}
+	after, err := watcher.Activity(ctx, t.head.Key.ID)
+	switch {
+	case err != nil || !after.Known:
+		return "whether it was used meanwhile is not known", false
+	case after.Count > before.Count:
+		return fmt.Sprintf("it was signed in with %d times between its lookup and its death, the last time at %s",
+			after.Count-before.Count, moment(after.LastAt)), true
+	}
+	return "it was not signed in with between its lookup and its death", false
+}
+
+// madeSince lists what the key's owner made since the key was first seen.
+func (t *turn) madeSince(ctx context.Context, issuer Configured) (text string, found bool) {
+	tracer, ok := issuer.Issuer.(Tracer)
+	if !ok {
+		return "", false
+	}
+	made, err := tracer.MadeBy(ctx, t.head.Key, t.head.ReceivedAt)
+	switch {
+	case err != nil:
+		return "what its owner made since is not known", false
+	case len(made) == 0:
+		return "its owner made no key since it was seen", false
+	}
+	var list []string
+	for _, m := range made[:min(len(made), maxListed)] {
+		list = append(list, fmt.Sprintf("%s %s %q at %s", m.Kind, m.ID, m.Name, moment(m.At)))
+	}
+	if more := len(made) - maxListed; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return "its owner made since it was seen: " + strings.Join(list, ", "), true
+}
+
+// maxListed is how many things a step lists.
+const maxListed = 10
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "a time that is not known"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
