@@ -65,7 +65,7 @@ func (f *Fake) finished(j *job) {
 		"status": j.Status, "duration": 4,
 	}
 	user := object{"id": f.user(Admin), "name": Admin, "username": Admin, "email": "[REDACTED]"}
-	f.emit(JobHooks, j.project, object{
+	ended := object{
 		"object_kind": "build", "ref": j.Ref, "tag": false, "before_sha": strings.Repeat("0", 40), "sha": j.sha,
 		"build_id": j.id, "build_name": j.Job, "build_stage": "test", "build_status": j.Status,
 		"build_created_at": seconds(j.at), "build_started_at": seconds(j.at), "build_finished_at": seconds(j.at),
@@ -73,7 +73,11 @@ func (f *Fake) finished(j *job) {
 		"build_failure_reason": "unknown_failure", "pipeline_id": j.pipeline, "runner": nil,
 		"project_id": j.project.id, "project_name": j.project.identity()["name_with_namespace"], "user": user,
 		"commit": withID(commit, j.pipeline), "repository": j.project.repository(), "environment": nil,
-	}, "")
+	}
+	if f.since(jobProjects) {
+		ended["project"] = j.project.hooked()
+	}
+	f.emit(JobHooks, j.project, ended, "")
 	f.emit(PipelineHooks, j.project, object{
 		"object_kind": "pipeline", "user": user, "project": j.project.hooked(), "commit": commit,
 		"object_attributes": object{

@@ -272,11 +272,13 @@ func TestDocuments(t *testing.T) {
 	gid := fmt.Sprintf("gid://gitlab/Vulnerability/%d", id)
 	for document, want := range map[string]string{
 		`{ currentUser { username } }`: `{"currentUser":{"username":"acme-admin"}}`,
-		`{ a: group(fullPath: "acme") { n: name, ... { fullPath } } b: group(fullPath: "x") { id } }`:                              `{"a":{"fullPath":"acme","n":"acme"},"b":null}`,
-		`query($no: Boolean = false) { project(fullPath: "acme/shop") { name @include(if: $no) path @skip(if: $no) __typename } }`: `{"project":{"__typename":"Project","path":"shop"}}`,
-		`query A { project(fullPath: """acme/shop""") { vulnerabilities(first: 1) { edges { node { id } } } } }`:                   `{"project":{"vulnerabilities":{"edges":[{"node":{"id":"` + gid + `"}}]}}}`,
-		`{ vulnerability(id: "` + gid + `") { state resolvedAt scanner { externalId } dismissedBy { name } } }`:                    `{"vulnerability":{"dismissedBy":null,"resolvedAt":null,"scanner":{"externalId":"gitleaks"},"state":"DETECTED"}}`,
-		`mutation { vulnerabilityRevertToDetected(input: {id: "` + gid + `"}) { errors } }`:                                        `{"vulnerabilityRevertToDetected":{"errors":[]}}`,
+		`{ a: group(fullPath: "acme") { n: name, ... { fullPath } } b: group(fullPath: "x") { id } }`:                                                 `{"a":{"fullPath":"acme","n":"acme"},"b":null}`,
+		`query($no: Boolean = false) { project(fullPath: "acme/shop") { name @include(if: $no) path @skip(if: $no) __typename } }`:                    `{"project":{"__typename":"Project","path":"shop"}}`,
+		`query A { project(fullPath: """acme/shop""") { vulnerabilities(first: 1) { edges { node { id } } } } }`:                                      `{"project":{"vulnerabilities":{"edges":[{"node":{"id":"` + gid + `"}}]}}}`,
+		`{ vulnerability(id: "` + gid + `") { state resolvedAt scanner { externalId } dismissedBy { name } } }`:                                       `{"vulnerability":{"dismissedBy":null,"resolvedAt":null,"scanner":{"externalId":"gitleaks"},"state":"DETECTED"}}`,
+		`{ project(fullPath: "acme/none") { id } vulnerability(id: "gid://gitlab/Vulnerability/1") { id } }`:                                          `{"project":null,"vulnerability":null}`,
+		`{ project(fullPath: "acme/shop") { vulnerabilities(state: RESOLVED) { nodes { id } pageInfo { hasPreviousPage startCursor endCursor } } } }`: `{"project":{"vulnerabilities":{"nodes":[],"pageInfo":{"endCursor":null,"hasPreviousPage":false,"startCursor":null}}}}`,
+		`mutation { vulnerabilityRevertToDetected(input: {id: "` + gid + `"}) { errors } }`:                                                           `{"vulnerabilityRevertToDetected":{"errors":[]}}`,
 	} {
 		status, got := ask(t, server, token, document, nil)
 		if status != 200 || len(got.Errors) > 0 || string(got.Data) != want {

@@ -2,6 +2,8 @@
 package gitlabtest_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -45,6 +47,18 @@ func TestSign(t *testing.T) {
 		time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Header is what the fake itself sends, for those who send it themselves.
+func TestHeader(t *testing.T) {
+	token, body := gitlabtest.NewSigningToken(), []byte(`{"object_kind":"vulnerability"}`)
+	header := gitlabtest.Header(gitlabtest.VulnerabilityHooks, "an-id", time.Now(), token, body)
+	if verify(t, received{header, body}, token) != "an-id" || header.Get("X-Gitlab-Event") != "Vulnerability Hook" {
+		t.Errorf("got the header %v", header)
+	}
+	if plain := gitlabtest.Header(gitlabtest.JobHooks, "an-id", time.Now(), leak.Secret{}, body); plain.Get("webhook-signature") != "" {
+		t.Errorf("got the header %v", plain)
 	}
 }
 
@@ -156,6 +170,18 @@ func TestScan(t *testing.T) {
 		_, response, err = c.Jobs.GetJobArtifacts("acme/shop", int(hidden.Job))
 		expect(t, "unlisted or expired archive", response, err, 404)
 	}
+	archive, response, err := c.Jobs.GetJobArtifacts("acme/shop", int(done.Job))
+	expect(t, "archive", response, err, 200)
+	if zipped, err := zip.NewReader(archive, archive.Size()); err != nil || zipped.File[0].Name != "gl-secret-detection-report.json" {
+		t.Errorf("got the archive %v: %v", zipped, err)
+	}
+	job, response, err := c.Jobs.GetJob("acme/shop", int(done.Job))
+	expect(t, "job", response, err, 200)
+	if int64(job.Pipeline.ID) != done.Pipeline || job.Status != "success" || job.Commit.ID != must(server.Vulnerability(done.Vulnerabilities[0])).Commit {
+		t.Errorf("got the job %+v", job)
+	}
+	_, response, err = c.Jobs.GetJob("acme/shop", int(done.Pipeline))
+	expect(t, "no such job", response, err, 404)
 	jobs, response, err := c.Jobs.ListPipelineJobs("acme/shop", int(done.Pipeline), nil)
 	expect(t, "jobs", response, err, 200)
 	if len(jobs) != 1 || jobs[0].Artifacts[0].FileType != "secret_detection" || jobs[0].ArtifactsFile.Filename == "" {
@@ -174,6 +200,9 @@ func TestVersions(t *testing.T) {
 		server.Scan(gitlabtest.Scan{Findings: make([]gitlabtest.Vulnerability, 1)})
 		var got string
 		all := r.take(server)
+		if bytes.Contains(all[0].body, []byte(`"project":{`)) != strings.Contains(want, "v") {
+			t.Errorf("%s: got the job %s", version, all[0].body)
+		}
 		for letter, name := range map[string]string{"i": "Idempotency-Key", "d": "webhook-id", "s": "webhook-signature"} {
 			if all[0].header.Get(name) != "" {
 				got += letter

@@ -49,6 +49,9 @@ func (p *project) resolve(ref string) string {
 	if ref == "" || ref == branch || ref == "HEAD" {
 		return p.head
 	}
+	if _, known := p.commits[ref]; known {
+		return ref
+	}
 	for sha := range p.commits {
 		if len(ref) >= 7 && strings.HasPrefix(sha, ref) {
 			return sha

@@ -17,8 +17,8 @@ import (
 	"stanch/receiver/leak"
 )
 
-// PersonalAccessToken is the type of GitLab's own tokens, which it revokes itself and tells no service of; before 17.0, or
-// so, it did.
+// PersonalAccessToken is the type of GitLab's own tokens, which it revokes itself and tells no service of, as older versions
+// did.
 const PersonalAccessToken = "gitleaks_rule_id_gitlab_personal_access_token"
 
 // maxRetries is how often Sidekiq tries a set again before it gives it up.

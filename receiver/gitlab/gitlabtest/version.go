@@ -14,6 +14,7 @@ var (
 	hookEvents         = version{17, 3}
 	hookResend         = version{17, 4}
 	vulnerabilityHooks = version{17, 7}
+	jobProjects        = version{17, 7} // the events of jobs name their project; since when exactly is inferred
 	signedHooks        = version{19, 0}
 )
 
