@@ -1,0 +1,137 @@
+package main_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// What is named beside the code, and must not part from it.
+var watchFiles = []string{
+	"deploy/prometheus/rules.yaml", "deploy/prometheus/rules_test.yaml", "deploy/grafana/stanch.json", "deploy/README.md", "README.md",
+}
+
+func fromTop(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// newWatched is a site that has every metric: a source of each kind, and a rule.
+func newWatched(t *testing.T) *hooked {
+	t.Helper()
+	h := newHooked(t, "")
+	h.rewrite("stanch.yaml", "policy: {", `policy: {rules: [{name: never, when: 'key.name == "never"', action: disable}], `)
+	return h
+}
+
+// TestMetricsAreWatched compares the metrics of a running serve with those that rules, dashboard and documents name: each
+// that is named exists, and each that exists is named.
+func TestMetricsAreWatched(t *testing.T) {
+	h := newWatched(t)
+	h.start()
+	exist := families(h.get("/metrics"))
+	named := map[string]bool{}
+	for _, file := range watchFiles {
+		for _, name := range regexp.MustCompile(`\b(stanch|process|go)_[a-z0-9_]+`).FindAllString(fromTop(t, file), -1) {
+			family := familyOf(name, exist)
+			if named[family] = true; exist[family] == "" {
+				t.Errorf("%s names %s, which does not exist", file, name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(exist)) {
+		if strings.HasPrefix(name, "stanch_") && !named[name] {
+			t.Errorf("no rule, panel or document names %s", name)
+		}
+	}
+}
+
+// families are the names of the metrics of a scrape, with their types.
+func families(metrics string) map[string]string {
+	found := map[string]string{}
+	for line := range strings.Lines(metrics) {
+		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, kind, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			found[name] = kind
+		}
+	}
+	return found
+}
+
+// familyOf is the metric that a series belongs to: those of a histogram have three more names.
+func familyOf(series string, families map[string]string) string {
+	for _, suffix := range []string{"_bucket", "_count", "_sum"} {
+		if base, ok := strings.CutSuffix(series, suffix); ok && families[base] == "histogram" {
+			return base
+		}
+	}
+	return series
+}
+
+// watchRule is a rule of rules.yaml.
+type watchRule struct {
+	Record      string            `yaml:"record"`
+	Alert       string            `yaml:"alert"`
+	Expr        string            `yaml:"expr"`
+	For         string            `yaml:"for"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
+}
+
+func watchRules(t *testing.T) []watchRule {
+	t.Helper()
+	var file struct {
+		Groups []struct {
+			Rules []watchRule `yaml:"rules"`
+		} `yaml:"groups"`
+	}
+	if err := yaml.Unmarshal([]byte(fromTop(t, "deploy/prometheus/rules.yaml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	var rules []watchRule
+	for _, group := range file.Groups {
+		rules = append(rules, group.Rules...)
+	}
+	return rules
+}
+
+// TestAlertsHaveARunbook wants of each alert how urgent it is, what it means and where the runbook tells what to do; and
+// of the runbook and of Alertmanager that they know no other alert.
+func TestAlertsHaveARunbook(t *testing.T) {
+	alerts := map[string]bool{}
+	runbook := fromTop(t, "deploy/README.md")
+	for _, rule := range watchRules(t) {
+		if rule.Alert == "" {
+			continue
+		}
+		alerts[rule.Alert] = true
+		if s := rule.Labels["severity"]; s != "critical" && s != "warning" {
+			t.Errorf("%s has the severity %q", rule.Alert, s)
+		}
+		if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+			t.Errorf("%s does not say what it means", rule.Alert)
+		}
+		want := "https://stanch.example.org/deploy/README.md#" + strings.ToLower(rule.Alert)
+		if got := rule.Annotations["runbook_url"]; got != want || !strings.Contains(runbook, "\n### "+rule.Alert+"\n") {
+			t.Errorf("%s: its runbook is %s, and its heading is there: %v", rule.Alert, got, strings.Contains(runbook, "\n### "+rule.Alert+"\n"))
+		}
+		if tests := fromTop(t, "deploy/prometheus/rules_test.yaml"); strings.Count(tests, rule.Alert) < 2 {
+			t.Errorf("%s has no test of its firing and of its keeping still", rule.Alert)
+		}
+	}
+	for _, name := range regexp.MustCompile(`\bStanch[A-Z]\w+`).FindAllString(runbook+fromTop(t, "deploy/alertmanager/alertmanager.yaml"), -1) {
+		if !alerts[name] {
+			t.Errorf("there is no alert %s", name)
+		}
+	}
+}
