@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -26,6 +27,7 @@ type hook struct{ scope scope }
 type signedHook struct {
 	*signing
 	hook
+	idle int // secret tokens that are configured beside
 }
 
 // plainHook is a source of GitLab before version 19.0, whose deliveries bring a token along.
@@ -51,7 +53,24 @@ func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver
 			return nil, fmt.Errorf("reading signing_token_files[%d], which %w", i, err)
 		}
 	}
-	return &signedHook{&signing{keys, newSeen()}, h}, nil
+	return &signedHook{&signing{keys, newSeen()}, h, len(c.SecretTokenFiles)}, nil
+}
+
+// Examine implements receiver.Examiner.
+func (h *signedHook) Examine(context.Context) []leak.Finding {
+	var found leak.Findings
+	found.Good("proof", "deliveries are signed, with any of %d signing tokens", len(h.keys))
+	if h.idle > 0 {
+		found.Doubt("secret tokens", "they are of no effect beside signing tokens, and can be taken out")
+	}
+	return found
+}
+
+// Examine implements receiver.Examiner.
+func (h *plainHook) Examine(context.Context) []leak.Finding {
+	var found leak.Findings
+	found.Doubt("proof", "deliveries bring a token along in plain text, and whoever sees one can forge others: GitLab signs since 19.0")
+	return found
 }
 
 // Parse reads one event. Nothing in the header is proved: of it, only the chain of events is noted.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/gitlab"
+	"stanch/receiver/leak"
 	"stanch/receiver/sourcetest"
 )
 
@@ -306,6 +308,27 @@ func TestHookUnsigned(t *testing.T) {
 	signed := sourcetest.GitLabHook(signingToken, []byte("{}"))
 	if err := source.Verify(t.Context(), signed, []byte("{}")); err != nil {
 		t.Errorf("got %v for a signed delivery without the secret token, want nil", err)
+	}
+}
+
+// TestHookExamine: doctor says how deliveries are proved, and whether that is as good as it could be.
+func TestHookExamine(t *testing.T) {
+	signing, secret := writeFiles(t, signingToken, otherToken), writeFiles(t, "legacy")
+	for name, row := range map[string]struct {
+		config gitlab.HookConfig
+		want   []leak.Result
+	}{
+		"signed": {gitlab.HookConfig{SigningTokenFiles: signing}, []leak.Result{leak.Good}},
+		"both":   {gitlab.HookConfig{SigningTokenFiles: signing, SecretTokenFiles: secret}, []leak.Result{leak.Good, leak.Doubt}},
+		"plain":  {gitlab.HookConfig{SecretTokenFiles: secret}, []leak.Result{leak.Doubt}},
+	} {
+		var got []leak.Result
+		for _, f := range openConfig(t, &row.config).(receiver.Examiner).Examine(t.Context()) {
+			got = append(got, f.Result)
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%s: got %v, want %v", name, got, row.want)
+		}
 	}
 }
 
