@@ -11,6 +11,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/alertmanager"
 	"stanch/notify/console"
+	"stanch/notify/email"
 	"stanch/notify/pagerduty"
 	"stanch/notify/slack"
 	"stanch/receiver"
@@ -36,6 +37,7 @@ var (
 	notifiers = map[string]func() notifierConfig{
 		"alertmanager": func() notifierConfig { return new(alertmanager.Config) },
 		"console":      func() notifierConfig { return new(console.Config) },
+		"email":        func() notifierConfig { return new(email.Config) },
 		"pagerduty":    func() notifierConfig { return new(pagerduty.Config) },
 		"slack":        func() notifierConfig { return new(slack.Config) },
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"stanch/notify"
 	"stanch/receiver/leak"
@@ -17,6 +18,9 @@ type Book[T any] struct {
 	turn   chan struct{} // held by whoever changes something
 }
 
+// saveTimeout bounds how long it takes to remember what has happened, whether or not there is time for more.
+const saveTimeout = 5 * time.Second
+
 // NewBook returns a book with nothing in it.
 func NewBook[T any]() *Book[T] {
 	return &Book[T]{memory: NewMemory(), turn: make(chan struct{}, 1)}
@@ -26,8 +30,8 @@ func NewBook[T any]() *Book[T] {
 func (b *Book[T]) Remember(m notify.Memory) { b.memory = m }
 
 // Change has what is remembered of an incident changed, one change at a time, so that what happens on the channel
-// meanwhile happens in one order. Nothing is remembered of a change that returns an error. What cannot be read, because
-// another version wrote it, is taken as nothing.
+// meanwhile happens in one order. What change returns is remembered even with an error, because part of it may have
+// happened. What cannot be read, because another version wrote it, is taken as nothing.
 func (b *Book[T]) Change(ctx context.Context, incident leak.Fingerprint, change func(last T) (T, error)) error {
 	if err := b.take(ctx); err != nil {
 		return err
@@ -38,10 +42,10 @@ func (b *Book[T]) Change(ctx context.Context, incident leak.Fingerprint, change 
 		return fmt.Errorf("remembering an incident: %w", err)
 	}
 	next, err := change(decode[T](text))
-	if err != nil {
-		return err
+	if lost := b.save(ctx, incident, text, next); err == nil {
+		err = lost
 	}
-	return b.save(ctx, incident, text, next)
+	return err
 }
 
 func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before string, next T) error {
@@ -52,6 +56,8 @@ func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before st
 	if string(data) == before {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
 	if err := b.memory.Save(ctx, incident, string(data)); err != nil {
 		return fmt.Errorf("remembering an incident: %w", err)
 	}

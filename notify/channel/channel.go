@@ -114,7 +114,9 @@ var (
 	errTimeout     = errors.New("no answer in time")
 	errName        = errors.New("the host name of the channel cannot be resolved")
 	errCertificate = errors.New("the certificate of the channel is not trusted")
-	errNoAnswer    = errors.New("the connection gave no answer")
+
+	// ErrNoAnswer is said when nothing better is known.
+	ErrNoAnswer = errors.New("the connection gave no answer")
 )
 
 // Cause says why a channel gave no answer, of what a network call returned: the end of ctx, or one of a few causes in
@@ -137,5 +139,5 @@ func Cause(ctx context.Context, err error) error {
 	case errors.As(err, &errno):
 		return errno
 	}
-	return errNoAnswer
+	return ErrNoAnswer
 }

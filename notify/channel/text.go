@@ -2,6 +2,7 @@ package channel
 
 import (
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"stanch/notify"
@@ -38,4 +39,26 @@ func length(facts []notify.Fact) int {
 		n += utf8.RuneCountInString(fact.Text)
 	}
 	return n
+}
+
+// Piece is a part of a fact's text.
+type Piece struct {
+	Text string // not empty
+	Code bool   // it is a command or a name of the configuration, to be copied as it is
+}
+
+// Pieces are a text in which what stands in backquotes is apart, and without them. Where they do not pair, the text is one
+// piece with them in it.
+func Pieces(text string) []Piece {
+	parts := strings.Split(text, "`")
+	if len(parts)%2 == 0 {
+		parts = []string{text}
+	}
+	var pieces []Piece
+	for i, part := range parts {
+		if part != "" {
+			pieces = append(pieces, Piece{Text: part, Code: i%2 == 1})
+		}
+	}
+	return pieces
 }

@@ -72,22 +72,15 @@ func section(name string, content ...api.RichTextSectionElement) api.RichTextEle
 	return api.NewRichTextSection(append(elements, api.NewRichTextSectionTextElement("\n", nil))...)
 }
 
-// pieces are a text with its commands, which stand in backquotes, set as code. Where backquotes do not pair, they stay.
+// pieces are a text with its commands set as code. None is empty, which Slack would refuse.
 func pieces(text string) []api.RichTextSectionElement {
-	parts := strings.Split(text, "`")
-	if len(parts)%2 == 0 {
-		parts = []string{text}
-	}
 	var all []api.RichTextSectionElement
-	for i, part := range parts {
-		if part == "" {
-			continue // Slack refuses an element without text
-		}
+	for _, piece := range channel.Pieces(text) {
 		var style *api.RichTextSectionTextStyle
-		if i%2 == 1 {
+		if piece.Code {
 			style = &api.RichTextSectionTextStyle{Code: true}
 		}
-		all = append(all, api.NewRichTextSectionTextElement(part, style))
+		all = append(all, api.NewRichTextSectionTextElement(piece.Text, style))
 	}
 	return all
 }
