@@ -46,11 +46,11 @@ func (c *RevocationConfig) Check(fault func(field, problem string)) {
 	}
 	checkTokens("token_files", c.TokenFiles, fault)
 	if len(c.Types) == 0 {
-		fault("types", "give at least one: of an empty list GitLab makes that it is never to send anything")
+		fault("types", "give at least one: with an empty list GitLab never sends anything")
 	}
 	for i, kind := range c.Types {
 		if kind == "" || kind != strings.ToLower(kind) || strings.ContainsFunc(kind, unicode.IsSpace) {
-			fault(fmt.Sprintf("types[%d]", i), "is no type as GitLab writes it, in lower case and without blanks: nothing would match it")
+			fault(fmt.Sprintf("types[%d]", i), "must be in lower case and without blanks, as GitLab writes types: nothing else would match")
 		}
 	}
 }
