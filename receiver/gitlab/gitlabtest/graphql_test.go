@@ -242,7 +242,9 @@ func TestBadDocuments(t *testing.T) {
 		`query($path: ID!) { group(fullPath: $path) { name } }`:                           "Variable $path",
 		`query($path: String!) { group(fullPath: $path) { name } }`:                       "Variable $path",
 		`query($path: String = "acme") { group(fullPath: $path) { name } }`:               "Type mismatch on variable $path and argument fullPath (String / ID)",
-		`mutation { vulnerabilityResolve(input: {id: "x", reason: "y"}) { errors } }`:     "doesn't accept argument 'reason'",
+		`mutation { vulnerabilityResolve(input: {id: "x", reason: "y"}) { errors } }`:     "InputObject 'VulnerabilityResolveInput' doesn't accept argument 'reason'",
+		`mutation($i: Input!) { vulnerabilityResolve(input: $i) { errors } }`:             "Variable $i",
+		`mutation($i: Input = {id: "x"}) { vulnerabilityResolve(input: $i) { errors } }`:  "Type mismatch on variable $i and argument input (Input / VulnerabilityResolveInput)",
 		`{ group(fullPath: "acme") { ...Missing } }`:                                      "not defined",
 		`{ group(fullPath: "acme") { ... on Project { name } } }`:                         "can't be spread inside Group",
 		`{ group(fullPath: "acme") { vulnerabilities(state: [OPEN]) { nodes { id } } } }`: "invalid value (OPEN)",
@@ -262,6 +264,36 @@ func TestBadDocuments(t *testing.T) {
 	}
 	if v := must(server.Vulnerability(id)); v.State != gitlabtest.Detected {
 		t.Errorf("the state is %s", v.State)
+	}
+}
+
+// An older GitLab does not know everything, and says so.
+func TestOlderSchema(t *testing.T) {
+	server, c := start(t, gitlabtest.Options{Version: "18.1", Switches: gitlabtest.Switches{NoComment: true}})
+	token := server.AddToken(gitlabtest.Token{})
+	id := server.AddVulnerability(gitlabtest.Vulnerability{})
+	gid := fmt.Sprintf("gid://gitlab/Vulnerability/%d", id)
+	_, got := ask(t, server, token, `query($id: VulnerabilityID!) { vulnerability(id: $id) { latestDetectedPipeline { sha } } }`, map[string]any{"id": gid})
+	if len(got.Errors) != 1 || got.Errors[0].Message != "Field 'latestDetectedPipeline' doesn't exist on type 'Vulnerability'" {
+		t.Errorf("got %v", got.Errors)
+	}
+	_, got = ask(t, server, token, resolving, map[string]any{"id": gid, "why": "proved"})
+	if len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Message, "doesn't accept argument 'comment'") {
+		t.Errorf("got %v", got.Errors)
+	}
+	const whole = `mutation($i: VulnerabilityResolveInput!) { vulnerabilityResolve(input: $i) { errors } }`
+	_, got = ask(t, server, token, whole, map[string]any{"i": map[string]any{"id": gid, "comment": "proved"}})
+	if len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Message, "Field is not defined on VulnerabilityResolveInput") {
+		t.Errorf("got %v", got.Errors)
+	}
+	response, err := do(t, c, http.MethodPost, vulnerabilityPath(id)+"/confirm", map[string]any{"comment": "seen"}, nil)
+	expect(t, "confirm", response, err, 201)
+	if v := must(server.Vulnerability(id)); v.State != gitlabtest.Confirmed || v.Comments != 0 {
+		t.Errorf("got %s with %d comments", v.State, v.Comments)
+	}
+	_, got = ask(t, server, token, whole, map[string]any{"i": map[string]any{"id": gid}})
+	if len(got.Errors) != 0 || must(server.Vulnerability(id)).State != gitlabtest.Resolved {
+		t.Errorf("got %v", got.Errors)
 	}
 }
 

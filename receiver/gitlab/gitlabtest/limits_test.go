@@ -224,8 +224,8 @@ func TestPositions(t *testing.T) {
 			t.Errorf("got the position %+v", s)
 		}
 	}
-	if len(seen) != len(positions) || len(positions) != 11 {
-		t.Errorf("got %d positions, %d of them different, want 11", len(positions), len(seen))
+	if len(seen) != len(positions) || len(positions) != 12 {
+		t.Errorf("got %d positions, %d of them different, want 12", len(positions), len(seen))
 	}
 	server, _ := start(t, gitlabtest.Options{})
 	server.SetSwitches(gitlabtest.Switches{Extract: "url", RawMetadata: "absent"})

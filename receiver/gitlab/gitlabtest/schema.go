@@ -128,6 +128,11 @@ var schema = map[string]map[string]field{
 	},
 }
 
+// newer says since when there are fields that older versions do not know.
+var newer = map[string]map[string]version{
+	"Vulnerability": {"initialDetectedPipeline": {18, 2}, "latestDetectedPipeline": {18, 2}},
+}
+
 // types are those of the arguments, which the variables that stand for them must have, too.
 var types = map[string]string{
 	"fullPath": "ID", "id": "VulnerabilityID", "comment": "String", "clientMutationId": "String", "first": "Int",

@@ -64,7 +64,7 @@ func (v *vulnerability) report(s Switches) object {
 	return shown
 }
 
-// capital writes a severity as reports do.
+// capital writes a word with a capital letter.
 func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 // location is where a secret was seen, in the words of the report.

@@ -33,6 +33,9 @@ func change(state State) func(*call) *answer {
 		if v.State == state {
 			return &answer{status: http.StatusNotModified}
 		}
+		if c.fake.switches.NoComment {
+			said.Comment = ""
+		}
 		c.project = v.project
 		c.enter(v, state, said.Comment)
 		return created(c.show(v))

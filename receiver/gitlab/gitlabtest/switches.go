@@ -16,6 +16,9 @@ type Switches struct {
 	// Again is what GraphQL makes of a state that a vulnerability has already: "accepted", with the new comment, or
 	// "refused", with an error in the payload. REST answers 304, as documented. Empty: accepted.
 	Again string
+	// NoComment takes the comment out of the mutations of GraphQL that once had none: all but the dismissal. In
+	// REST it is then passed over.
+	NoComment bool
 	// ResendDisabled lets events of a hook that is switched off be sent again. GitLab's source refuses it with 422.
 	ResendDisabled bool
 	// Signatures says what webhook-signature holds: "one" signature or "many", as Standard Webhooks allows: of another
@@ -41,6 +44,7 @@ var choices = [][]func(*Switches){
 	{func(s *Switches) { s.RawMetadata = "present" }, func(s *Switches) { s.RawMetadata = "absent" }},
 	{func(s *Switches) { s.NoCommit = false }, func(s *Switches) { s.NoCommit = true }},
 	{func(s *Switches) { s.Again = "accepted" }, func(s *Switches) { s.Again = "refused" }},
+	{func(s *Switches) { s.NoComment = false }, func(s *Switches) { s.NoComment = true }},
 	{func(s *Switches) { s.ResendDisabled = false }, func(s *Switches) { s.ResendDisabled = true }},
 	{func(s *Switches) { s.Signatures = "one" }, func(s *Switches) { s.Signatures = "many" }},
 	{func(s *Switches) { s.QuietLimits = false }, func(s *Switches) { s.QuietLimits = true }},
