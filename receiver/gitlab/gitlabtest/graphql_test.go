@@ -232,34 +232,34 @@ func TestBadDocuments(t *testing.T) {
 	server, _ := start(t, gitlabtest.Options{})
 	token := server.AddToken(gitlabtest.Token{})
 	id := server.AddVulnerability(gitlabtest.Vulnerability{})
-	for document, want := range map[string]string{
-		`{ group(fullPath: "acme") { secrets } }`:                                         "doesn't exist on type 'Group'",
-		`{ group { name } }`:                                                              "missing required arguments: fullPath",
-		`{ group(fullPath: "acme", deep: 1) { name } }`:                                   "doesn't accept argument 'deep'",
-		`{ group(fullPath: "acme") }`:                                                     "must have selections",
-		`{ group(fullPath: "acme") { name { x } } }`:                                      "Selections can't be made on scalars",
-		`{ group(fullPath: $path) { name } }`:                                             "used but not declared",
-		`query($path: ID!) { group(fullPath: $path) { name } }`:                           "Variable $path",
-		`query($path: String!) { group(fullPath: $path) { name } }`:                       "Variable $path",
-		`query($path: String = "acme") { group(fullPath: $path) { name } }`:               "Type mismatch on variable $path and argument fullPath (String / ID)",
-		`mutation { vulnerabilityResolve(input: {id: "x", reason: "y"}) { errors } }`:     "InputObject 'VulnerabilityResolveInput' doesn't accept argument 'reason'",
-		`mutation($i: Input!) { vulnerabilityResolve(input: $i) { errors } }`:             "Variable $i",
-		`mutation($i: Input = {id: "x"}) { vulnerabilityResolve(input: $i) { errors } }`:  "Type mismatch on variable $i and argument input (Input / VulnerabilityResolveInput)",
-		`{ group(fullPath: "acme") { ...Missing } }`:                                      "not defined",
-		`{ group(fullPath: "acme") { ... on Project { name } } }`:                         "can't be spread inside Group",
-		`{ group(fullPath: "acme") { vulnerabilities(state: [OPEN]) { nodes { id } } } }`: "invalid value (OPEN)",
-		`{ group(fullPath: "acme") { vulnerabilities(after: "!") { nodes { id } } } }`:    "Invalid cursor",
-		`{ group(fullPath: "acme") { name }`:                                              "Parse error",
-		`subscription { x }`:                                                              "Parse error",
-		``:                                                                                "Parse error",
-		`query($a: ID = $a) { group(fullPath: $a) { name } }`:                             "Parse error",
-		`fragment A on Group { ...A ...A ...A } { group(fullPath: "acme") { ...A } }`:     "too complex",
-		`fragment A on Group { ...A } { group(fullPath: "acme") { ...A } }`:               "too complex",
-		fmt.Sprintf(`mutation { vulnerabilityResolve(input: {id: "gid://gitlab/Vulnerability/%d"}) { nothing } }`, id): "doesn't exist",
+	for _, row := range []struct{ document, want string }{
+		{`{ group(fullPath: "acme") { secrets } }`, "doesn't exist on type 'Group'"},
+		{`{ group { name } }`, "missing required arguments: fullPath"},
+		{`{ group(fullPath: "acme", deep: 1) { name } }`, "doesn't accept argument 'deep'"},
+		{`{ group(fullPath: "acme") }`, "must have selections"},
+		{`{ group(fullPath: "acme") { name { x } } }`, "Selections can't be made on scalars"},
+		{`{ group(fullPath: $path) { name } }`, "used but not declared"},
+		{`query($path: ID!) { group(fullPath: $path) { name } }`, "Variable $path"},
+		{`query($path: String!) { group(fullPath: $path) { name } }`, "Variable $path"},
+		{`query($path: String = "acme") { group(fullPath: $path) { name } }`, "Type mismatch on variable $path and argument fullPath (String / ID)"},
+		{`mutation { vulnerabilityResolve(input: {id: "x", reason: "y"}) { errors } }`, "InputObject 'VulnerabilityResolveInput' doesn't accept argument 'reason'"},
+		{`mutation($i: Input!) { vulnerabilityResolve(input: $i) { errors } }`, "Variable $i"},
+		{`mutation($i: Input = {id: "x"}) { vulnerabilityResolve(input: $i) { errors } }`, "Type mismatch on variable $i and argument input (Input / VulnerabilityResolveInput)"},
+		{`{ group(fullPath: "acme") { ...Missing } }`, "not defined"},
+		{`{ group(fullPath: "acme") { ... on Project { name } } }`, "can't be spread inside Group"},
+		{`{ group(fullPath: "acme") { vulnerabilities(state: [OPEN]) { nodes { id } } } }`, "invalid value (OPEN)"},
+		{`{ group(fullPath: "acme") { vulnerabilities(after: "!") { nodes { id } } } }`, "Invalid cursor"},
+		{`{ group(fullPath: "acme") { name }`, "Parse error"},
+		{`subscription { x }`, "Parse error"},
+		{``, "Parse error"},
+		{`query($a: ID = $a) { group(fullPath: $a) { name } }`, "Parse error"},
+		{`fragment A on Group { ...A ...A ...A } { group(fullPath: "acme") { ...A } }`, "too complex"},
+		{`fragment A on Group { ...A } { group(fullPath: "acme") { ...A } }`, "too complex"},
+		{fmt.Sprintf(`mutation { vulnerabilityResolve(input: {id: "gid://gitlab/Vulnerability/%d"}) { nothing } }`, id), "doesn't exist"},
 	} {
-		status, got := ask(t, server, token, document, nil)
-		if status != 200 || len(got.Errors) == 0 || !strings.Contains(got.Errors[0].Message, want) {
-			t.Errorf("%s: answer %d, errors %v, want %q", document, status, got.Errors, want)
+		status, got := ask(t, server, token, row.document, nil)
+		if status != 200 || len(got.Errors) == 0 || !strings.Contains(got.Errors[0].Message, row.want) {
+			t.Errorf("%s: answer %d, errors %v, want %q", row.document, status, got.Errors, row.want)
 		}
 	}
 	if v := must(server.Vulnerability(id)); v.State != gitlabtest.Detected {
@@ -302,19 +302,19 @@ func TestDocuments(t *testing.T) {
 	token := server.AddToken(gitlabtest.Token{})
 	id := server.AddVulnerability(gitlabtest.Vulnerability{})
 	gid := fmt.Sprintf("gid://gitlab/Vulnerability/%d", id)
-	for document, want := range map[string]string{
-		`{ currentUser { username } }`: `{"currentUser":{"username":"acme-admin"}}`,
-		`{ a: group(fullPath: "acme") { n: name, ... { fullPath } } b: group(fullPath: "x") { id } }`:                                                 `{"a":{"fullPath":"acme","n":"acme"},"b":null}`,
-		`query($no: Boolean = false) { project(fullPath: "acme/shop") { name @include(if: $no) path @skip(if: $no) __typename } }`:                    `{"project":{"__typename":"Project","path":"shop"}}`,
-		`query A { project(fullPath: """acme/shop""") { vulnerabilities(first: 1) { edges { node { id } } } } }`:                                      `{"project":{"vulnerabilities":{"edges":[{"node":{"id":"` + gid + `"}}]}}}`,
-		`{ vulnerability(id: "` + gid + `") { state resolvedAt scanner { externalId } dismissedBy { name } } }`:                                       `{"vulnerability":{"dismissedBy":null,"resolvedAt":null,"scanner":{"externalId":"gitleaks"},"state":"DETECTED"}}`,
-		`{ project(fullPath: "acme/none") { id } vulnerability(id: "gid://gitlab/Vulnerability/1") { id } }`:                                          `{"project":null,"vulnerability":null}`,
-		`{ project(fullPath: "acme/shop") { vulnerabilities(state: RESOLVED) { nodes { id } pageInfo { hasPreviousPage startCursor endCursor } } } }`: `{"project":{"vulnerabilities":{"nodes":[],"pageInfo":{"endCursor":null,"hasPreviousPage":false,"startCursor":null}}}}`,
-		`mutation { vulnerabilityRevertToDetected(input: {id: "` + gid + `"}) { errors } }`:                                                           `{"vulnerabilityRevertToDetected":{"errors":[]}}`,
+	for _, row := range []struct{ document, want string }{
+		{`{ currentUser { username } }`, `{"currentUser":{"username":"acme-admin"}}`},
+		{`{ a: group(fullPath: "acme") { n: name, ... { fullPath } } b: group(fullPath: "x") { id } }`, `{"a":{"fullPath":"acme","n":"acme"},"b":null}`},
+		{`query($no: Boolean = false) { project(fullPath: "acme/shop") { name @include(if: $no) path @skip(if: $no) __typename } }`, `{"project":{"__typename":"Project","path":"shop"}}`},
+		{`query A { project(fullPath: """acme/shop""") { vulnerabilities(first: 1) { edges { node { id } } } } }`, `{"project":{"vulnerabilities":{"edges":[{"node":{"id":"` + gid + `"}}]}}}`},
+		{`{ vulnerability(id: "` + gid + `") { state resolvedAt scanner { externalId } dismissedBy { name } } }`, `{"vulnerability":{"dismissedBy":null,"resolvedAt":null,"scanner":{"externalId":"gitleaks"},"state":"DETECTED"}}`},
+		{`{ project(fullPath: "acme/none") { id } vulnerability(id: "gid://gitlab/Vulnerability/1") { id } }`, `{"project":null,"vulnerability":null}`},
+		{`{ project(fullPath: "acme/shop") { vulnerabilities(state: RESOLVED) { nodes { id } pageInfo { hasPreviousPage startCursor endCursor } } } }`, `{"project":{"vulnerabilities":{"nodes":[],"pageInfo":{"endCursor":null,"hasPreviousPage":false,"startCursor":null}}}}`},
+		{`mutation { vulnerabilityRevertToDetected(input: {id: "` + gid + `"}) { errors } }`, `{"vulnerabilityRevertToDetected":{"errors":[]}}`},
 	} {
-		status, got := ask(t, server, token, document, nil)
-		if status != 200 || len(got.Errors) > 0 || string(got.Data) != want {
-			t.Errorf("%s: answer %d, errors %v, %s, want %s", document, status, got.Errors, got.Data, want)
+		status, got := ask(t, server, token, row.document, nil)
+		if status != 200 || len(got.Errors) > 0 || string(got.Data) != row.want {
+			t.Errorf("%s: answer %d, errors %v, %s, want %s", row.document, status, got.Errors, got.Data, row.want)
 		}
 	}
 }
