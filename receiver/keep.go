@@ -102,7 +102,7 @@ func (h *Handler) deadLetter(d *delivery, c leak.Content, reason string) (queue.
 	if err != nil {
 		return queue.Message{}, err
 	}
-	letter := leak.DeadLetter{V: 1, Reason: reason, Alert: alert, At: d.at}
+	letter := leak.DeadLetter{V: 1, Reason: reason, Alert: alert, Record: true, At: d.at}
 	return encode(queue.DeadSubject(d.source), alert.ID, letter)
 }
 

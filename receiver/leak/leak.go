@@ -122,8 +122,11 @@ type DeadLetter struct {
 	Reason string `json:"reason"`
 	Alert  Alert  `json:"alert"`
 	// Pointer is set when it is a pointer that could not be followed.
-	Pointer *Pointer  `json:"pointer,omitempty"`
-	At      time.Time `json:"at"`
+	Pointer *Pointer `json:"pointer,omitempty"`
+	// Record is set when it never was an alert, because nobody could read it: what is sealed in Alert as the secret is the
+	// record as it came, or a token that is too long.
+	Record bool      `json:"record,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // Action is what is done with a leaked key.
