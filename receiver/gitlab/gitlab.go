@@ -41,14 +41,22 @@ func checkTokens(field string, files []string, fault func(field, problem string)
 	}
 }
 
-// Admit compares the token, in constant time, with every one of ours. It must be there once: of two, nobody could say which
-// one counts.
-func (t sharedTokens) Admit(header http.Header) error {
-	values := header.Values(t.field)
+// once returns the value of a field that is there once: of two, nobody could say which one counts.
+func once(header http.Header, field string) (string, error) {
+	values := header.Values(field)
 	if len(values) != 1 {
-		return fmt.Errorf("%w: it has %d tokens", receiver.ErrUnverified, len(values))
+		return "", fmt.Errorf("%w: it has %d fields %s", receiver.ErrUnverified, len(values), field)
 	}
-	given, good := leak.NewSecret(values[0]), false
+	return values[0], nil
+}
+
+// Admit compares the token, in constant time, with every one of ours.
+func (t sharedTokens) Admit(header http.Header) error {
+	value, err := once(header, t.field)
+	if err != nil {
+		return err
+	}
+	given, good := leak.NewSecret(value), false
 	for _, token := range t.ours {
 		good = token.Equal(given) || good
 	}

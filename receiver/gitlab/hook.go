@@ -88,9 +88,9 @@ var chainForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA
 // chain returns the chain that a delivery says it is a part of. GitLab hands it on from a call of its API to the events that
 // the call causes.
 func chain(header http.Header) string {
-	values := header.Values(eventUUIDHeader)
-	if len(values) != 1 || !chainForm.MatchString(values[0]) {
+	value, err := once(header, eventUUIDHeader)
+	if err != nil || !chainForm.MatchString(value) {
 		return ""
 	}
-	return values[0]
+	return value
 }

@@ -97,28 +97,27 @@ type proof struct {
 }
 
 // name is that of a delivery, and of no other. GitLab sends a delivery again under the same id, when it is asked to and when it
-// does not know whether it did: with another time. With the same time it is a copy, which only somebody in between can have.
+// does not know whether it did: with another time. With the same time it is a copy, which only somebody in between can have; if
+// GitLab itself sends twice within a second, the second is refused like one, and the first is stored.
 func (p proof) name() string { return p.id + "." + p.timestamp }
 
-// readProof reads the three fields, each of which must be there once: of two, nobody could say which one counts. An id with
-// a dot would let the signature of one delivery fit another.
+// readProof reads the three fields of a header. An id with a dot would let the signature of one delivery fit another.
 func readProof(header http.Header) (proof, error) {
-	var p proof
-	var signatures string
-	for field, value := range map[string]*string{idHeader: &p.id, timestampHeader: &p.timestamp, signatureHeader: &signatures} {
-		values := header.Values(field)
-		if len(values) != 1 {
-			return proof{}, fmt.Errorf("%w: it has %d fields %s", receiver.ErrUnverified, len(values), field)
+	var values [3]string
+	for i, field := range []string{idHeader, timestampHeader, signatureHeader} {
+		var err error
+		if values[i], err = once(header, field); err != nil {
+			return proof{}, err
 		}
-		*value = values[0]
 	}
+	p := proof{values[0], values[1], readSignatures(values[2])}
 	if p.id == "" || len(p.id) > maxID || strings.ContainsFunc(p.id, func(r rune) bool { return r <= ' ' || r > '~' || r == '.' }) {
 		return proof{}, fmt.Errorf("%w: its id is none", receiver.ErrUnverified)
 	}
 	if err := checkTime(p.timestamp); err != nil {
 		return proof{}, err
 	}
-	if p.signatures = readSignatures(signatures); len(p.signatures) == 0 {
+	if len(p.signatures) == 0 {
 		return proof{}, fmt.Errorf("%w: it has no signature of version 1", receiver.ErrUnverified)
 	}
 	return p, nil
