@@ -26,35 +26,75 @@ const (
 	longestPause = time.Hour
 )
 
-// handle tells one notifier of one entry of the log. The queue brings the entry back as the error says.
-func (d *Dispatcher) handle(ctx context.Context, name string, m queue.Message) error {
-	terms := d.current.Load()
-	route, ok := terms.routes[name]
+// handle tells one notifier of one entry of the log, or leaves it to be told with others. The queue brings the entry back
+// as the error says.
+func (l *lane) handle(ctx context.Context, m queue.Message) error {
+	terms := l.current.Load()
+	route, ok := terms.routes[l.name]
 	if !ok {
 		return errGone
 	}
 	entry, ok := decode(m.Data)
 	if !ok {
 		// The error would quote the entry, so it is not logged.
-		d.log.Error("entry of the log is unreadable, nobody is told of it", "notifier", name, "seq", m.Seq)
-		d.metrics.count(name, unreadable)
+		l.log.Error("entry of the log is unreadable, nobody is told of it", "notifier", l.name, "seq", m.Seq)
+		l.metrics.count(l.name, unreadable)
 		return nil
 	}
-	if _, ok := outcome(entry); !ok {
+	if l.told(m.Seq) || !l.wants(route, entry) {
 		return nil
 	}
-	if route.When != nil && !route.When(entry.Incident) {
-		d.metrics.count(name, skipped)
-		return nil
+	alone, verdict := l.take(m.Seq, entry, route.burst())
+	switch {
+	case alone != nil:
+		notice, _ := terms.composer(route.Notifier).compose(entry, l.lookUp(ctx, entry.Incident))
+		return l.tellAlone(ctx, m.Seq, alone, route, l.written(route, notice))
+	case verdict != nil:
+		l.metrics.count(l.name, gatherings)
+		return &queue.Postponed{Verdict: verdict}
 	}
-	notice, _ := Compose(entry, d.lookUp(ctx, entry.Incident), terms.externalURL)
-	if err := d.attempt(ctx, route.Notifier, notice); err != nil {
-		d.metrics.count(name, retried)
-		return &queue.Later{Delay: delay(m.Delivered, err), Err: fmt.Errorf("telling notifier %s: %w", name, err)}
-	}
-	d.metrics.count(name, delivered)
-	return nil
+	return &queue.Later{Delay: max(fullDelay, delay(m.Delivered, nil)), Err: errFull}
 }
+
+// wants reports whether an entry is news for the notifier. A condition that cannot be evaluated keeps nothing from it: a
+// notice too many is better than none.
+func (l *lane) wants(route Route, e leak.Entry) bool {
+	if _, ok := outcome(e); !ok || e.Incident.State == leak.Open && !follows(route.Notifier) {
+		return false
+	}
+	if route.When == nil {
+		return true
+	}
+	wanted, err := route.When(e.Incident)
+	if err != nil {
+		l.log.Warn("condition of a notifier cannot be evaluated, the notice goes", "notifier", l.name, "incident", e.Incident.ID, "err", err)
+		l.metrics.countUnsure(l.name)
+		return true
+	}
+	if !wanted {
+		l.metrics.count(l.name, skipped)
+	}
+	return wanted
+}
+
+func follows(n Notifier) bool {
+	f, ok := n.(Follower)
+	return ok && f.Follows()
+}
+
+// written is a notice in the operator's own words, where there are some that can be had.
+func (l *lane) written(route Route, n Notice) Notice {
+	own, err := route.Words.write(n)
+	if err != nil {
+		l.log.Warn("template of a notifier does not work, the notice goes without", "notifier", l.name, "incident", n.Incident.ID, "err", err)
+		l.metrics.countUnsure(l.name)
+		return n
+	}
+	return own
+}
+
+// errFull keeps an entry in the notifier's consumer until there is room among what is gathered.
+var errFull = errors.New("too much is gathered already")
 
 // errGone keeps a notice in the notifier's consumer, for when there is a notifier of that name again.
 var errGone = errors.New("the notifier is gone")
@@ -97,7 +137,7 @@ func (d *Dispatcher) attempt(ctx context.Context, n Notifier, notice Notice) (er
 	return n.Notify(ctx, notice)
 }
 
-// delay is how long a notice waits after the nth attempt did not succeed. Up to a fifth is added, so that what was
+// delay is how long a notice waits after the nth try did not succeed. Up to a fifth is added, so that what was
 // refused together does not come back together; a channel that asked for more time gets it.
 func delay(attempts int, err error) time.Duration {
 	wait := lastDelay

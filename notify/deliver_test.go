@@ -105,10 +105,11 @@ func news(id string) leak.Entry {
 	return e
 }
 
+// routes tell every notice alone.
 func routes(channels map[string]*channel) map[string]notify.Route {
 	r := map[string]notify.Route{}
 	for name, c := range channels {
-		r[name] = notify.Route{Notifier: c}
+		r[name] = notify.Route{Notifier: c, Burst: 1000}
 	}
 	return r
 }
@@ -124,7 +125,7 @@ func TestBackoff(t *testing.T) {
 			}
 			return nil
 		}}
-		stop := start(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"c": c})})
+		stop := start(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"c": c})}})
 		log(t, store, news("one"))
 		time.Sleep(24 * time.Hour)
 		stop()
@@ -156,7 +157,7 @@ func TestThrottled(t *testing.T) {
 				}
 				return nil
 			}}
-			stop := start(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"c": c})})
+			stop := start(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"c": c})}})
 			log(t, store, news("one"))
 			time.Sleep(24 * time.Hour)
 			stop()
@@ -193,7 +194,7 @@ func TestDeadChannel(t *testing.T) {
 		var logged bytes.Buffer
 		store, reg := queue.NewMemory(), prometheus.NewRegistry()
 		stop := start(t, notify.Config{
-			Store: store, Routes: routes(channels), Registerer: reg, Log: slog.New(slog.NewTextHandler(&logged, nil)),
+			Store: store, Terms: notify.Terms{Routes: routes(channels)}, Registerer: reg, Log: slog.New(slog.NewTextHandler(&logged, nil)),
 		})
 		var want []string
 		for i := range 20 {
@@ -252,12 +253,12 @@ func TestRouting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, reg := queue.NewMemory(), prometheus.NewRegistry()
 		all, critical := &channel{}, &channel{}
-		stop := start(t, notify.Config{Store: store, Registerer: reg, Routes: map[string]notify.Route{
+		stop := start(t, notify.Config{Store: store, Registerer: reg, Terms: notify.Terms{Routes: map[string]notify.Route{
 			"all": {Notifier: all},
-			"critical": {Notifier: critical, When: func(i leak.Incident) bool {
-				return i.Severity == leak.Critical
+			"critical": {Notifier: critical, When: func(i leak.Incident) (bool, error) {
+				return i.Severity == leak.Critical, nil
 			}},
-		}})
+		}}})
 		page := left(leak.Critical, "protect", "the key is listed in policy.protect")
 		page.ID = "page"
 		log(t, store, news("calm"))
@@ -283,7 +284,7 @@ func TestUnreadable(t *testing.T) {
 		var logged bytes.Buffer
 		store, reg, c := queue.NewMemory(), prometheus.NewRegistry(), &channel{}
 		stop := start(t, notify.Config{
-			Store: store, Routes: routes(map[string]*channel{"c": c}), Registerer: reg,
+			Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"c": c})}, Registerer: reg,
 			Log: slog.New(slog.NewTextHandler(&logged, nil)),
 		})
 		future := news("from the future")
@@ -328,7 +329,7 @@ func TestSightings(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			store, c := queue.NewMemory(), &channel{}
-			stop := start(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"c": c}), Sightings: row.lookup})
+			stop := start(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"c": c})}, Sightings: row.lookup})
 			log(t, store, news("one"))
 			time.Sleep(time.Minute)
 			stop()
@@ -362,8 +363,10 @@ func TestNobodyToTell(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	notify.NewDispatcher(notify.Config{Routes: routes(map[string]*channel{"oncall": {}}), Registerer: reg})
-	if n, err := testutil.GatherAndCount(reg, "stanch_notices_total"); err != nil || n != 4 {
+	notify.NewDispatcher(notify.Config{
+		Terms: notify.Terms{Routes: routes(map[string]*channel{"oncall": {}})}, Registerer: reg,
+	})
+	if n, err := testutil.GatherAndCount(reg, "stanch_notices_total"); err != nil || n != 6 {
 		t.Errorf("got %d series at start (%v), want one a result", n, err)
 	}
 	problems, err := testutil.GatherAndLint(reg)

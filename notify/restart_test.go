@@ -30,7 +30,7 @@ func TestNothingLost(t *testing.T) {
 		}
 		return nil
 	}
-	stop := start(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"c": firstRun})})
+	stop := start(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"c": firstRun})}})
 	var want []string
 	for i := range 10 {
 		want = append(want, fmt.Sprintf("run-%02d", i))
@@ -64,7 +64,7 @@ func TestNothingLost(t *testing.T) {
 	}
 	got := make(chan struct{}, 100)
 	secondRun.answer = func(context.Context, int) error { got <- struct{}{}; return nil }
-	stop = start(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"c": secondRun})})
+	stop = start(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"c": secondRun})}})
 	for len(missing) > 0 {
 		<-got
 		for _, id := range secondRun.ids() {

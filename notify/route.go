@@ -16,27 +16,34 @@ import (
 // Route is one notifier and what it wants to hear of.
 type Route struct {
 	Notifier Notifier
-	// When reports whether the notifier is told of an incident as it stands after the step; nil: of every one.
-	When func(leak.Incident) bool
+	// When reports whether the notifier is told of an incident as it stands after the step; nil: of every one. When it
+	// cannot tell, the notifier is told.
+	When func(leak.Incident) (bool, error)
+	// Words are the operator's own templates; nil: notices are as they are composed.
+	Words *Words
+	// Burst is how many notices a minute are told one by one before what comes beyond is gathered into one; 0: ten.
+	Burst int
 }
 
 // Config is what a [Dispatcher] works with.
 type Config struct {
-	Store  queue.Store
-	Routes map[string]Route // by configured name of the notifier; none: nobody is told
+	Store queue.Store
+	Terms Terms // to begin with
 	// Sightings returns where an incident's key was seen; nil: notices say that this is not available.
-	Sightings   func(context.Context, leak.Incident) ([]leak.Sighting, error)
-	ExternalURL string                // of the private listener; empty: notices have no link
-	Log         *slog.Logger          // nil: nothing is logged
-	Registerer  prometheus.Registerer // nil: nothing is measured
+	Sightings  func(context.Context, leak.Incident) ([]leak.Sighting, error)
+	Log        *slog.Logger          // nil: nothing is logged
+	Registerer prometheus.Registerer // nil: nothing is measured
 }
 
 // Dispatcher delivers the notices of the log's entries to each notifier. Each notifier has a durable consumer of its
 // own, so that its notices survive a restart and a dead channel delays no other; a notifier that is new hears of what
 // comes, not of what has been.
 //
-// A notice is delivered at least once: after a crash, or an answer that was lost, it may come again under the same id.
-// Notices of one incident may overtake each other; their times tell the order.
+// A channel is told one notice at a time and stays calm: past so many a minute, what comes is gathered into one notice
+// that says how much there is (see [Notice].Members). Nothing is acknowledged before it was told.
+//
+// A notice is delivered at least once. After a crash, or an answer that was lost, one a notifier may come again, under the
+// same id. Notices of one incident may overtake each other; their times tell the order.
 type Dispatcher struct {
 	store     queue.Store
 	sightings func(context.Context, leak.Incident) ([]leak.Sighting, error)
@@ -54,10 +61,10 @@ func NewDispatcher(c Config) *Dispatcher {
 	}
 	d := &Dispatcher{
 		store: c.Store, sightings: c.Sightings, log: c.Log, metrics: newMetrics(c.Registerer),
-		first: newTerms(c.Routes, c.ExternalURL), next: make(chan *terms),
+		first: newTerms(c.Terms), next: make(chan *terms),
 	}
 	d.adopt(d.first)
-	if len(c.Routes) == 0 {
+	if len(c.Terms.Routes) == 0 {
 		d.first.settled()
 	}
 	return d
@@ -68,17 +75,18 @@ func NewDispatcher(c Config) *Dispatcher {
 // so wait for both.
 func (d *Dispatcher) Ready() <-chan struct{} { return d.first.ready }
 
-// workers is how many notices a notifier is given at once: enough that a few slow answers do not hold up a flood, few
-// enough that a channel is not flooded itself.
-const workers = 4
+// workers is how many entries a notifier takes at once: so many that while the channel is slow to take those that are told
+// alone, somebody gathers the rest.
+const workers = defaultBurst + 2
 
-// Run delivers notices until ctx ends, and then returns nil. Call it once.
+// Run delivers notices, and runs what notifiers run of their own, until ctx ends, and then returns nil. Call it once.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		running := map[string]server{}
+		servers, runners := map[string]server{}, map[string]runner{}
 		for t := d.first; ; {
-			d.start(ctx, group, running, t)
+			d.start(ctx, group, servers, t)
+			d.startRunners(ctx, group, runners, t)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -92,14 +100,25 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 // serve delivers one notifier's notices until ctx ends.
 func (d *Dispatcher) serve(ctx context.Context, name string, exists func()) error {
-	consumer := queue.Consumer{
-		Stream: queue.Incidents, Name: "notify-" + name, Workers: workers, New: true, Ready: exists,
-	}
-	err := d.store.Work(ctx, consumer, func(ctx context.Context, m queue.Message) error {
-		return d.handle(ctx, name, m)
-	})
-	if err != nil {
+	err := d.travel(ctx, name, exists)
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serving notifier %s: %w", name, err)
 	}
 	return nil
+}
+
+// travel opens a lane and has it travelled.
+func (d *Dispatcher) travel(ctx context.Context, name string, exists func()) error {
+	l, err := d.newLane(ctx, name)
+	if err != nil {
+		return err
+	}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return l.run(ctx) })
+	both.Go(func() error {
+		return d.store.Work(ctx, queue.Consumer{
+			Stream: queue.Incidents, Name: "notify-" + name, Workers: workers, New: true, Ready: exists,
+		}, l.handle)
+	})
+	return both.Wait()
 }

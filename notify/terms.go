@@ -4,35 +4,52 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// terms are what a Dispatcher works by, and change as one. A notice that is under way ends by those that it began with.
-type terms struct {
-	routes      map[string]Route
-	externalURL string
-	ready       chan struct{} // closed when the consumer of every route exists
-	settled     func()        // closes it
+// Terms are what a [Dispatcher] works by, and change as one.
+type Terms struct {
+	Routes      map[string]Route // by configured name of the notifier; none: nobody is told
+	ExternalURL string           // of the private listener; empty: notices have no link
+	// Partner reports whether a source, by its configured name, is a partner's: where its alerts saw a key is not told to an
+	// [Outsider]. Nil: no source is.
+	Partner func(source string) bool
 }
 
-func newTerms(routes map[string]Route, externalURL string) *terms {
+// terms are those in force. A notice that is under way ends by those that it began with.
+type terms struct {
+	Terms
+	routes  map[string]Route
+	ready   chan struct{} // closed when the consumer of every route exists
+	settled func()        // closes it
+}
+
+func newTerms(t Terms) *terms {
 	ready := make(chan struct{})
 	return &terms{
-		routes: maps.Clone(routes), externalURL: strings.TrimRight(externalURL, "/"),
-		ready: ready, settled: sync.OnceFunc(func() { close(ready) }),
+		Terms: t, routes: maps.Clone(t.Routes), ready: ready, settled: sync.OnceFunc(func() { close(ready) }),
 	}
 }
 
-// Use makes a running Dispatcher tell other notifiers, and link to another URL. A notifier whose name stays goes on
-// where it was, with its new route from the next notice on; one that is gone ends what it has under way and is told no
-// more; a new one hears of what is logged after Use has returned. An error means that ctx ended before Run took notice,
-// and that nothing changes. When ctx ends after that Use returns as well, and new notifiers hear of what comes later.
-func (d *Dispatcher) Use(ctx context.Context, routes map[string]Route, externalURL string) error {
-	t := newTerms(routes, externalURL)
+// composer is what notices for a notifier are composed by.
+func (t *terms) composer(n Notifier) composer {
+	c := composer{externalURL: t.ExternalURL}
+	if o, ok := n.(Outsider); ok && o.Outside() {
+		c.withholds = t.Partner
+	}
+	return c
+}
+
+// Use makes a running Dispatcher work by other terms. A notifier whose name stays goes on where it was, with its new
+// route from the next notice on; one that is gone ends what it has under way and is told no more; a new one hears of what
+// is logged after Use has returned. An error means that ctx ended before Run took notice, and that nothing changes. When
+// ctx ends after that Use returns as well, and new notifiers hear of what comes later.
+func (d *Dispatcher) Use(ctx context.Context, next Terms) error {
+	t := newTerms(next)
 	select {
 	case d.next <- t:
 	case <-ctx.Done():
@@ -45,38 +62,70 @@ func (d *Dispatcher) Use(ctx context.Context, routes map[string]Route, externalU
 	return nil
 }
 
+// adopt puts terms in force. A notifier that remembers is given its memory before it is told anything.
 func (d *Dispatcher) adopt(t *terms) {
 	d.metrics.use(slices.Sorted(maps.Keys(t.routes)))
+	before := d.current.Load()
+	for name, route := range t.routes {
+		if r, ok := route.Notifier.(Remembering); ok && (before == nil || !same(before.routes[name].Notifier, route.Notifier)) {
+			r.Remember(NewMemory(d.store, name))
+		}
+	}
 	d.current.Store(t)
 }
 
-// server is one notifier that is being served.
+// same reports whether two notifiers are one.
+func same(a, b Notifier) bool {
+	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
+}
+
+// server is one notifier that is being served, or was the last of its name to be.
 type server struct {
 	exists chan struct{} // closed when its consumer does
 	ended  <-chan struct{}
 	stop   context.CancelFunc
+	left   chan struct{} // closed when nothing of it is under way any more
 }
 
-// start stops serving the notifiers that are gone and starts serving the new ones.
-func (d *Dispatcher) start(ctx context.Context, group *errgroup.Group, running map[string]server, t *terms) {
-	maps.DeleteFunc(running, func(name string, s server) bool {
-		_, stays := t.routes[name]
-		if !stays {
+// start stops serving the notifiers that are gone and starts serving the new ones. One whose name is there again waits
+// for what was under way under the name.
+func (d *Dispatcher) start(ctx context.Context, group *errgroup.Group, servers map[string]server, t *terms) {
+	var all []server
+	for name, s := range servers {
+		if _, stays := t.routes[name]; !stays {
 			s.stop()
 		}
-		return !stays
-	})
-	for name := range t.routes {
-		if _, runs := running[name]; runs {
-			continue
-		}
-		serving, stop := context.WithCancel(ctx)
-		s := server{make(chan struct{}), serving.Done(), stop}
-		running[name] = s
-		group.Go(func() error { return d.serve(serving, name, func() { close(s.exists) }) })
 	}
-	servers := slices.Collect(maps.Values(running))
-	group.Go(func() error { return t.settle(ctx, servers) })
+	for name := range t.routes {
+		last, known := servers[name]
+		if !known || isOver(last.ended) {
+			servers[name] = d.launch(ctx, group, name, last.left)
+		}
+		all = append(all, servers[name])
+	}
+	group.Go(func() error { return t.settle(ctx, all) })
+}
+
+func (d *Dispatcher) launch(ctx context.Context, group *errgroup.Group, name string, before <-chan struct{}) server {
+	serving, stop := context.WithCancel(ctx)
+	s := server{make(chan struct{}), serving.Done(), stop, make(chan struct{})}
+	group.Go(func() error {
+		defer close(s.left)
+		if before != nil {
+			<-before
+		}
+		return d.serve(serving, name, func() { close(s.exists) })
+	})
+	return s
+}
+
+func isOver(ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // settle says when the terms are ready. A notifier that is gone meanwhile is not waited for.

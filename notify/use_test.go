@@ -38,7 +38,7 @@ func run(t *testing.T, c notify.Config) *notify.Dispatcher {
 
 func use(t *testing.T, d *notify.Dispatcher, channels map[string]*channel, url string) {
 	t.Helper()
-	if err := d.Use(t.Context(), routes(channels), url); err != nil {
+	if err := d.Use(t.Context(), notify.Terms{Routes: routes(channels), ExternalURL: url}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -50,7 +50,7 @@ func TestUse(t *testing.T) {
 		store, reg := queue.NewMemory(), prometheus.NewRegistry()
 		stays, before, after, gone, fresh := &channel{}, &channel{}, &channel{}, &channel{}, &channel{}
 		first := map[string]*channel{"stays": stays, "changes": before, "gone": gone}
-		d := run(t, notify.Config{Store: store, Routes: routes(first), ExternalURL: "https://old.example", Registerer: reg})
+		d := run(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(first), ExternalURL: "https://old.example"}, Registerer: reg})
 		log(t, store, news("1"))
 		synctest.Wait()
 		use(t, d, map[string]*channel{"stays": stays, "changes": after, "fresh": fresh}, "https://new.example/")
@@ -116,7 +116,7 @@ func TestUseUnderWay(t *testing.T) {
 			finished.Store(ctx.Err() == nil)
 			return ctx.Err()
 		}}
-		d := run(t, notify.Config{Store: store, Routes: routes(map[string]*channel{"slow": slow}), Registerer: reg})
+		d := run(t, notify.Config{Store: store, Terms: notify.Terms{Routes: routes(map[string]*channel{"slow": slow})}, Registerer: reg})
 		log(t, store, news("1"))
 		synctest.Wait()
 		use(t, d, nil, "")
@@ -136,10 +136,10 @@ func TestUseBeforeReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &stalled{Memory: queue.NewMemory(), consumer: "notify-stuck"}
 		stuck := map[string]notify.Route{"stuck": {Notifier: &channel{}}}
-		d := notify.NewDispatcher(notify.Config{Store: store, Routes: stuck})
+		d := notify.NewDispatcher(notify.Config{Store: store, Terms: notify.Terms{Routes: stuck}})
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := d.Use(short, nil, ""); !errors.Is(err, context.DeadlineExceeded) {
+		if err := d.Use(short, notify.Terms{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v without a Run to take notice", err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -182,12 +182,12 @@ func TestUseLosesNothing(t *testing.T) {
 	var left atomic.Int64
 	left.Store(200)
 	all := make(chan struct{})
-	tell := notify.Route{Notifier: teller(func(n notify.Notice) {
+	tell := notify.Route{Burst: 1000, Notifier: teller(func(n notify.Notice) {
 		if _, again := told.LoadOrStore(n.ID, true); !again && left.Add(-1) == 0 {
 			close(all)
 		}
 	})}
-	d := run(t, notify.Config{Store: store, Routes: map[string]notify.Route{"always": tell}})
+	d := run(t, notify.Config{Store: store, Terms: notify.Terms{Routes: map[string]notify.Route{"always": tell}}})
 	logged := make(chan struct{})
 	go func() {
 		defer close(logged)
@@ -197,12 +197,12 @@ func TestUseLosesNothing(t *testing.T) {
 	}()
 	for i, over := 0, false; !over; i++ {
 		route := tell
-		route.When = func(leak.Incident) bool { return true } // a change
+		route.When = func(leak.Incident) (bool, error) { return true, nil } // a change
 		next := map[string]notify.Route{"always": route}
 		if i%2 == 0 {
 			next["sometimes"] = notify.Route{Notifier: &channel{}}
 		}
-		if err := d.Use(t.Context(), next, ""); err != nil {
+		if err := d.Use(t.Context(), notify.Terms{Routes: next}); err != nil {
 			t.Fatal(err)
 		}
 		select {

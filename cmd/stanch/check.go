@@ -90,12 +90,6 @@ func (s Source) check(fault faultFunc) {
 	}
 }
 
-func (n Notifier) check(fault faultFunc) {
-	if n.Adapter != nil {
-		n.Adapter.Check(fault)
-	}
-}
-
 func (i Issuer) check(fault faultFunc) {
 	if len(i.TokenTypes) == 0 && i.Pattern == "" {
 		fault("token_types", "give token_types or a pattern: without both, this issuer is shown no secret")

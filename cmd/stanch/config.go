@@ -177,16 +177,6 @@ type Fuse struct {
 	Per time.Duration `yaml:"per"`
 }
 
-// Notifier is a channel on which people are told.
-type Notifier struct {
-	// Name is how metrics and logs call it. What was delivered is remembered under it.
-	Name string `yaml:"name"`
-	// Type is the kind of channel.
-	Type string `yaml:"type"`
-	// Adapter holds the fields that a notifier of that type has beside these.
-	Adapter notifierConfig `yaml:"-"`
-}
-
 // Where things are when nobody says: the configuration file, and the store.
 const (
 	defaultConfig = "stanch.yaml"
@@ -221,6 +211,7 @@ func parse(file string, data []byte, more ...func(*Config, faultFunc)) (*Config,
 		d.checkFiles()
 		c.check(d.check)
 		d.checkRules(c)
+		d.checkConditions(c)
 		for _, check := range more {
 			check(c, d.check)
 		}

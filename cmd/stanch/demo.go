@@ -176,7 +176,7 @@ sources:
 %sissuers:
   - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key, %s]}
 notifiers:
-  - {name: console, type: console}
+  - {name: console, type: console, gather_after: 1000}
 `, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, acme, d.iam.URL(), keyFile, demoPattern)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)

@@ -24,7 +24,7 @@ type generation struct {
 	sources   map[string]opened[*feed]
 	vendors   map[string]opened[collect.Vendor] // of the sources that have one
 	issuers   map[string]opened[dispositions.Issuer]
-	notifiers map[string]opened[notify.Notifier]
+	notifiers map[string]opened[notify.Route]
 	policy    *policy.Policy
 }
 
@@ -56,8 +56,8 @@ func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad [
 	issuers, badIssuers := openAll("issuer", c.Issuers, before.issuers, func(i Issuer) (dispositions.Issuer, error) {
 		return i.Adapter.Open(i.Name, log)
 	})
-	notifiers, badNotifiers := openAll("notifier", c.Notifiers, before.notifiers, func(n Notifier) (notify.Notifier, error) {
-		return n.Adapter.Open(n.Name, log)
+	notifiers, badNotifiers := openAll("notifier", c.Notifiers, before.notifiers, func(n Notifier) (notify.Route, error) {
+		return n.open(log)
 	})
 	bad = slices.Concat(badSources, badVendors, badIssuers, badNotifiers)
 	decides, faults := policy.New(c.policy())
@@ -122,14 +122,23 @@ func (g *generation) collected() map[string]collect.Source {
 	return sources
 }
 
-// routes are the notifiers as the dispatcher takes them.
-func (g *generation) routes() map[string]notify.Route {
-	routes := map[string]notify.Route{}
-	for name, o := range g.notifiers {
-		routes[name] = notify.Route{Notifier: o.it}
+// terms are what the dispatcher works by.
+func (g *generation) terms() notify.Terms {
+	types := g.config.sourceTypes()
+	terms := notify.Terms{
+		Routes: map[string]notify.Route{}, ExternalURL: g.config.Web.ExternalURL,
+		Partner: func(source string) bool { return slices.Contains(partnerTypes, types[source]) },
 	}
-	return routes
+	for _, n := range g.config.Notifiers {
+		route := g.notifiers[n.Name].it
+		route.When = n.condition(types)
+		terms.Routes[n.Name] = route
+	}
+	return terms
 }
+
+// partnerTypes are the types of sources whose alerts a partner agreement forbids to share onward.
+var partnerTypes = []string{"github_partner", "gitlab_partner"}
 
 // mandate is what the engine is told to do.
 func (g *generation) mandate() dispositions.Mandate {

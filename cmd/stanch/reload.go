@@ -132,7 +132,7 @@ func (s *service) await(ctx context.Context, feeds map[string]*feed) {
 func (s *service) exchangeNotifiers(ctx context.Context, next *generation) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return s.notices.Use(ctx, next.routes(), next.config.Web.ExternalURL)
+	return s.notices.Use(ctx, next.terms())
 }
 
 func endAll(feeds map[string]*feed) {

@@ -31,18 +31,22 @@ func (d *decoder) checkRules(c *Config) {
 	c.abilities = d.abilities(c.Issuers)
 	_, faults := policy.New(c.policy())
 	for _, f := range faults {
-		path := fmt.Sprintf("policy.rules[%d].%s", f.Rule, f.Field)
-		written := d.scalars[path]
-		switch {
-		case d.broken[path]:
-		case written == nil:
-			d.check(path, f.Text)
-		case f.Line == 0:
-			d.addAt(place{written.Line, written.Column, path}, f.Text)
-		default:
-			line, column := d.within(written, f.Line, f.Column)
-			d.addAt(place{line, column, path}, f.Text)
-		}
+		d.checkWithin(fmt.Sprintf("policy.rules[%d].%s", f.Rule, f.Field), f.Line, f.Column, f.Text)
+	}
+}
+
+// checkWithin reports a fault at a place of a field's value; line 0: of the value as a whole.
+func (d *decoder) checkWithin(path string, line, column int, text string) {
+	written := d.scalars[path]
+	switch {
+	case d.broken[path]:
+	case written == nil:
+		d.check(path, text)
+	case line == 0:
+		d.addAt(place{written.Line, written.Column, path}, text)
+	default:
+		line, column := d.within(written, line, column)
+		d.addAt(place{line, column, path}, text)
 	}
 }
 

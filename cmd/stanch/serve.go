@@ -152,7 +152,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	})
 
 	s.notices = notify.NewDispatcher(notify.Config{
-		Store: store, Routes: g.routes(), ExternalURL: c.Web.ExternalURL, Log: log, Registerer: registry,
+		Store: store, Terms: g.terms(), Log: log, Registerer: registry,
 		Sightings: func(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) { return s.sightings.Of(ctx, i.ID) },
 	})
 

@@ -1,0 +1,97 @@
+package when_test
+
+import (
+	"strings"
+	"testing"
+
+	"stanch/notify/when"
+	"stanch/receiver/leak"
+)
+
+var incident = leak.Incident{
+	State: leak.Held, Severity: leak.Critical, Action: leak.Delete, Rule: "fuse", Issuer: "ibm", Source: "gh", SightingCount: 3,
+	Key: leak.Key{
+		ID: "k", Name: strings.Repeat("prod", 100_000), Kind: "user", Owner: "o", OwnerName: "Olga", Account: "acc-1", Locked: true,
+		Disabled: true, Setting: leak.Nothing,
+	},
+}
+
+func TestMet(t *testing.T) {
+	for text, want := range map[string]bool{
+		`true`:                                     true,
+		`incident.severity == "critical"`:          true,
+		`incident.state in ["held", "failed"]`:     true,
+		`incident.sighting_count > 3`:              false,
+		`key.account == "acc-2" || key.locked`:     true,
+		`source.type == "github_partner"`:          true,
+		`source.name == "gh" && !key.disabled`:     false,
+		`key.name.startsWith("prod")`:              true,
+		`key.owner_name.matches("^[A-Z][a-z]+$")`:  true,
+		`incident.rule == "fuse" && key.id == "k"`: true,
+		`key.setting == "nothing" && key.kind == "user" && key.owner == "o" && incident.action == "delete" && incident.issuer == "ibm"`: true,
+	} {
+		c, faults := when.Compile(text)
+		if len(faults) > 0 {
+			t.Errorf("%s: got %v", text, faults)
+			continue
+		}
+		if got, err := c.Met(incident, "github_partner"); err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+// TestCannotTell: an evaluation that fails, or takes too long, is an error without any value.
+func TestCannotTell(t *testing.T) {
+	long := "key.locked"
+	for range 6 {
+		long = "[0,1,2,3,4,5,6,7,8,9].all(x, " + long + ")"
+	}
+	for _, text := range []string{`1 / (incident.sighting_count - 3) > 0`, long} {
+		c, faults := when.Compile(text)
+		if len(faults) > 0 {
+			t.Errorf("%s: got %v", text, faults)
+			continue
+		}
+		if _, err := c.Met(incident, ""); err == nil || strings.Contains(err.Error(), "prod") {
+			t.Errorf("%s: got %v, want an error without a value", text, err)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for text, want := range map[string]when.Fault{
+		``:                                       {1, 1, "ends too early"},
+		`incident.severity == `:                  {1, 22, "ends too early"},
+		"true &&\n  pl4nted == 1":                {2, 3, "no such name"},
+		`incident.pl4nted == "x"`:                {1, 9, "no such name"},
+		`incident.sighting_count == "pl4nted"`:   {1, 25, "does not go together"},
+		`key.name == 'pl4nted`:                   {1, 13, "not an expression"},
+		`key.name`:                               {0, 0, "true or false"},
+		`key.name.matches("(pl4nted")`:           {1, 18, "regular expression"},
+		strings.Repeat("true && ", 600) + `true`: {0, 0, "longer than"},
+	} {
+		_, faults := when.Compile(text)
+		if len(faults) != 1 || faults[0].Line != want.Line || !strings.Contains(faults[0].Text, want.Text) || strings.Contains(faults[0].Text, "pl4nted") {
+			t.Errorf("%q: got %+v, want %+v", text, faults, want)
+		} else if want.Text != "ends too early" && faults[0].Column != want.Column {
+			t.Errorf("%q: got column %d, want %d", text, faults[0].Column, want.Column)
+		}
+	}
+}
+
+// FuzzCompile: whatever is written, Compile answers with a condition or a fault, and a condition with a verdict.
+func FuzzCompile(f *testing.F) {
+	for _, text := range []string{`incident.state == "held"`, `key.`, "\x00", `[1,2].all(x, x > 0)`, `source.type.matches(key.name)`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, faults := when.Compile(text)
+		if (c == nil) != (len(faults) > 0) {
+			t.Fatalf("got %v and %v", c, faults)
+		}
+		if c != nil {
+			_, _ = c.Met(leak.Incident{State: leak.Held}, "github_partner")
+		}
+	})
+}
