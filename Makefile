@@ -30,6 +30,18 @@ lint: tools ## Check vet, the linters and the formatting
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) fmt --diff ./...
 
+.PHONY: deploy
+deploy: build ## Check deploy: rules, unit, compose file, chart; needs what .ci/run installs
+	promtool check config deploy/prometheus/prometheus.yaml
+	promtool test rules deploy/prometheus/rules_test.yaml
+	amtool check-config deploy/alertmanager/alertmanager.yaml
+	docker-compose -f deploy/compose.yaml config -q
+	systemd-analyze security --offline=true --threshold=15 --no-pager deploy/systemd/stanch.service >/dev/null
+	@mkdir -p bin/unit
+	sed 's#/usr/local/bin/stanch#$(CURDIR)/bin/stanch#' deploy/systemd/stanch.service >bin/unit/stanch.service
+	systemd-analyze verify bin/unit/stanch.service
+	cd deploy/charttest && go vet ./... && go test ./...
+
 .PHONY: bench
 bench: ## Run every benchmark, each beside its baseline
 	go test -run '^$$' -bench . -benchmem ./...
