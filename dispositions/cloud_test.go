@@ -3,6 +3,8 @@ package dispositions_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +22,12 @@ type cloud struct {
 	made    []leak.Made            // by every owner
 	// fault is asked before a call and after it; an error of it is the answer. Nil: none.
 	fault func(op string, after bool) error
+	// latency is how long a call takes on its way there and back; nil: no time.
+	latency func() time.Duration
+	random  *rand.Rand // for faults and latency, under mu
+	// watch is told of each effect call before it is carried out; nil: nobody is.
+	watch func(op, id string)
+	dead  map[string][]time.Time // when an answer said that a key is disabled or gone, by id
 	// lie makes effects answer success and do nothing.
 	lie bool
 }
@@ -81,8 +89,36 @@ func (c *cloud) liar(lie bool) {
 	c.lie = lie
 }
 
+// travel takes the time that a call is on its way.
+func (c *cloud) travel() {
+	if c.latency == nil {
+		return
+	}
+	c.mu.Lock()
+	d := c.latency()
+	c.mu.Unlock()
+	time.Sleep(d)
+}
+
+// says notes that an answer says that a key is dead.
+func (c *cloud) says(id string) {
+	if c.dead == nil {
+		c.dead = map[string][]time.Time{}
+	}
+	c.dead[id] = append(c.dead[id], time.Now())
+}
+
+// saidDead reports whether an answer said so within a second before a time.
+func (c *cloud) saidDead(id string, at time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.dead[id], func(t time.Time) bool { return !t.After(at) && at.Sub(t) < time.Second })
+}
+
 // call does one call, with the fault before it or after it.
 func (c *cloud) call(ctx context.Context, op string, do func() error) error {
+	c.travel()
+	defer c.travel()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -104,6 +140,9 @@ func (c *cloud) Locate(ctx context.Context, secret leak.Secret) (found leak.Key,
 				if k, ok := c.keys[id]; ok {
 					found = k
 					found.Used = leak.Activity{Known: true, Count: c.used[id]}
+					if k.Disabled {
+						c.says(id)
+					}
 					return nil
 				}
 			}
@@ -116,6 +155,9 @@ func (c *cloud) Locate(ctx context.Context, secret leak.Secret) (found leak.Key,
 func (c *cloud) Read(ctx context.Context, id string) (found leak.Key, err error) {
 	err = c.call(ctx, "read", func() error {
 		k, ok := c.keys[id]
+		if !ok || k.Disabled {
+			c.says(id)
+		}
 		if !ok {
 			return fmt.Errorf("reading a key: %w", leak.ErrNotFound)
 		}
@@ -160,6 +202,9 @@ func (c *cloud) MadeBy(ctx context.Context, _ leak.Key, since time.Time) (made [
 }
 
 func (c *cloud) effect(ctx context.Context, op, id string, change func(k leak.Key) error) error {
+	if c.watch != nil {
+		c.watch(op, id)
+	}
 	return c.call(ctx, op, func() error {
 		c.effects[op+" "+id]++
 		k, ok := c.keys[id]

@@ -85,7 +85,7 @@ func (t *turn) order(ctx context.Context, o Order) (string, error) {
 	case Undo:
 		err = t.undo(ctx, o)
 	case Retry:
-		err = t.tryAgain(o)
+		err = t.tryAgain(ctx, o)
 	case Close:
 		err = t.closeBy(o)
 	default:
@@ -212,11 +212,15 @@ func (t *turn) enabler() (Configured, Enabler, error) {
 	return issuer, enabler, nil
 }
 
-func (t *turn) tryAgain(o Order) error {
+func (t *turn) tryAgain(ctx context.Context, o Order) error {
 	if t.head.State == leak.Held {
 		return refuse("the incident is held: approve or reject it")
 	}
-	if t.head.Key.ID == "" && !t.waited {
+	kept, err := t.isKept(ctx)
+	if err != nil {
+		return err
+	}
+	if t.head.Key.ID == "" && !kept {
 		return refuse("its sealed secret is wiped, and no issuer told which key it is: it cannot be looked up again")
 	}
 	t.incident.State, t.incident.Failure = leak.Open, ""
@@ -291,13 +295,15 @@ func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, lastTry bool
 	case t.head.Intended == leak.Enable:
 		t.waited = true // the undone incident may have been held
 		return t.enable(ctx)
-	case t.head.State != leak.Open:
-		return nil
 	}
 	if err := t.recallAlert(ctx); err != nil {
 		return err
 	}
 	t.waited = t.alert.ID != ""
+	failedByID := t.head.State == leak.Failed && !t.waited // nobody else tries it again
+	if t.head.State != leak.Open && !failedByID {
+		return nil
+	}
 	if t.head.Intended != "" {
 		return t.resume(ctx)
 	}

@@ -113,7 +113,11 @@ func (p *parked) again(f leak.Fingerprint, state leak.State, now time.Time) bool
 func (t *turn) park(ctx context.Context) error {
 	now := time.Now()
 	kept := t.alert.ID != ""
-	if kept && (!t.waited || t.incident.Action.Stronger(t.head.Action)) {
+	there, err := t.isKept(ctx)
+	if err != nil {
+		return err
+	}
+	if kept && (!there || t.incident.Action.Stronger(t.head.Action)) {
 		data, err := json.Marshal(t.alert)
 		if err != nil {
 			return fmt.Errorf("encoding an alert: %w", err)
@@ -129,6 +133,18 @@ func (t *turn) park(ctx context.Context) error {
 		t.parked.add(t.incident.ID, now, now.Add(failedAfter))
 	}
 	return nil
+}
+
+// isKept reports whether the secret of the incident is kept. One that waited may have been given up since.
+func (t *turn) isKept(ctx context.Context) (bool, error) {
+	if !t.waited {
+		return false, nil
+	}
+	_, err := t.Store.Last(ctx, queue.KeptSubject(t.incident.ID))
+	if errors.Is(err, queue.ErrNoMessage) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // recall finds the incidents that were parked when the process stopped. They are due at once.
@@ -216,14 +232,15 @@ func (e *Engine) openKept(m queue.Message) (leak.Alert, leak.Content, error) {
 	return alert, content, err
 }
 
-// expire records that the secret of an unfinished incident has reached its age, and that it is not tried again.
+// expire records that the secret of an unfinished incident is not kept any more, because it has reached its age, and that it is
+// not tried again.
 func (e *Engine) expire(ctx context.Context, f leak.Fingerprint) error {
 	e.parked.drop(f)
 	head, err := e.Ledger.Read(ctx, f)
-	if err != nil || head.Finished() || !head.Exists() {
+	if err != nil || head.Finished() || !head.Exists() || head.Steps[len(head.Steps)-1].Step == leak.Wiped {
 		return err
 	}
-	return e.wiped(ctx, head, fmt.Sprintf("the sealed secret was kept for %d days and is wiped: the incident is not tried again",
+	return e.wiped(ctx, head, fmt.Sprintf("the sealed secret is not kept any more, %d days at most: the incident is not tried again",
 		queue.MaxKeptAge/(24*time.Hour)))
 }
 

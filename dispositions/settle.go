@@ -152,18 +152,20 @@ func (t *turn) fail(ctx context.Context, err error) error {
 	}
 	if t.head.State == leak.Failed {
 		t.keepState()
-		return t.park(ctx)
-	}
-	if t.head.State == leak.Unknown && t.sighting == nil {
+	} else if t.head.State == leak.Unknown && t.sighting == nil {
 		return err // one more look at a key that nobody knew is not worth a page
+	} else {
+		t.incident.State, t.incident.Severity = leak.Failed, leak.Critical
+		t.incident.Failure = err.Error()
+		t.step(leak.Failure, err.Error())
+		defer t.metrics.ended(t.incident, resultFailed)
 	}
-	t.incident.State, t.incident.Severity = leak.Failed, leak.Critical
-	t.incident.Failure = err.Error()
-	t.step(leak.Failure, err.Error())
-	if err := t.park(ctx); err != nil {
-		return err
+	if parkErr := t.park(ctx); parkErr != nil {
+		return parkErr
 	}
-	t.metrics.ended(t.incident, resultFailed)
+	if t.alert.ID == "" {
+		return comeBack(err) // nothing is kept to try it again with, so the order that began it comes back
+	}
 	return nil
 }
 
