@@ -289,7 +289,7 @@ func (s *sim) wantAnnounced(op, id string) {
 			continue
 		}
 		if i := s.incident(f); string(i.Intended) != op {
-			s.t.Errorf("key %s is asked to be %sd while the log announces %q: %s", id, op, i.Intended, s.steps(f))
+			s.t.Errorf("key %s is asked to be %sd while the log announces %q", id, op, i.Intended)
 		}
 	}
 }
@@ -348,6 +348,7 @@ func (s *sim) tell(id leak.Fingerprint) {
 // faults was done seldom.
 func (s *sim) wantProofs(id leak.Fingerprint) {
 	intended := 0
+	ended := false // by a person, with nothing new since
 	for entry, err := range s.ledger().Entries(context.Background(), id) {
 		if err != nil {
 			s.t.Errorf("the log of %s: %v", s.known[id], err)
@@ -356,6 +357,16 @@ func (s *sim) wantProofs(id leak.Fingerprint) {
 		for _, step := range entry.Steps {
 			if slices.Contains([]leak.StepName{leak.Intended, leak.Approved, leak.UndoAsked}, step.Step) {
 				intended++
+			}
+			switch step.Step {
+			case leak.Undone, leak.Ended:
+				ended = true
+			case leak.Seen, leak.Retried:
+				ended = false
+			case leak.Intended:
+				if ended {
+					s.t.Errorf("key %s is acted on although a person ended its incident: %s", s.known[id], s.steps(id))
+				}
 			}
 			if step.Step == leak.Proved && !s.cloud.saidDead(s.known[id], step.At) {
 				s.t.Errorf("key %s is said to be dead at %s, and its issuer did not say so: %s", s.known[id], step.At, s.steps(id))
