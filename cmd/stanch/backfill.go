@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,24 +24,17 @@ type sweepBody struct {
 	DryRun bool      `json:"dry_run,omitempty"`
 }
 
-// sweepLine is one line of the answer: how far the sweep has come. The last one is done, or has an error.
+// sweepLine is one line of the answer: how far the sweep has come.
 type sweepLine struct {
 	collect.Swept
-	Done  bool   `json:"done,omitempty"`
-	Error string `json:"error,omitempty"`
+	ending
 }
-
-// tellEvery is how often the answer to a sweep says how far it has come.
-const tellEvery = 200 * time.Millisecond
 
 // sweep answers POST /api/v1/sources/{name}/sweep with one JSON object a line while it works. When whoever ordered it hangs up
 // it ends; what it has queued stays queued.
 func (o *orders) sweep(w http.ResponseWriter, r *http.Request, by string) {
 	var body sweepBody
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
-	decoder.DisallowUnknownFields()
-	if decoder.Decode(&body) != nil {
-		o.refuse(w, http.StatusBadRequest, errors.New(`the body must be JSON such as {"since": "2026-01-02T03:04:05Z", "dry_run": true}`))
+	if !o.decode(w, r, maxOrder, &body, `{"since": "2026-01-02T03:04:05Z", "dry_run": true}`) {
 		return
 	}
 	name := r.PathValue("name")
@@ -52,24 +43,11 @@ func (o *orders) sweep(w http.ResponseWriter, r *http.Request, by string) {
 		return
 	}
 	o.log.Info("sweep ordered", "source", name, "by", by, "dry_run", body.DryRun)
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	lines := json.NewEncoder(w)
-	var told time.Time
+	tell := newTeller(w)
 	swept, err := o.collector.Sweep(r.Context(), name, collect.Sweep{
-		Since: body.Since, DryRun: body.DryRun, Progress: func(s collect.Swept) {
-			if time.Since(told) < tellEvery {
-				return
-			}
-			told = time.Now()
-			_ = lines.Encode(sweepLine{Swept: s}) // the reader is gone, and so is the context
-			_ = http.NewResponseController(w).Flush()
-		},
+		Since: body.Since, DryRun: body.DryRun, Progress: func(s collect.Swept) { tell.progress(sweepLine{Swept: s}) },
 	})
-	last := sweepLine{Swept: swept, Done: err == nil}
-	if err != nil {
-		last.Error = err.Error()
-	}
-	_ = lines.Encode(last)
+	tell.last(sweepLine{swept, endedBy(err)})
 }
 
 // newBackfill makes the command that sweeps a source now.
@@ -115,28 +93,12 @@ left out. Serve does the same by itself, as often as the source's configuration 
 
 // sweep orders a sweep and tells of its progress until it is done.
 func (c *client) sweep(ctx context.Context, source string, body sweepBody, progress func(collect.Swept)) (collect.Swept, error) {
-	patient := *c
-	patient.http = &http.Client{Transport: c.http.Transport, CheckRedirect: c.http.CheckRedirect} // a sweep may take an hour
-	response, err := patient.send(ctx, http.MethodPost, "/api/v1/sources/"+url.PathEscape(source)+"/sweep", body)
-	if err != nil {
-		return collect.Swept{}, err
+	path := "/api/v1/sources/" + url.PathEscape(source) + "/sweep"
+	last, err := follow(ctx, c, path, body, func(line sweepLine) { progress(line.Swept) })
+	if err == nil {
+		progress(last.Swept)
 	}
-	defer func() { _ = response.Body.Close() }()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		var line sweepLine
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return collect.Swept{}, fmt.Errorf("reading stanch's answer: %w", err)
-		}
-		progress(line.Swept)
-		switch {
-		case line.Error != "":
-			return line.Swept, errors.New(line.Error)
-		case line.Done:
-			return line.Swept, nil
-		}
-	}
-	return collect.Swept{}, errors.New("stanch ended before the sweep did: begin it again, it goes on where it was")
+	return last.Swept, err
 }
 
 // progressOn shows progress on a terminal, and nothing elsewhere.

@@ -56,8 +56,18 @@ func (r *running) dial() (*client, error) {
 		return r.dialServer()
 	case r.user != "" || r.passwordFile != "":
 		return nil, errors.New("--user and --password-file are for --server: over the socket the kernel says who you are")
-	case r.dir != "":
-		return dial(r.dir), nil
+	}
+	dir, err := r.storeDir()
+	if err != nil {
+		return nil, err
+	}
+	return dial(dir), nil
+}
+
+// storeDir is the store directory of the serve.
+func (r *running) storeDir() (string, error) {
+	if r.dir != "" {
+		return r.dir, nil
 	}
 	var c struct {
 		Store Store `yaml:"store"`
@@ -66,12 +76,12 @@ func (r *running) dial() (*client, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && r.config == defaultConfig:
 	case err != nil:
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return "", fmt.Errorf("reading the configuration: %w", err)
 	case yaml.Load(data, &c) != nil:
-		return nil, fmt.Errorf("reading the configuration: run 'stanch check-config %s'", r.config)
+		return "", fmt.Errorf("reading the configuration: run 'stanch check-config %s'", r.config)
 	}
 	fallback(&c.Store.Embedded.Dir, defaultStore)
-	return dial(c.Store.Embedded.Dir), nil
+	return c.Store.Embedded.Dir, nil
 }
 
 // dialServer returns a client over TCP.

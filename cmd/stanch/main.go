@@ -77,6 +77,8 @@ func newRoot() *cobra.Command {
 		newIncidents(),
 		newExplain(),
 		newBackfill(),
+		newDead(),
+		newAudit(),
 		newCheckConfig(),
 		newKeygen(),
 		newVersion(),

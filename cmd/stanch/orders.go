@@ -26,6 +26,8 @@ type orders struct {
 	actors       actors
 	fingerprints seal.FingerprintKey
 	collector    *collect.Collector
+	dead         *dispositions.DeadLetters
+	audit        *auditor
 	reload       func(ctx context.Context) error
 }
 
@@ -67,6 +69,11 @@ func (o *orders) register(mux *http.ServeMux) {
 	handle("POST /api/v1/held/{verb}", o.held)
 	handle("POST /api/v1/sources/{name}/sweep", o.sweep)
 	handle("POST /-/reload", o.reloadNow)
+	mux.HandleFunc("GET /api/v1/dead", o.listDead)
+	mux.HandleFunc("GET /api/v1/dead/{id}", o.showDead)
+	handle("POST /api/v1/dead/{id}/replay", o.replayDead)
+	handle("POST /api/v1/dead/replay", o.replayAllDead)
+	handle("POST /api/v1/audit/verify", o.verify)
 }
 
 // acting lets through who is known.
@@ -146,10 +153,7 @@ func (o *orders) read(w http.ResponseWriter, r *http.Request, by string, verbs [
 		o.refuse(w, http.StatusNotFound, fmt.Errorf("there is no such action; there are %v", verbs))
 		return order, body, false
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
-	decoder.DisallowUnknownFields()
-	if decoder.Decode(&body) != nil {
-		o.refuse(w, http.StatusBadRequest, errors.New(`the body must be JSON such as {"reason": "rotated this morning"}`))
+	if !o.decode(w, r, maxOrder, &body, `{"reason": "rotated this morning"}`) {
 		return order, body, false
 	}
 	order.Reason = strings.TrimSpace(body.Reason)
@@ -158,6 +162,17 @@ func (o *orders) read(w http.ResponseWriter, r *http.Request, by string, verbs [
 		return order, body, false
 	}
 	return order, body, true
+}
+
+// decode reads the body of a request, or answers what one looks like and returns false.
+func (o *orders) decode(w http.ResponseWriter, r *http.Request, most int64, into any, example string) bool {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(into) != nil {
+		o.refuse(w, http.StatusBadRequest, errors.New("the body must be JSON such as "+example))
+		return false
+	}
+	return true
 }
 
 // checkReason keeps what a person writes fit for a log that is never forgotten: a person who is woken may paste the key.
@@ -170,12 +185,22 @@ func (o *orders) checkReason(reason string) error {
 	case strings.ContainsFunc(reason, func(c rune) bool { return !unicode.IsPrint(c) }):
 		return errors.New("the reason must be one line of text")
 	}
-	for word := range strings.FieldsFuncSeq(reason, func(c rune) bool { return strings.ContainsRune(" \"'`,;:=()", c) }) {
-		if _, err := o.index.Find(string(o.fingerprints.Fingerprint(leak.NewSecret(word)))); err == nil {
-			return errors.New("the reason holds a leaked secret: it would be in the log for ever")
+	for _, f := range o.fingerprintsIn(reason) {
+		if _, err := o.index.Find(string(f)); err == nil {
+			return errSecretReason
 		}
 	}
 	return nil
+}
+
+var errSecretReason = errors.New("the reason holds a leaked secret: it would be in the log for ever")
+
+// fingerprintsIn are those that the words of a reason would have if they were secrets.
+func (o *orders) fingerprintsIn(reason string) (all []leak.Fingerprint) {
+	for word := range strings.FieldsFuncSeq(reason, func(c rune) bool { return strings.ContainsRune(" \"'`,;:=()", c) }) {
+		all = append(all, o.fingerprints.Fingerprint(leak.NewSecret(word)))
+	}
+	return all
 }
 
 // failOrder answers with an order that was not taken.

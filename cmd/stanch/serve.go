@@ -87,17 +87,18 @@ func serve(
 
 // service is everything that runs, put together and not started.
 type service struct {
-	log       *slog.Logger
-	registry  *prometheus.Registry
-	store     *queue.Embedded
-	probe     *queue.Probe
-	index     *ledger.Index
-	sightings *ledger.Sightings
-	engine    *dispositions.Engine
-	collector *collect.Collector
-	notices   *notify.Dispatcher
-	receiver  *receiver.Handler // the public listener
-	api       http.Handler      // the private listener and the socket
+	log         *slog.Logger
+	registry    *prometheus.Registry
+	store       *queue.Embedded
+	probe       *queue.Probe
+	index       *ledger.Index
+	sightings   *ledger.Sightings
+	engine      *dispositions.Engine
+	checkpoints *ledger.Checkpoints
+	collector   *collect.Collector
+	notices     *notify.Dispatcher
+	receiver    *receiver.Handler // the public listener
+	api         http.Handler      // the private listener and the socket
 
 	current        atomic.Pointer[generation]
 	hangups        <-chan os.Signal
@@ -156,6 +157,8 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 		Sightings: func(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) { return s.sightings.Of(ctx, i.ID) },
 	})
 
+	s.checkpoints = ledger.NewCheckpoints(store, log)
+
 	registry.MustRegister(newState(store, s.index, log))
 	reading := &api{
 		ledger: journal, index: s.index, sightings: s.sightings, gatherer: scrape{s}, ready: s.probe.Ready, log: log,
@@ -163,7 +166,10 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	mux := reading.handler()
 	(&orders{
 		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: keys.fingerprints,
-		reload: s.reload, collector: s.collector,
+		reload: s.reload, collector: s.collector, audit: &auditor{store: store},
+		dead: &dispositions.DeadLetters{
+			Store: store, Identities: keys.identities, Follows: s.collector.Has, Reread: s.receiver.Reread,
+		},
 	}).register(mux)
 	s.api = mux
 	return s, nil
@@ -245,6 +251,7 @@ var errWorker = errors.New("a worker has failed")
 func (s *service) work(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.probe.Run(ctx) })
 	group.Go(func() error { return s.index.Run(ctx) })
+	group.Go(func() error { return s.checkpoints.Run(ctx) })
 	group.Go(func() error { return s.tend(ctx, group) })
 	group.Go(func() error { return s.collector.Run(ctx) })
 	group.Go(func() error { return s.notices.Run(ctx) })

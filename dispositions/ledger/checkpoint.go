@@ -28,6 +28,9 @@ const (
 // lastCheckpointTimeout is how long the last checkpoint may take, which is made when the process ends.
 const lastCheckpointTimeout = 2 * time.Second
 
+// CheckpointMessage is the message of the line that is logged for each checkpoint, with its seq, count and hash.
+const CheckpointMessage = "checkpoint"
+
 // checkpointVersion is the version of Checkpoint that this package writes; it reads those up to it.
 const checkpointVersion = 1
 
@@ -296,5 +299,5 @@ func (c *Checkpoints) conflict(ctx context.Context, made Checkpoint) error {
 
 // tell puts a checkpoint outside the store.
 func (c *Checkpoints) tell(made Checkpoint) {
-	c.log.Info("checkpoint", "seq", made.Seq, "count", made.Count, "hash", made.Hash)
+	c.log.Info(CheckpointMessage, "seq", made.Seq, "count", made.Count, "hash", made.Hash)
 }

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stanch/dispositions"
+)
+
+// newDead makes the command that lists dead letters, shows one, and puts them back, by asking a running serve.
+func newDead() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "dead",
+		Short: "List dead letters, show one, and put them back",
+		Long: `A dead letter is what no retry can help: an alert that opens with none of our keys, a pointer that could not be
+followed, or a record that could not be read. It is kept for 90 days, sealed as it came. Dead asks a running
+'stanch serve' as 'stanch incidents' does.`,
+		Example: "  stanch dead list\n  stanch dead show 17\n  stanch dead replay 17 --reason 'the identity file is restored'",
+	}
+	server := &running{}
+	server.flags(command.PersistentFlags())
+	output := &choice{value: "table", words: []string{"table", "json"}}
+	command.PersistentFlags().VarP(output, "output", "o", "table or json")
+	command.AddCommand(newDeadList(server, output), newDeadShow(server, output), newDeadReplay(server, output))
+	return command
+}
+
+func newDeadList(server *running, output *choice) *cobra.Command {
+	command := &cobra.Command{
+		Use:     "list",
+		Short:   "List dead letters, newest first",
+		Example: "  stanch dead list\n  stanch dead list --source gh-partner --limit 0 -o json",
+		Args:    cobra.NoArgs,
+	}
+	source := command.Flags().String("source", "", "only those of this source")
+	limit := command.Flags().Uint("limit", defaultList, "at most so many; 0 lists all")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		c, err := server.dial()
+		if err != nil {
+			return err
+		}
+		query := url.Values{"limit": {strconv.FormatUint(uint64(*limit), 10)}, "source": {*source}}
+		var list []dispositions.Dead
+		if err := c.get(command.Context(), "/api/v1/dead", query, &list); err != nil {
+			return err
+		}
+		return render(command.OutOrStdout(), output.value, list, func(w io.Writer) { tableOfDead(w, list) })
+	}
+	return command
+}
+
+func newDeadShow(server *running, output *choice) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one dead letter",
+		Long: `Show prints what is known of one dead letter, and whether it can be put back now. What is sealed stays sealed: its
+fingerprint and its size are all that is shown of it.`,
+		Example: "  stanch dead show 17",
+		Args:    cobra.MatchAll(cobra.ExactArgs(1), deadArg),
+		RunE: func(command *cobra.Command, args []string) error {
+			c, err := server.dial()
+			if err != nil {
+				return err
+			}
+			var v deadView
+			if err := c.get(command.Context(), "/api/v1/dead/"+url.PathEscape(args[0]), nil, &v); err != nil {
+				return err
+			}
+			return render(command.OutOrStdout(), output.value, v, func(w io.Writer) { describeDead(w, v) })
+		},
+	}
+}
+
+// deadForm is the id of a dead letter.
+var deadForm = regexp.MustCompile(`^[0-9]{1,19}$`)
+
+func deadArg(_ *cobra.Command, args []string) error {
+	if !deadForm.MatchString(args[0]) {
+		return errDeadID
+	}
+	return nil
+}
+
+func newDeadReplay(server *running, output *choice) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "replay (ID | --all)",
+		Short: "Put dead letters back",
+		Long: `Replay puts a dead letter back on its queue, as if it had just come, and removes it from the dead letters once it is
+there: an alert when our keys open it again, a pointer when its source is configured again, and a record when this
+version of stanch can read it. What nothing would come of stays where it is, and replay says why. To put one back twice has
+no second effect. Who did it and why is in the service's log.`,
+		Example: "  stanch dead replay 17 --reason 'the identity file is restored'\n" +
+			"  stanch dead replay --all --source acme --reason 'its token works again'",
+	}
+	all := command.Flags().Bool("all", false, "instead of ID: every dead letter that can be put back")
+	source := command.Flags().String("source", "", "with --all: only those of this source")
+	why := command.Flags().String("reason", "", "why, in a line that everybody may read")
+	_ = command.MarkFlagRequired("reason") // it is there
+	command.Args = func(command *cobra.Command, args []string) error {
+		switch {
+		case *all && len(args) > 0:
+			return errors.New("give an ID or --all, not both")
+		case *all:
+			return nil
+		case *source != "":
+			return errors.New("--source is for --all")
+		}
+		return cobra.MatchAll(cobra.ExactArgs(1), deadArg)(command, args)
+	}
+	command.RunE = func(command *cobra.Command, args []string) error {
+		c, err := server.dial()
+		if err != nil {
+			return err
+		}
+		body := replayBody{Reason: *why, Source: *source}
+		if *all {
+			return replayAll(command, c, output.value, body)
+		}
+		var v deadView
+		path := "/api/v1/dead/" + url.PathEscape(args[0]) + "/replay"
+		if err := c.post(command.Context(), path, body, &v); err != nil {
+			return err
+		}
+		return render(command.OutOrStdout(), output.value, v, func(w io.Writer) {
+			_, _ = fmt.Fprintf(w, "the %s is on its queue again\n", v.What)
+		})
+	}
+	return command
+}
+
+// replayAll puts back whatever can be, and shows progress on a terminal.
+func replayAll(command *cobra.Command, c *client, format string, body replayBody) error {
+	progress := countOn(command.ErrOrStderr(), "putting back")
+	last, err := follow(command.Context(), c, "/api/v1/dead/replay", body, func(line replayLine) { progress(line.Replayed.Replayed, 0) })
+	if err != nil {
+		return err
+	}
+	return render(command.OutOrStdout(), format, last.Replayed, func(w io.Writer) { tellReplayed(w, last.Replayed) })
+}
+
+func tellReplayed(w io.Writer, r dispositions.Replayed) {
+	_, _ = fmt.Fprintf(w, "%d dead letters are on their queues again\n", r.Replayed)
+	for _, text := range slices.Sorted(maps.Keys(r.Refused)) {
+		_, _ = fmt.Fprintf(w, "%d stay: %s\n", r.Refused[text], printable(text))
+	}
+}
+
+func tableOfDead(w io.Writer, list []dispositions.Dead) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer func() { _ = table.Flush() }()
+	_, _ = fmt.Fprintln(table, "ID\tSOURCE\tWHAT\tAT\tREASON")
+	for _, d := range list {
+		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n",
+			d.ID, printable(d.Source), d.What, d.At.UTC().Format(time.DateTime), printable(d.Reason))
+	}
+}
+
+func describeDead(w io.Writer, v deadView) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer func() { _ = table.Flush() }()
+	lines := [][2]string{
+		{"dead letter", strconv.FormatUint(v.ID, 10)},
+		{"what", string(v.What)},
+		{"source", printable(v.Source)},
+		{"reason", printable(v.Reason)},
+		{"at", v.At.UTC().Format(time.DateTime) + " UTC"},
+		{"forgotten", v.ForgottenAt.UTC().Format(time.DateTime) + " UTC"},
+	}
+	if v.Pointer != nil {
+		lines = append(lines, [][2]string{
+			{"points to", printable(v.Pointer.Ref)},
+			{"event", printable(v.Pointer.Event)},
+			{"received", v.Pointer.ReceivedAt.UTC().Format(time.DateTime) + " UTC"},
+		}...)
+	} else {
+		lines = append(lines, [][2]string{
+			{"fingerprint", dash(string(v.Fingerprint))}, {"sealed", fmt.Sprintf("%d bytes", v.Size)},
+		}...)
+	}
+	replay := "it can be put back now"
+	if v.Obstacle != "" {
+		replay = "it cannot be put back: " + printable(v.Obstacle)
+	}
+	for _, line := range append(lines, [2]string{"replay", replay}) {
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
+	}
+}
