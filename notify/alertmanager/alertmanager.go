@@ -6,6 +6,7 @@ package alertmanager
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -23,9 +24,9 @@ type alertmanager struct {
 	password leak.Secret
 	repeat   time.Duration
 	log      *slog.Logger
-	// whole are the alerts that fire with where the keys were seen, which must not be remembered for longer than the process
-	// runs. Whoever holds the book's turn may use it.
-	whole map[leak.Fingerprint]alert
+	// firing are the alerts that fire, as far as they are known: with where the keys were seen, which must not be remembered
+	// for longer than the process runs. Whoever holds the book may use it.
+	firing map[leak.Fingerprint]alert
 }
 
 // told is what is remembered of an incident.
@@ -72,7 +73,7 @@ func (a *alertmanager) fire(ctx context.Context, n notify.Notice, last told) (to
 	if err := a.send(ctx, batch...); err != nil {
 		return last, err
 	}
-	a.whole[n.Incident.ID] = next
+	a.firing[n.Incident.ID] = next
 	kept := next.without(n.Facts, n.Seen)
 	return told{ID: n.ID, At: n.At, Alert: &kept}, nil
 }
@@ -88,7 +89,7 @@ func (a *alertmanager) settle(
 	if err := a.send(ctx, ended); err != nil {
 		return last, err
 	}
-	delete(a.whole, i)
+	delete(a.firing, i)
 	return told{ID: n.ID, At: n.At}, nil
 }
 
@@ -119,8 +120,16 @@ func (a *alertmanager) gathering(ctx context.Context, n notify.Notice) error {
 func (a *alertmanager) Run(ctx context.Context) error {
 	tick := time.NewTicker(a.repeat)
 	defer tick.Stop()
-	for {
-		if err := a.again(ctx); err != nil && ctx.Err() == nil {
+	for known := false; ; {
+		var err error
+		if !known {
+			err = a.recall(ctx)
+			known = err == nil
+		}
+		if err == nil {
+			err = a.again(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			a.log.Warn("alerts that fire could not be sent again", "err", err)
 		}
 		select {
@@ -131,21 +140,25 @@ func (a *alertmanager) Run(ctx context.Context) error {
 	}
 }
 
+// recall takes up what fires since before the process began.
+func (a *alertmanager) recall(ctx context.Context) error {
+	return a.Look(ctx, func(all map[leak.Fingerprint]told) {
+		for incident, t := range all {
+			if _, known := a.firing[incident]; !known && t.Alert != nil {
+				a.firing[incident] = *t.Alert
+			}
+		}
+	})
+}
+
 // maxBatch is how many alerts are sent at once.
 const maxBatch = 64
 
 func (a *alertmanager) again(ctx context.Context) error {
-	return a.Look(ctx, func(all map[leak.Fingerprint]told) error {
-		var firing []alert
-		for incident, t := range all {
-			if t.Alert == nil {
-				continue
-			}
-			fires, ok := a.whole[incident]
-			if !ok {
-				fires = *t.Alert
-			}
-			firing = append(firing, fires.until(time.Now().Add(lease)))
+	return a.Hold(ctx, func() error {
+		firing := slices.Collect(maps.Values(a.firing))
+		for i := range firing {
+			firing[i] = firing[i].until(time.Now().Add(lease))
 		}
 		for batch := range slices.Chunk(firing, maxBatch) {
 			if err := a.send(ctx, batch...); err != nil {

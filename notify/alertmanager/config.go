@@ -81,7 +81,7 @@ func (c *Config) Open(name string, log *slog.Logger) (notify.Notifier, error) {
 	}
 	a := &alertmanager{
 		Book: channel.NewBook[told](), client: channel.NewClient(), username: c.BasicAuth.Username, password: password,
-		repeat: c.Repeat, log: log.With("notifier", name), whole: map[leak.Fingerprint]alert{},
+		repeat: c.Repeat, log: log.With("notifier", name), firing: map[leak.Fingerprint]alert{},
 	}
 	if a.repeat == 0 {
 		a.repeat = defaultRepeat

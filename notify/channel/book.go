@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,27 +34,30 @@ func (b *Book[T]) Remember(m notify.Memory) { b.memory = m }
 // meanwhile happens in one order. What change returns is remembered even with an error, because part of it may have
 // happened. What cannot be read, because another version wrote it, is taken as nothing.
 func (b *Book[T]) Change(ctx context.Context, incident leak.Fingerprint, change func(last T) (T, error)) error {
-	if err := b.take(ctx); err != nil {
+	return b.Hold(ctx, func() error {
+		text, err := b.memory.Load(ctx, incident)
+		if err != nil {
+			return fmt.Errorf("remembering an incident: %w", err)
+		}
+		last := decode[T](text)
+		before, err := json.Marshal(last)
+		if err != nil {
+			return fmt.Errorf("encoding what is remembered of an incident: %w", err)
+		}
+		next, err := change(last)
+		if lost := b.save(ctx, incident, before, next); err == nil {
+			err = lost
+		}
 		return err
-	}
-	defer b.leave()
-	text, err := b.memory.Load(ctx, incident)
-	if err != nil {
-		return fmt.Errorf("remembering an incident: %w", err)
-	}
-	next, err := change(decode[T](text))
-	if lost := b.save(ctx, incident, text, next); err == nil {
-		err = lost
-	}
-	return err
+	})
 }
 
-func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before string, next T) error {
+func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before []byte, next T) error {
 	data, err := json.Marshal(next)
 	if err != nil {
 		return fmt.Errorf("encoding what is remembered of an incident: %w", err)
 	}
-	if string(data) == before {
+	if bytes.Equal(data, before) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
@@ -64,21 +68,29 @@ func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before st
 	return nil
 }
 
-// Look shows what is remembered of every incident, while nothing is changed.
-func (b *Book[T]) Look(ctx context.Context, look func(all map[leak.Fingerprint]T) error) error {
+// Look shows what is remembered of every incident, while nothing is changed. It reads all of the memory.
+func (b *Book[T]) Look(ctx context.Context, look func(all map[leak.Fingerprint]T)) error {
+	return b.Hold(ctx, func() error {
+		texts, err := b.memory.All(ctx)
+		if err != nil {
+			return fmt.Errorf("remembering all incidents: %w", err)
+		}
+		all := make(map[leak.Fingerprint]T, len(texts))
+		for incident, text := range texts {
+			all[incident] = decode[T](text)
+		}
+		look(all)
+		return nil
+	})
+}
+
+// Hold has something done while nothing is changed.
+func (b *Book[T]) Hold(ctx context.Context, do func() error) error {
 	if err := b.take(ctx); err != nil {
 		return err
 	}
 	defer b.leave()
-	texts, err := b.memory.All(ctx)
-	if err != nil {
-		return fmt.Errorf("remembering all incidents: %w", err)
-	}
-	all := make(map[leak.Fingerprint]T, len(texts))
-	for incident, text := range texts {
-		all[incident] = decode[T](text)
-	}
-	return look(all)
+	return do()
 }
 
 // take waits for its turn, unless there is no time left.

@@ -24,8 +24,8 @@ func Cut(text string, characters int) string {
 // Fit cuts the longest texts of facts until all together have no more than so many characters, names not counted. Facts
 // that fit are returned as they are.
 func Fit(facts []notify.Fact, characters int) []notify.Fact {
-	facts = slices.Clone(facts)
-	for limit := characters; length(facts) > characters && limit > 0; limit = limit * 9 / 10 {
+	facts, characters = slices.Clone(facts), max(0, characters)
+	for limit := characters; length(facts) > characters; limit = limit * 9 / 10 {
 		for i := range facts {
 			facts[i].Text = Cut(facts[i].Text, limit)
 		}

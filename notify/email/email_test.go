@@ -28,7 +28,7 @@ const (
 	bob   = "bob@example.com"
 )
 
-func open(t *testing.T, s *mailServer, change func(*email.Config)) notify.Notifier {
+func open(t testing.TB, s *mailServer, change func(*email.Config)) notify.Notifier {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {

@@ -46,7 +46,7 @@ type received struct {
 }
 
 // start starts a mail server on this machine, with STARTTLS unless plain.
-func start(t *testing.T, plain bool) *mailServer {
+func start(t testing.TB, plain bool) *mailServer {
 	t.Helper()
 	s := &mailServer{refused: map[string]*smtp.SMTPError{}}
 	certificate := s.certify(t)
@@ -70,7 +70,7 @@ func start(t *testing.T, plain bool) *mailServer {
 }
 
 // certify makes a certificate for this machine, and the file by which it is trusted.
-func (s *mailServer) certify(t *testing.T) tls.Certificate {
+func (s *mailServer) certify(t testing.TB) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +104,15 @@ func (s *mailServer) got() []received {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]received(nil), s.mails...)
+}
+
+// take returns the mails and forgets them.
+func (s *mailServer) take() []received {
+	mails := s.got()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mails = nil
+	return mails
 }
 
 // mailSession is one connection to the server.

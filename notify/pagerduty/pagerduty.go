@@ -37,35 +37,40 @@ func (p *pagerduty) Outside() bool { return true }
 func (p *pagerduty) Follows() bool { return true }
 
 // Notify implements [notify.Notifier]. A notice that a newer one has overtaken changes nothing: what is settled is not
-// triggered again by a retry.
+// triggered again by a retry. A notice of many incidents is an alert of its own, and resolves those of its members.
 func (p *pagerduty) Notify(ctx context.Context, n notify.Notice) error {
 	for _, m := range n.Members {
 		if m.Phase != notify.Settled {
 			continue
 		}
-		settled := notify.Notice{At: n.At, Phase: notify.Settled, Incident: m.Incident}
-		if err := p.one(ctx, settled); err != nil {
+		if err := p.settle(ctx, notify.Notice{At: n.At, Incident: m.Incident}); err != nil {
 			return err
 		}
 	}
-	return p.one(ctx, n)
-}
-
-// one tells of one incident, or of one gathering as if it were an incident.
-func (p *pagerduty) one(ctx context.Context, n notify.Notice) error {
 	return p.Change(ctx, n.Incident.ID, func(last page) (page, error) {
 		if n.At.Before(last.At) {
 			return last, nil
 		}
 		action := p.action(n, last.Triggered)
-		if action == "" {
-			last.At = n.At
+		if action != "" {
+			if err := p.send(ctx, n, action); err != nil {
+				return last, err
+			}
+		}
+		return page{At: n.At, Triggered: action == trigger || last.Triggered && action != resolve}, nil
+	})
+}
+
+// settle resolves the alert of an incident that was told with others, if it has one.
+func (p *pagerduty) settle(ctx context.Context, n notify.Notice) error {
+	return p.Change(ctx, n.Incident.ID, func(last page) (page, error) {
+		if !last.Triggered || n.At.Before(last.At) {
 			return last, nil
 		}
-		if err := p.send(ctx, newEvent(n, action)); err != nil {
-			return last, fmt.Errorf("sending PagerDuty the event %s: %w", action, err)
+		if err := p.send(ctx, n, resolve); err != nil {
+			return last, err
 		}
-		return page{At: n.At, Triggered: action != resolve}, nil
+		return page{At: n.At}, nil
 	})
 }
 
@@ -89,8 +94,9 @@ func (p *pagerduty) action(n notify.Notice, triggered bool) string {
 	return ""
 }
 
-// send puts the key into an event and sends it.
-func (p *pagerduty) send(ctx context.Context, e event) error {
+// send makes an event of a notice and sends it.
+func (p *pagerduty) send(ctx context.Context, n notify.Notice, action string) error {
+	e := newEvent(n, action)
 	e.RoutingKey = p.key.Reveal()
 	body, err := json.Marshal(e)
 	if err != nil {
@@ -101,5 +107,8 @@ func (p *pagerduty) send(ctx context.Context, e event) error {
 		return fmt.Errorf("making a request: %w", channel.Cause(ctx, err))
 	}
 	request.Header.Set("Content-Type", "application/json")
-	return channel.Do(p.client, request)
+	if err := channel.Do(p.client, request); err != nil {
+		return fmt.Errorf("sending PagerDuty the event %s: %w", action, err)
+	}
+	return nil
 }

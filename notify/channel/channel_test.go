@@ -1,0 +1,194 @@
+package channel_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stanch/notify"
+	"stanch/notify/channel"
+	"stanch/receiver/leak"
+)
+
+// ask sends a request to a server that answers as it is told.
+func ask(t *testing.T, answer http.HandlerFunc) error {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	return askURL(t.Context(), t, server.URL+"/planted-path")
+}
+
+func askURL(ctx context.Context, t *testing.T, url string) error {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = channel.Do(channel.NewClient(), request)
+	if err != nil && (strings.Contains(err.Error(), "planted") || strings.Contains(err.Error(), "127.0.0.1")) {
+		t.Errorf("got %q, want nothing of the address or the answer", err)
+	}
+	return err
+}
+
+// TestStatuses: which answers are success, which refusals, which worth another try.
+func TestStatuses(t *testing.T) {
+	const fine, refused, again, throttled = "fine", "refused", "again", "throttled"
+	for status, want := range map[int]string{
+		200: fine, 202: fine, 204: fine, 301: again, 302: again, 307: again, 400: refused, 401: refused, 403: refused,
+		404: refused, 408: again, 410: refused, 413: refused, 422: refused, 425: again, 429: throttled, 500: again,
+		502: again, 503: again, 504: again,
+	} {
+		err := ask(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/planted-elsewhere")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "a planted word")
+		})
+		got := again
+		if err == nil {
+			got = fine
+		} else if _, ok := errors.AsType[*notify.Refused](err); ok {
+			got = refused
+		} else if _, ok := errors.AsType[*leak.Throttled](err); ok {
+			got = throttled
+		}
+		if got != want {
+			t.Errorf("%d: got %v, which is %s; want %s", status, err, got, want)
+		}
+	}
+}
+
+// TestRetryAfter: how long a channel asks to wait, and never for longer than a day.
+func TestRetryAfter(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": 0, "0": 0, "17": 17 * time.Second, "-5": 0, "99999999999999": 24 * time.Hour, "99999999999999999999999": 0, "soon": 0,
+		"Sat, 01 Jan 2000 00:00:00 GMT": 0, "Fri, 01 Jan 2100 00:00:00 GMT": 24 * time.Hour,
+	} {
+		err := channel.Answered(http.StatusTooManyRequests, text)
+		if throttled, ok := errors.AsType[*leak.Throttled](err); !ok || throttled.After != want {
+			t.Errorf("%q: got %v, want to wait %v", text, err, want)
+		}
+	}
+	if _, ok := errors.AsType[*leak.Throttled](channel.Answered(503, "1")); !ok {
+		t.Error("503 that asks to wait: got no wait")
+	}
+}
+
+// TestRedirect: neither the notice nor the credential goes to another place.
+func TestRedirect(t *testing.T) {
+	followed := false
+	mux := http.NewServeMux()
+	mux.HandleFunc("/here", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+	})
+	mux.HandleFunc("/there", func(http.ResponseWriter, *http.Request) { followed = true })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	if err := askURL(t.Context(), t, server.URL+"/here"); err == nil || followed {
+		t.Errorf("got %v, followed: %v; want an error and nothing there", err, followed)
+	}
+}
+
+// TestAnswerTooLong: a channel cannot make us read for ever, and what is cut off is no success.
+func TestAnswerTooLong(t *testing.T) {
+	err := ask(t, func(w http.ResponseWriter, _ *http.Request) {
+		for chunk := strings.Repeat("x", 1<<16); ; {
+			if _, err := io.WriteString(w, chunk); err != nil {
+				return
+			}
+		}
+	})
+	if err == nil {
+		t.Error("got no error")
+	}
+}
+
+// TestNoAnswer: why there was none, in our own words.
+func TestNoAnswer(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
+	for url, want := range map[string]string{
+		closed.URL: "connection refused", untrusted.URL: "certificate",
+		"http://planted.invalid": "host name",
+	} {
+		if err := askURL(t.Context(), t, url); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s in it", err, want)
+		}
+	}
+	err := ask(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	if !errors.Is(err, channel.ErrNoAnswer) {
+		t.Errorf("connection cut: got %v, want %v", err, channel.ErrNoAnswer)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := askURL(ctx, t, closed.URL); !errors.Is(err, context.Canceled) {
+		t.Errorf("no time left: got %v, want context.Canceled", err)
+	}
+	if got := channel.Cause(t.Context(), os.ErrDeadlineExceeded).Error(); !strings.Contains(got, "in time") {
+		t.Errorf("deadline of a connection: got %q", got)
+	}
+}
+
+func TestSecret(t *testing.T) {
+	dir := t.TempDir()
+	for name, row := range map[string]struct{ text, want, wrong string }{
+		"line":    {"planted\n", "planted", ""},
+		"spaces":  {" planted \r\n", "planted", ""},
+		"inner":   {"planted secret", "planted secret", ""},
+		"empty":   {" \n", "", "empty"},
+		"lines":   {"planted\nsecond", "", "one line"},
+		"control": {"plan\x00ted", "", "one line"},
+		"long":    {strings.Repeat("planted", 1000), "", "one line"},
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := channel.Secret(path)
+		if got.Reveal() != row.want || (err == nil) != (row.wrong == "") {
+			t.Errorf("%s: got %q and %v, want %q", name, got.Reveal(), err, row.want)
+		}
+		if err != nil && (!strings.Contains(err.Error(), row.wrong) || strings.Contains(err.Error(), "planted")) {
+			t.Errorf("%s: got %q, want %s in it and nothing of the file", name, err, row.wrong)
+		}
+	}
+	for _, path := range []string{"", filepath.Join(dir, "absent"), dir} {
+		if _, err := channel.Secret(path); err == nil || strings.Contains(err.Error(), dir) {
+			t.Errorf("%q: got %v, want an error without the path", path, err)
+		}
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	for url, row := range map[string]struct{ good, inClear bool }{
+		"https://example.com":          {true, true},
+		"https://example.com:1/a/b":    {true, true},
+		"http://127.0.0.1:9093":        {true, true},
+		"http://[::1]:9093/":           {true, true},
+		"http://localhost":             {true, true},
+		"http://example.com":           {false, true},
+		"http://localhost.example.com": {false, true},
+		"":                             {}, "example.com": {}, "ftp://example.com": {}, "https://": {}, "https://:443": {},
+		"https://planted:pw@example.com": {}, "https://example.com?planted=1": {}, "https://example.com#planted": {},
+		"https://example.com/%zz": {}, "javascript:alert(1)": {},
+	} {
+		for inClear, good := range map[bool]bool{false: row.good, true: row.inClear} {
+			err := channel.CheckURL(url, inClear)
+			if (err == nil) != good || err != nil && strings.Contains(err.Error(), "planted") {
+				t.Errorf("%q, in clear %v: got %v, want it good: %v", url, inClear, err, good)
+			}
+		}
+	}
+}
