@@ -44,7 +44,8 @@ func TestMetricsAreWatched(t *testing.T) {
 	for _, file := range watchFiles {
 		for _, name := range regexp.MustCompile(`\b(stanch|process|go)_[a-z0-9_]+`).FindAllString(fromTop(t, file), -1) {
 			family := familyOf(name, exist)
-			if named[family] = true; exist[family] == "" {
+			named[family] = true
+			if exist[family] == "" {
 				t.Errorf("%s names %s, which does not exist", file, name)
 			}
 		}
@@ -132,6 +133,16 @@ func TestAlertsHaveARunbook(t *testing.T) {
 	for _, name := range regexp.MustCompile(`\bStanch[A-Z]\w+`).FindAllString(runbook+fromTop(t, "deploy/alertmanager/alertmanager.yaml"), -1) {
 		if !alerts[name] {
 			t.Errorf("there is no alert %s", name)
+		}
+	}
+}
+
+// TestRunbookCommands wants every command that the runbook tells people to run to exist.
+func TestRunbookCommands(t *testing.T) {
+	for _, found := range regexp.MustCompile("`stanch ([a-z-]+)(?: ([a-z]+))?").FindAllStringSubmatch(fromTop(t, "deploy/README.md"), -1) {
+		words := strings.TrimSpace(found[1] + " " + found[2])
+		if help := helpOf(t, strings.Fields(words)); !strings.Contains(help, "\n  stanch "+words) {
+			t.Errorf("there is no command stanch %s", words)
 		}
 	}
 }
