@@ -136,7 +136,7 @@ func (c *Collector) follow(ctx context.Context, m queue.Message) error {
 		c.metrics.fetched(p.Source, resultOwn)
 		return nil
 	}
-	found, err := source.Vendor.Fetch(asking, p.Ref)
+	found, err := source.Vendor.Fetch(WithCause(asking, p.Cause), p.Ref)
 	switch {
 	case err == nil:
 		return c.queue(ctx, p, found)
@@ -144,6 +144,8 @@ func (c *Collector) follow(ctx context.Context, m queue.Message) error {
 		c.metrics.fetched(p.Source, resultGone)
 		c.log.Info("pointer leads nowhere", "source", p.Source, "ref", p.Ref)
 		return nil
+	case errors.Is(err, ErrNoSecret):
+		return c.bury(ctx, p, err.Error())
 	case time.Since(p.ReceivedAt) > giveUpAfter:
 		return c.bury(ctx, p, fmt.Sprintf("asked for %d days: %v", giveUpAfter/(24*time.Hour), err))
 	}

@@ -17,6 +17,7 @@ const (
 
 type metrics struct {
 	fetches, reports, sweeps, missed *prometheus.CounterVec
+	off                              *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -28,9 +29,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reports: counter("reports_total", "How many reports to a source came to each result.", "source", "result"),
 		sweeps:  counter("sweeps_total", "How many scheduled sweeps of a source came to each result.", "source", "result"),
 		missed:  counter("missed_alerts_total", "How many alerts a sweep found that no delivery had told of.", "source"),
+		off: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "stanch_hook_switched_off",
+			Help: "Whether the source has switched off a hook that delivers to us, as the last sweep found: 1 when it has.",
+		}, []string{"source"}),
 	}
 	if r != nil {
-		r.MustRegister(m.fetches, m.reports, m.sweeps, m.missed)
+		r.MustRegister(m.fetches, m.reports, m.sweeps, m.missed, m.off)
 	}
 	return m
 }
@@ -47,9 +52,18 @@ func (m *metrics) zero(source string) {
 		m.sweeps.WithLabelValues(source, result)
 	}
 	m.missed.WithLabelValues(source)
+	m.off.WithLabelValues(source)
 }
 
 func (m *metrics) fetched(source, result string) { m.fetches.WithLabelValues(source, result).Inc() }
 
 func (m *metrics) reported(source, result string) { m.reports.WithLabelValues(source, result).Inc() }
 func (m *metrics) swept(source, result string)    { m.sweeps.WithLabelValues(source, result).Inc() }
+
+func (m *metrics) switchedOff(source string, off bool) {
+	value := 0.0
+	if off {
+		value = 1
+	}
+	m.off.WithLabelValues(source).Set(value)
+}

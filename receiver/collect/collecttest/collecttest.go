@@ -39,6 +39,8 @@ type World struct {
 	Calls func() int
 	// PageSize is how many alerts a page of a list has at most.
 	PageSize int
+	// MaxPlaces is in how many places an alert of the far side can be at most; 0: in any number. Add is asked for no more.
+	MaxPlaces int
 	// Break makes every answer go wrong, from now on until Mend.
 	Break func(Breakage)
 	// Redirect makes every answer one that names another URL, from now on until Mend.

@@ -2,6 +2,7 @@ package collecttest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"testing"
@@ -12,11 +13,14 @@ import (
 
 func testFetch(t *testing.T, h Harness) {
 	t.Run("every place", func(t *testing.T) {
-		w := h.New(t)
-		ref := w.Add(secret(), changed(), 3)
+		w, places := h.New(t), 3
+		if w.MaxPlaces > 0 {
+			places = min(places, w.MaxPlaces)
+		}
+		ref := w.Add(secret(), changed(), places)
 		found := w.mustFetch(t, ref)
-		if len(found) != 3 {
-			t.Errorf("got %d contents, want one for each of 3 places", len(found))
+		if len(found) != places {
+			t.Errorf("got %d contents, want one for each of %d places", len(found), places)
 		}
 		for _, c := range found {
 			if !c.Secret.Equal(secret()) || c.Ref != ref || c.Type == "" || c.Place == "" {
@@ -32,6 +36,9 @@ func testFetch(t *testing.T, h Harness) {
 	})
 	t.Run("very many places", func(t *testing.T) {
 		w := h.New(t)
+		if w.MaxPlaces > 0 {
+			t.Skip("an alert there has few")
+		}
 		if found := w.mustFetch(t, w.Add(secret(), changed(), 1234)); len(found) < 10 || len(found) > 1000 {
 			t.Errorf("got %d contents, want a bounded number", len(found))
 		}
@@ -219,7 +226,7 @@ func testConcurrent(t *testing.T, h Harness) {
 	done := make(chan error)
 	const many = 32
 	for range many {
-		ref := w.Add(leak.NewSecret("planted-"+time.Now().String()), changed(), 1)
+		ref := w.Add(leak.NewSecret("planted-"+rand.Text()), changed(), 1)
 		go func() {
 			found, err := w.Vendor.Fetch(context.Background(), ref)
 			if err == nil && (len(found) != 1 || found[0].Ref != ref) {
