@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"stanch/receiver"
 )
@@ -14,6 +15,13 @@ const defaultURL = "https://gitlab.com"
 
 // signingKeySize is how many bytes a signing token of GitLab's encodes. One that was cut when it was copied has fewer.
 const signingKeySize = 32
+
+// How often a group can be swept.
+const (
+	defaultSweep = time.Hour
+	minSweep     = time.Second
+	maxSweep     = 24 * time.Hour
+)
 
 // HookConfig configures a source of type gitlab_webhook: the secret detection of one group. Its deliveries may come from a
 // hook of the group or from hooks of its projects; let those send "Vulnerability events", or, before GitLab 17.7, "Job
@@ -33,6 +41,9 @@ type HookConfig struct {
 	Group string `yaml:"group"`
 	// API is how vulnerabilities are read, because a delivery does not hold the secret, and resolved after the proof.
 	API APIConfig `yaml:"api"`
+	// Sweep is how often the group is asked for what no delivery told of: open vulnerabilities, and deliveries that failed; 1h
+	// by default, 1d at most. It cannot be turned off, because GitLab never sends a delivery again by itself.
+	Sweep time.Duration `yaml:"sweep"`
 }
 
 // APIConfig configures how GitLab's API is asked.
@@ -40,7 +51,8 @@ type APIConfig struct {
 	// URL is where GitLab is; https://gitlab.com by default, and for another instance what comes before /api/v4. It must be
 	// https; http only to this machine, for trials.
 	URL string `yaml:"url"`
-	// TokenFile holds an access token of the group, with the role Maintainer and the scope api.
+	// TokenFile holds an access token of the group, with the role Maintainer and the scope api; with the role Owner if failed
+	// deliveries of a hook of the group are to be sent again. It is read again when GitLab refuses what it held.
 	TokenFile string `yaml:"token_file"`
 }
 
@@ -62,8 +74,14 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	case !isPath(c.Group):
 		fault("group", "must be the full path of a group alone")
 	}
+	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {
+		fault("sweep", "must be between 1s and 1d: failed deliveries are listed for a week only")
+	}
 	c.API.check(func(field, problem string) { fault("api."+field, problem) })
 }
+
+// SweepEvery is how long after the start of one sweep the next one is due.
+func (c *HookConfig) SweepEvery() time.Duration { return cmp.Or(c.Sweep, defaultSweep) }
 
 func checkSigningToken(path string) error {
 	key, err := readSigningToken(path)

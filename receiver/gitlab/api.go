@@ -1,0 +1,72 @@
+package gitlab
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"stanch/receiver"
+	"stanch/receiver/collect"
+)
+
+// vendor is GitLab's API as the collector asks it: collect.Vendor, collect.Redeliverer, collect.Selfaware and
+// receiver.Examiner. It asks for what belongs to one group, at the base URL that was configured: never at one that an answer
+// or a delivery names.
+type vendor struct {
+	name   string // of the source
+	group  string
+	base   *url.URL // of the instance; pages are shown with it
+	caller *caller
+	token  *tokenFile
+	log    *slog.Logger
+	self   atomic.Int64 // our number, once GitLab has told it
+	resent *resent
+}
+
+// OpenVendor makes the vendor that the source's collector asks; it is a collect.Redeliverer, collect.Selfaware and a
+// receiver.Examiner as well. It reads the file with our token, and asks nobody: GitLab may be down when stanch starts.
+func (c *HookConfig) OpenVendor(name string, log *slog.Logger) (collect.Vendor, error) {
+	base, err := url.Parse(c.API.base())
+	if err != nil || receiver.CheckAPIURL(c.API.base()) != nil || !isPath(c.Group) {
+		return nil, fmt.Errorf("opening the API of source %s: its api.url or its group is not valid", name)
+	}
+	token, err := openTokenFile(c.API.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("opening the API of source %s: %w", name, err)
+	}
+	caller, err := newCaller(base)
+	if err != nil {
+		return nil, fmt.Errorf("opening the API of source %s: its api.url is not valid", name)
+	}
+	return &vendor{
+		name: name, group: strings.ToLower(c.Group), base: base, caller: caller, token: token,
+		log: log.With("source", name), resent: newResent(),
+	}, nil
+}
+
+// own reads a ref, and refuses one that is not of our group.
+func (v *vendor) own(text string) (ref, error) {
+	r, err := parseRef(text)
+	if err != nil || !r.in(v.group) {
+		return ref{}, fmt.Errorf("%w: it is not of the configured group", collect.ErrRefused)
+	}
+	return r, nil
+}
+
+// ownClosable reads the ref of something that can be closed: a job cannot.
+func (v *vendor) ownClosable(text string) (ref, error) {
+	r, err := v.own(text)
+	if err == nil && r.subject != vulnerability {
+		return ref{}, fmt.Errorf("%w: a job is nothing that can be closed", collect.ErrRefused)
+	}
+	return r, err
+}
+
+// page is a page of the instance that people can open; fragment may be empty.
+func (v *vendor) page(path, fragment string) string {
+	page := *v.base
+	page.Path, page.RawPath, page.Fragment = strings.TrimSuffix(page.Path, "/")+"/"+path, "", fragment
+	return page.String()
+}

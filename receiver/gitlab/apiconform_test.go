@@ -1,0 +1,26 @@
+package gitlab_test
+
+import (
+	"fmt"
+	"testing"
+
+	"stanch/receiver/collect/collecttest"
+	"stanch/receiver/gitlab/gitlabtest"
+)
+
+// TestVendorConforms: in every position of the fake's switches, but where it keeps no comments.
+func TestVendorConforms(t *testing.T) {
+	for n, s := range gitlabtest.Positions() {
+		if s.NoComment {
+			continue
+		}
+		t.Run(fmt.Sprintf("position %d", n), func(t *testing.T) {
+			t.Parallel()
+			collecttest.Run(t, collecttest.Harness{New: func(t *testing.T) collecttest.World {
+				w := newWorld(t, gitlabtest.Options{Switches: s})
+				w.AddHook(ourHook)
+				return w.conforming()
+			}})
+		})
+	}
+}
