@@ -1,12 +1,15 @@
 package queue_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +101,58 @@ func TestCopyOfTampered(t *testing.T) {
 		if stats, err := one.Stats(t.Context(), stream); err != nil || stats.Changed != want {
 			t.Errorf("%s: got %q, %v, want %q", stream, stats.Changed, err, want)
 		}
+	}
+}
+
+// TestCopyOfDamaged: a message whose bytes were changed on the disk is left out, wherever it lies, and all others are read.
+func TestCopyOfDamaged(t *testing.T) {
+	for _, damaged := range []int{0, 5, 9} {
+		c := queue.Config{Dir: t.TempDir()}
+		s := mustReopen(t, c)
+		var want []string
+		for n := range 10 {
+			text := fmt.Sprint("this is step ", n)
+			if err := s.Append(t.Context(), queue.Message{Subject: step.Subject, Data: []byte(text)}); err != nil {
+				t.Fatal(err)
+			}
+			if n != damaged {
+				want = append(want, text)
+			}
+		}
+		mustClose(t, s)
+		flip(t, filepath.Join(c.Dir, "jetstream", "$G", "streams", queue.Incidents, "msgs", "1.blk"), fmt.Sprint("this is step ", damaged))
+		one := mustCopy(t, c.Dir)
+		var got []string
+		for m, err := range one.Scan(t.Context(), queue.AllIncidents) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(m.Data))
+		}
+		stats, err := one.Stats(t.Context(), queue.Incidents)
+		if !slices.Equal(got, want) || err != nil || stats.Last != 10 {
+			t.Errorf("damaged step %d: got %q, %+v, %v", damaged, got, stats, err)
+		}
+		if err := one.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// flip changes one bit of the first place in a file that holds a text.
+func flip(t *testing.T, path, text string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(data, []byte(text))
+	if at < 0 {
+		t.Fatalf("%q is not in %s", text, path)
+	}
+	data[at] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -112,7 +112,10 @@ func (j *JetStream) reader(ctx context.Context, filter string, since time.Time) 
 		return nil, err
 	}
 	newest, err := r.last(ctx)
-	if err != nil && !errors.Is(err, ErrNoMessage) {
+	if errors.Is(err, ErrNoMessage) {
+		newest, err = j.unreadable(ctx, s, filter)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if !newest.Time.Before(since) {
@@ -134,6 +137,20 @@ func (j *JetStream) reader(ctx context.Context, filter string, since time.Time) 
 		j.forget(s.name, consumer)
 	}
 	return r, nil
+}
+
+// unreadable is the newest message of a stream that is to be read as a whole and of which the server cannot read that one,
+// because its bytes were changed on the disk; what it holds is not known. Those before it are read all the same. It is the
+// zero Message when there is none.
+func (j *JetStream) unreadable(ctx context.Context, s stream, filter string) (Message, error) {
+	if filter != s.prefix+".>" {
+		return Message{}, nil
+	}
+	stats, err := j.Stats(ctx, s.name)
+	if err != nil || stats.Messages == 0 {
+		return Message{}, err
+	}
+	return Message{Seq: stats.Last, Time: time.Now()}, nil
 }
 
 func ordered(filter string, since time.Time) jetstream.OrderedConsumerConfig {
