@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	api "github.com/slack-go/slack"
 
@@ -45,19 +46,35 @@ var passing = map[string]error{
 	"team_added_to_org": errOff,
 }
 
+// caller sends the requests of Slack's client. An answer other than 200 is an error already here: the client keeps neither
+// its Retry-After nor its cause.
+type caller struct{ *http.Client }
+
+// Do sends a request.
+func (c caller) Do(r *http.Request) (*http.Response, error) {
+	response, err := c.Client.Do(r)
+	if err != nil {
+		return nil, &unanswered{channel.Cause(r.Context(), err)}
+	}
+	if response.StatusCode != http.StatusOK {
+		_ = response.Body.Close()
+		return nil, &unanswered{channel.Answered(response.StatusCode, response.Header.Get("Retry-After"))}
+	}
+	return response, nil
+}
+
+// unanswered is the error of a call that Slack's API gave no answer to.
+type unanswered struct{ error }
+
 // meaning is the error of a call that Slack's client returned, without anything that Slack answered.
 func meaning(ctx context.Context, err error) error {
-	var limited *api.RateLimitedError
-	var status api.StatusCodeError
-	var refusal api.SlackErrorResponse
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &limited):
-		return &leak.Throttled{After: limited.RetryAfter, Err: channel.Status(429)}
-	case errors.As(err, &status):
-		return channel.Answered(status.Code, "")
-	case errors.As(err, &refusal):
+	}
+	if none, ok := errors.AsType[*unanswered](err); ok {
+		return none.error
+	}
+	if refusal, ok := errors.AsType[api.SlackErrorResponse](err); ok {
 		return classify(refusal.Err)
 	}
 	return channel.Cause(ctx, err)
@@ -65,7 +82,7 @@ func meaning(ctx context.Context, err error) error {
 
 func classify(code string) error {
 	if code == "ratelimited" || code == "rate_limited" || code == "message_limit_exceeded" {
-		return &leak.Throttled{Err: channel.Status(429)}
+		return &leak.Throttled{Err: channel.Status(http.StatusTooManyRequests)}
 	}
 	if means, ok := refusals[code]; ok {
 		return &notify.Refused{Err: means}

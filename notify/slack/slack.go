@@ -114,5 +114,5 @@ func (s *slack) post(ctx context.Context, options ...api.MsgOption) (string, err
 
 // api is Slack's client for one call: it holds the token in a field that prints.
 func (s *slack) api() *api.Client {
-	return api.New(s.token.Reveal(), api.OptionHTTPClient(s.client), api.OptionAPIURL(s.url))
+	return api.New(s.token.Reveal(), api.OptionHTTPClient(caller{s.client}), api.OptionAPIURL(s.url))
 }
