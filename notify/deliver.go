@@ -41,7 +41,7 @@ func (l *lane) handle(ctx context.Context, m queue.Message) error {
 		l.metrics.count(l.name, unreadable)
 		return nil
 	}
-	if l.told(m.Seq) || !l.wants(route, entry) {
+	if l.told(m.Seq) || !l.wants(ctx, route, entry) {
 		return nil
 	}
 	alone, verdict := l.take(m.Seq, entry, route.burst())
@@ -56,9 +56,10 @@ func (l *lane) handle(ctx context.Context, m queue.Message) error {
 	return &queue.Later{Delay: max(fullDelay, delay(m.Delivered, nil)), Err: errFull}
 }
 
-// wants reports whether an entry is news for the notifier. A condition that cannot be evaluated keeps nothing from it: a
-// notice too many is better than none.
-func (l *lane) wants(route Route, e leak.Entry) bool {
+// wants reports whether an entry is news for the notifier: its condition says so, or it remembers the incident, so that
+// who was told how it began is told how it goes on, and what was opened is settled. A condition that cannot be evaluated
+// keeps nothing from it: a notice too many is better than none.
+func (l *lane) wants(ctx context.Context, route Route, e leak.Entry) bool {
 	if _, ok := outcome(e); !ok || e.Incident.State == leak.Open && !follows(route.Notifier) {
 		return false
 	}
@@ -71,10 +72,20 @@ func (l *lane) wants(route Route, e leak.Entry) bool {
 		l.metrics.countUnsure(l.name)
 		return true
 	}
-	if !wanted {
-		l.metrics.count(l.name, skipped)
+	if wanted || l.remembers(ctx, route.Notifier, e.Incident.ID) {
+		return true
 	}
-	return wanted
+	l.metrics.count(l.name, skipped)
+	return false
+}
+
+// remembers reports whether a notifier knows of an incident. When that cannot be found out, it is taken to.
+func (l *lane) remembers(ctx context.Context, n Notifier, incident leak.Fingerprint) bool {
+	if _, ok := n.(Remembering); !ok {
+		return false
+	}
+	text, err := NewMemory(l.store, l.name).Load(ctx, incident)
+	return err != nil || text != ""
 }
 
 func follows(n Notifier) bool {

@@ -131,7 +131,7 @@ func factsOf(text string) []Fact {
 
 // templateError is how text/template words an error: the line, for errors of execution the column, then where it is
 // executing what, then what is wrong.
-var templateError = regexp.MustCompile(`^template: template:(\d+):(?:\d+:)? (?:executing "template" at )?(.*)$`)
+var templateError = regexp.MustCompile(`^template: template:(\d+):(?:\d+:)? (?:executing "template" at <[^>]*>: )?(.*)$`)
 
 func faultOf(err error) *TemplateFault {
 	if errors.Is(err, errTooMuch) {

@@ -160,7 +160,7 @@ func TestExample(t *testing.T) {
 		switch {
 		case filepath.Ext(match[1]) == ".yaml":
 			content = "{}\n"
-		case strings.Contains(match[0], "signing_token"):
+		case strings.Contains(match[0], "signing_token"), strings.HasPrefix(match[0], "secret_file:"):
 			content = "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))) + "\n"
 		}
 		writeFile(t, match[1], content)

@@ -43,12 +43,11 @@ func (n Notifier) check(fault faultFunc) {
 	if n.GatherAfter < 0 {
 		fault("gather_after", "must be positive")
 	}
-	for field, file := range map[string]string{
-		"templates.title_file": n.Templates.TitleFile, "templates.text_file": n.Templates.TextFile,
-	} {
-		if _, err := template(file); err != nil {
-			fault(field, err.Error())
-		}
+	if _, err := template(n.Templates.TitleFile); err != nil {
+		fault("templates.title_file", err.Error())
+	}
+	if _, err := template(n.Templates.TextFile); err != nil {
+		fault("templates.text_file", err.Error())
 	}
 	if n.Adapter != nil {
 		n.Adapter.Check(fault)

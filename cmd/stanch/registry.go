@@ -14,6 +14,7 @@ import (
 	"stanch/notify/email"
 	"stanch/notify/pagerduty"
 	"stanch/notify/slack"
+	"stanch/notify/webhook"
 	"stanch/receiver"
 	"stanch/receiver/collect"
 	"stanch/receiver/github"
@@ -40,6 +41,7 @@ var (
 		"email":        func() notifierConfig { return new(email.Config) },
 		"pagerduty":    func() notifierConfig { return new(pagerduty.Config) },
 		"slack":        func() notifierConfig { return new(slack.Config) },
+		"webhook":      func() notifierConfig { return new(webhook.Config) },
 	}
 )
 

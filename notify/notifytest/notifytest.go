@@ -27,6 +27,9 @@ type Harness struct {
 	Stalled func(t *testing.T) (n notify.Notifier, reached <-chan struct{})
 	// Broken returns a notifier on whose channel every delivery ends in an error.
 	Broken func(t *testing.T) notify.Notifier
+	// Answers returns a notifier whose channel is reached over HTTP and answers every delivery with a status, a Retry-After
+	// if that is not empty, and a body that repeats what it was sent.
+	Answers func(t *testing.T, status int, retryAfter string) notify.Notifier
 	// Private is what no error may hold: the credentials of the channel, and its addresses.
 	Private []string
 	// Markup is what strangers must not get through: escape sequences, mentions, tags, links of the channel's language.
@@ -40,6 +43,10 @@ func Run(t *testing.T, h Harness) {
 	t.Run("twice is harmless", h.twice)
 	t.Run("strangers cannot write markup", h.markup)
 	t.Run("context that is over", h.over)
+	t.Run("tells many at once", h.many)
+	if h.Answers != nil {
+		t.Run("answers mean what HTTP says", h.answers)
+	}
 	if h.Stalled != nil {
 		t.Run("slow channel honours the context", h.stalled)
 	}
@@ -154,6 +161,67 @@ func (h Harness) markup(t *testing.T) {
 }
 
 func hidden(r rune) bool { return r != '\n' && r != '\t' && r != ' ' && !unicode.IsGraphic(r) }
+
+// many: of a notice that gathers a flood the title arrives, and with it how many incidents there are.
+func (h Harness) many(t *testing.T) {
+	n, shown := h.Open(t)
+	sent := Many("many-1", 990)
+	if err := n.Notify(t.Context(), sent); err != nil {
+		t.Fatalf("got %v, want no error", err)
+	}
+	if got := oneLine(shown()); !strings.Contains(got, "990") || !strings.Contains(got, sent.Title) {
+		t.Errorf("got %q, want %q in it", got, sent.Title)
+	}
+}
+
+// Many is an example of a notice that stands for many incidents, some of which wait for a person.
+func Many(id string, count int) notify.Notice {
+	one := Notice(id, leak.Critical)
+	n := notify.Notice{
+		ID: id, At: one.At, Severity: leak.Critical, Phase: notify.Opened, Count: count,
+		Title: fmt.Sprintf("%d leaked keys at once: 1 waiting for approval, %d contained", count, count-1),
+		Facts: []notify.Fact{{Name: "What to do next", Text: "`stanch incidents list --state held` lists what waits for somebody."}},
+		Link:  "https://stanch.example.com/api/v1/incidents",
+	}
+	n.Incident.ID, n.Incident.State, n.Incident.Severity = leak.Fingerprint(strings.Repeat("ab", 32)), leak.Open, leak.Critical
+	for i := range count {
+		m := notify.Member{Incident: one.Incident, Phase: notify.Settled}
+		m.Incident.ID = leak.Fingerprint(fmt.Sprintf("%064x", i))
+		if i == 0 {
+			m.Incident.State, m.Phase = leak.Held, notify.Opened
+		}
+		n.Members = append(n.Members, m)
+	}
+	return n
+}
+
+// answers: what the channel's status means for whether, and when, the notice is told again.
+func (h Harness) answers(t *testing.T) {
+	tell := func(status int, retryAfter string) error {
+		err := h.Answers(t, status, retryAfter).Notify(t.Context(), Notice("notice-1", leak.Critical))
+		h.keepsSecrets(t, err)
+		if err == nil {
+			t.Errorf("%d: got no error", status)
+		}
+		return err
+	}
+	for _, status := range []int{400, 401, 403, 404, 410, 413, 422} {
+		if _, refused := errors.AsType[*notify.Refused](tell(status, "")); !refused {
+			t.Errorf("%d: got an error that is not *notify.Refused", status)
+		}
+	}
+	for _, status := range []int{302, 307, 408, 500, 502, 503, 504} {
+		if _, refused := errors.AsType[*notify.Refused](tell(status, "")); refused {
+			t.Errorf("%d: got *notify.Refused, although a retry can help", status)
+		}
+	}
+	for _, status := range []int{429, 503} {
+		throttled, ok := errors.AsType[*leak.Throttled](tell(status, "7"))
+		if !ok || throttled.After != 7*time.Second {
+			t.Errorf("%d with Retry-After 7: got %+v, want *leak.Throttled for 7s", status, throttled)
+		}
+	}
+}
 
 // over: when there is no time left nothing is delivered.
 func (h Harness) over(t *testing.T) {
