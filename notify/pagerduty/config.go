@@ -12,9 +12,8 @@ import (
 const defaultURL = "https://events.pagerduty.com/v2/enqueue"
 
 // Config is what a notifier of type pagerduty needs besides what every notifier has. An incident pages when it opens with
-// the severity or more, is acknowledged when a person takes it up, and resolved when nothing more is to be done. A `when`
-// of the notifier must let calmer notices of the same incident through, or nothing ever resolves it: leave it out, and
-// choose by the severity. A flood that is told as one notice is an alert of its own, which a person resolves.
+// the severity or more, is acknowledged when a person takes it up, and resolved when nothing more is to be done. A flood
+// that is told as one notice is an alert of its own, which a person resolves.
 type Config struct {
 	// RoutingKeyFile holds the integration key of an Events API v2 integration of a service: 32 characters; space around it
 	// is dropped.
