@@ -160,6 +160,17 @@ func TestConformance(t *testing.T) {
 			})
 			return open(t, nil, f.URL), reached
 		},
+		Answers: func(t *testing.T, status int, retryAfter string) notify.Notifier {
+			f := start(t)
+			f.fail(func(w http.ResponseWriter) bool {
+				if retryAfter != "" {
+					w.Header().Set("Retry-After", retryAfter)
+				}
+				w.WriteHeader(status)
+				return true
+			})
+			return open(t, nil, f.URL)
+		},
 		Broken: func(t *testing.T) notify.Notifier {
 			f := start(t)
 			f.fail(func(w http.ResponseWriter) bool {
@@ -380,19 +391,6 @@ func TestSeveral(t *testing.T) {
 	err = n.Notify(t.Context(), notice(notify.Opened, leak.Held, leak.Warning, 2))
 	if _, refused := errors.AsType[*notify.Refused](err); !refused {
 		t.Errorf("got %v, want a refusal", err)
-	}
-}
-
-func TestThrottled(t *testing.T) {
-	f := start(t)
-	f.fail(func(w http.ResponseWriter) bool {
-		w.Header().Set("Retry-After", "7")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return true
-	})
-	err := open(t, nil, f.URL).Notify(t.Context(), notice(notify.Opened, leak.Held, leak.Warning, 0))
-	if throttled, ok := errors.AsType[*leak.Throttled](err); !ok || throttled.After != 7*time.Second {
-		t.Errorf("got %v, want to wait 7 s", err)
 	}
 }
 

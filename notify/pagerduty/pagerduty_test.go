@@ -3,6 +3,7 @@ package pagerduty_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -53,12 +54,30 @@ func TestConformance(t *testing.T) {
 			})
 			return open(t, server.URL, leak.Info), reached
 		},
+		Answers: func(t *testing.T, status int, retryAfter string) notify.Notifier {
+			server := pagerdutytest.New(t, routingKey)
+			server.Fault(repeat(status, retryAfter))
+			return open(t, server.URL, leak.Info)
+		},
 		Broken: func(t *testing.T) notify.Notifier {
 			server := pagerdutytest.New(t, "another routing key 0123456789ab")
 			return open(t, server.URL, leak.Info)
 		},
 		Private: []string{routingKey, "127.0.0.1", "enqueue", "unknown", "routing_key"},
 	})
+}
+
+// repeat answers with a status, and with what was sent.
+func repeat(status int, retryAfter string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.Header().Set("Location", "/planted-elsewhere")
+		w.WriteHeader(status)
+		_, _ = io.Copy(w, r.Body)
+		return true
+	}
 }
 
 // at is when the first notice of a story is about.
@@ -188,34 +207,11 @@ func TestGathering(t *testing.T) {
 	}
 }
 
-// TestAnswers: what an answer means for the notice.
-func TestAnswers(t *testing.T) {
-	for status, refused := range map[int]bool{
-		http.StatusBadRequest: true, http.StatusForbidden: true, http.StatusRequestEntityTooLarge: true,
-		http.StatusFound: false, http.StatusInternalServerError: false, http.StatusBadGateway: false,
-	} {
-		server := pagerdutytest.New(t, routingKey)
-		server.Fault(func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Location", "/v2/elsewhere")
-			w.WriteHeader(status)
-			return true
-		})
-		err := open(t, server.URL, "").Notify(t.Context(), notice(notify.Opened, leak.Critical, 0))
-		if _, got := errors.AsType[*notify.Refused](err); err == nil || got != refused {
-			t.Errorf("%d: got %v, refused %v; want an error and refused %v", status, err, got, refused)
-		}
-	}
-}
-
 // TestThrottled: PagerDuty's wish to be left alone is told, and nothing is remembered that did not happen.
 func TestThrottled(t *testing.T) {
 	server := pagerdutytest.New(t, routingKey)
 	n := open(t, server.URL, "")
-	server.Fault(func(w http.ResponseWriter, _ *http.Request) bool {
-		w.Header().Set("Retry-After", "17")
-		w.WriteHeader(http.StatusTooManyRequests)
-		return true
-	})
+	server.Fault(repeat(http.StatusTooManyRequests, "17"))
 	err := n.Notify(t.Context(), notice(notify.Opened, leak.Critical, 0))
 	if throttled, ok := errors.AsType[*leak.Throttled](err); !ok || throttled.After != 17*time.Second {
 		t.Errorf("got %v, want to wait 17 s", err)

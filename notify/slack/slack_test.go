@@ -3,6 +3,7 @@ package slack_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -59,6 +60,11 @@ func TestConformance(t *testing.T) {
 			})
 			return n, reached
 		},
+		Answers: func(t *testing.T, status int, retryAfter string) notify.Notifier {
+			n, server := start(t)
+			server.Fault(repeat(status, retryAfter))
+			return n
+		},
 		Broken: func(t *testing.T) notify.Notifier {
 			return open(t, slacktest.New(t, "xoxb-another", room).URL)
 		},
@@ -68,6 +74,19 @@ func TestConformance(t *testing.T) {
 			"<!date^1392734382^{date}^https://evil.example|now>", "&lt;!channel&gt;",
 		},
 	})
+}
+
+// repeat answers with a status, and with what was sent.
+func repeat(status int, retryAfter string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.Header().Set("Location", "/planted-elsewhere")
+		w.WriteHeader(status)
+		_, _ = io.Copy(w, r.Body)
+		return true
+	}
 }
 
 // at is when the first notice of a story is about.
@@ -252,22 +271,6 @@ func TestAnswers(t *testing.T) {
 		}
 		if err == nil || got != want || strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: got %v, which is %s; want an error that is %s", body, err, got, want)
-		}
-	}
-}
-
-// TestStatus: what an HTTP status means for the notice.
-func TestStatus(t *testing.T) {
-	for status, refused := range map[int]bool{403: true, 404: true, 302: false, 500: false, 503: false} {
-		n, server := start(t)
-		server.Fault(func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Location", "/api/elsewhere")
-			w.WriteHeader(status)
-			return true
-		})
-		err := n.Notify(t.Context(), notice(notify.Opened, leak.Critical, 0))
-		if _, got := errors.AsType[*notify.Refused](err); err == nil || got != refused {
-			t.Errorf("%d: got %v, refused %v; want an error and refused %v", status, err, got, refused)
 		}
 	}
 }
