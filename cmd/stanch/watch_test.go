@@ -146,3 +146,18 @@ func TestRunbookCommands(t *testing.T) {
 		}
 	}
 }
+
+// TestEverySecretRotates wants the runbook to say of each file that holds a secret how it is replaced.
+func TestEverySecretRotates(t *testing.T) {
+	_, rotation, found := strings.Cut(fromTop(t, "deploy/README.md"), "\n## Rotation of every secret\n")
+	fields := regexp.MustCompile(`"([a-z_]+_files?)": \{`).FindAllStringSubmatch(fromTop(t, "deploy/stanch.schema.json"), -1)
+	if !found || len(fields) < 10 {
+		t.Fatalf("a chapter on rotation is there: %v; the configuration has %d files", found, len(fields))
+	}
+	notSecret := []string{"ca_file", "text_file", "title_file"} // certificates of others, and templates
+	for _, field := range fields {
+		if !slices.Contains(notSecret, field[1]) && !strings.Contains(rotation, field[1]+"`") {
+			t.Errorf("nothing is said of %s", field[1])
+		}
+	}
+}
