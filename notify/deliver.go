@@ -95,7 +95,7 @@ func follows(n Notifier) bool {
 
 // written is a notice in the operator's own words, where there are some that can be had.
 func (l *lane) written(route Route, n Notice) Notice {
-	own, err := route.Words.write(n)
+	own, err := route.Words.Write(n)
 	if err != nil {
 		l.log.Warn("template of a notifier does not work, the notice goes without", "notifier", l.name, "incident", n.Incident.ID, "err", err)
 		l.metrics.countUnsure(l.name)

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"stanch/receiver/leak"
 )
 
 // Terms are what a [Dispatcher] works by, and change as one.
@@ -42,6 +44,20 @@ func (t *terms) composer(n Notifier) composer {
 		c.withholds = t.Partner
 	}
 	return c
+}
+
+// Preview returns the notice of an incident that a notifier would be told now, of its newest step that is news; empty: a
+// notifier of our own without templates. It reports false when none of the steps is. The error is that of [Words.Write].
+func (t Terms) Preview(notifier string, i leak.Incident, steps []leak.Step, seen []leak.Sighting) (Notice, bool, error) {
+	route := t.Routes[notifier]
+	for at := range slices.Backward(steps) {
+		e := leak.Entry{V: 1, ID: "preview", Steps: steps[at : at+1], Incident: i}
+		if n, ok := newTerms(t).composer(route.Notifier).compose(e, seen); ok {
+			n, err := route.Words.Write(n)
+			return n, true, err
+		}
+	}
+	return Notice{}, false, nil
 }
 
 // Use makes a running Dispatcher work by other terms. A notifier whose name stays goes on where it was, with its new

@@ -89,8 +89,9 @@ func (l *limited) Write(p []byte) (int, error) {
 	return l.to.Write(p)
 }
 
-// write replaces the text of a notice.
-func (w *Words) write(n Notice) (Notice, error) {
+// Write returns a notice in these words. With an error, which is of a template that does not work on this notice, it is as it
+// was.
+func (w *Words) Write(n Notice) (Notice, error) {
 	if w == nil {
 		return n, nil
 	}
@@ -145,33 +146,39 @@ func faultOf(err error) *TemplateFault {
 	return &TemplateFault{Line: line, Text: plain(found[2])}
 }
 
-// Examples are notices of every phase, one of them of many incidents, that tell of nothing that happened. Their titles
-// say so.
+// Examples are notices of every state, and one of many incidents, that tell of nothing that happened.
 func Examples() []Notice {
 	at := time.Date(2026, 1, 31, 15, 4, 5, 0, time.UTC)
 	c := composer{externalURL: "https://stanch.example.org"}
+	var notices []Notice
 	var entries []leak.Entry
-	for state, step := range map[leak.State]leak.StepName{
-		leak.Contained: leak.Proved, leak.Held: leak.HeldBack, leak.Left: leak.Spared, leak.Failed: leak.Failure,
-		leak.Unknown: leak.NotKnown, leak.Closed: leak.Ended, leak.Open: leak.Approved,
+	for i, e := range []struct {
+		state leak.State
+		step  leak.StepName
+	}{
+		{leak.Contained, leak.Proved},
+		{leak.Held, leak.HeldBack},
+		{leak.Left, leak.Spared},
+		{leak.Failed, leak.Failure},
+		{leak.Unknown, leak.NotKnown},
+		{leak.Closed, leak.Ended},
+		{leak.Open, leak.Approved},
 	} {
-		entries = append(entries, leak.Entry{
-			V: 1, ID: "example-" + string(state), Steps: []leak.Step{{At: at, Step: step, Text: "an example", By: "example"}},
-			Incident: exampleIncident(state, at),
-		})
+		entry := leak.Entry{
+			V: 1, ID: fmt.Sprintf("example-%d", i), Steps: []leak.Step{{At: at, Step: e.step, Text: "an example", By: "example"}},
+			Incident: exampleIncident(i, e.state, at),
+		}
+		seen := []leak.Sighting{{Source: "example", Type: "example", URL: "https://example.org/", Place: "commit", SeenAt: at}}
+		n, _ := c.compose(entry, seen)
+		notices, entries = append(notices, n), append(entries, entry)
 	}
-	notices := []Notice{c.gather(strings.Repeat("0", 64), entries)}
-	for _, e := range entries {
-		n, _ := c.compose(e, []leak.Sighting{{Source: "example", Type: "example", URL: "https://example.org/", Place: "commit", SeenAt: at}})
-		notices = append(notices, n)
-	}
-	return notices
+	return append(notices, c.gather(strings.Repeat("0", 64), entries))
 }
 
-func exampleIncident(state leak.State, at time.Time) leak.Incident {
+func exampleIncident(i int, state leak.State, at time.Time) leak.Incident {
 	return leak.Incident{
-		ID: leak.Fingerprint(fmt.Sprintf("%064x", len(state))), State: state, Severity: leak.Warning, Issuer: "example", Source: "example",
-		Key:    leak.Key{ID: "example", Name: "example", Kind: "service_id", Owner: "example", Account: "example", TokenLife: time.Hour},
+		ID: leak.Fingerprint(fmt.Sprintf("%012x%052x", i, i)), State: state, Severity: leak.Warning, Issuer: "example", Source: "example",
+		Key:    leak.Key{ID: "example", Name: "example", Kind: "service_id", Owner: "example", Account: "example", TokenLife: time.Hour, Disabled: state == leak.Contained},
 		Action: leak.Disable, Rule: "key", Reason: "this is an example", SightingCount: 1, ReceivedAt: at.Add(-time.Minute), ContainedAt: at,
 	}
 }

@@ -77,6 +77,7 @@ func newRoot() *cobra.Command {
 		newIncidents(),
 		newExplain(),
 		newBackfill(),
+		newNotify(),
 		newDead(),
 		newAudit(),
 		newCheckConfig(),
