@@ -36,6 +36,9 @@ func (t *turn) resume(ctx context.Context) error {
 	if !ok {
 		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
 	}
+	if err := t.visit(ctx, issuer); err != nil {
+		return err
+	}
 	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
@@ -66,6 +69,9 @@ func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key)
 // act does to the key what the log announces, and reads it back whatever the answer was: a refusal may have been
 // carried out, and an acceptance may not.
 func (t *turn) act(ctx context.Context, issuer Configured) error {
+	if err := t.visit(ctx, issuer); err != nil {
+		return err
+	}
 	key, action := t.incident.Key, t.incident.Intended
 	started := time.Now()
 	acted := perform(ctx, issuer.Issuer, key, action)

@@ -26,8 +26,9 @@ type cloud struct {
 	latency func() time.Duration
 	random  *rand.Rand // for faults and latency, under mu
 	// watch is told of each effect call before it is carried out; nil: nobody is.
-	watch func(op, id string)
-	dead  map[string][]time.Time // when an answer said that a key is disabled or gone, by id
+	watch     func(op, id string)
+	now, peak int                    // calls under way, and the most there were
+	dead      map[string][]time.Time // when an answer said that a key is disabled or gone, by id
 	// lie makes effects answer success and do nothing.
 	lie bool
 }
@@ -89,13 +90,33 @@ func (c *cloud) liar(lie bool) {
 	c.lie = lie
 }
 
+// underWay counts a call that is under way, until done.
+func (c *cloud) underWay() (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now++
+	c.peak = max(c.peak, c.now)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.now--
+	}
+}
+
+// most is how many calls were under way at once.
+func (c *cloud) most() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peak
+}
+
 // travel takes the time that a call is on its way.
 func (c *cloud) travel() {
-	if c.latency == nil {
-		return
-	}
+	var d time.Duration
 	c.mu.Lock()
-	d := c.latency()
+	if c.latency != nil {
+		d = c.latency()
+	}
 	c.mu.Unlock()
 	time.Sleep(d)
 }
@@ -117,6 +138,7 @@ func (c *cloud) saidDead(id string, at time.Time) bool {
 
 // call does one call, with the fault before it or after it.
 func (c *cloud) call(ctx context.Context, op string, do func() error) error {
+	defer c.underWay()()
 	c.travel()
 	defer c.travel()
 	if err := ctx.Err(); err != nil {

@@ -39,8 +39,8 @@ type Opener interface {
 	Open(a leak.Alert) (leak.Content, error)
 }
 
-// DefaultWorkers is how many turns run at once: most of a turn is waiting for the issuer.
-const DefaultWorkers = 64
+// DefaultWorkers is how many turns run at once at an issuer: most of a turn is waiting for it.
+const DefaultWorkers = 32
 
 // The durable consumers that every engine shares: of alerts, of what persons ordered, and of dead keys to look at again.
 const (
@@ -48,6 +48,10 @@ const (
 	ordersConsumer = "orders"
 	looksConsumer  = "looks"
 )
+
+// spread is how many alerts are in hand for each turn that an issuer takes at once, so that there are some for another issuer
+// when one is slow.
+const spread = 2
 
 // attemptsBeforePaging is how often a turn is tried from the queue, within some seconds, before the incident is marked
 // failed and somebody is paged. It goes on being tried after that.
@@ -80,6 +84,7 @@ func (e *Engine) Use(m Mandate) {
 		m.Fuse = DefaultFuse
 	}
 	m.Issuers = anchored(m.Issuers)
+	m.lanes = newLanes(m.Issuers, e.Workers)
 	e.metrics.zero(m)
 	e.fuse.use(m.Fuse)
 	e.mandate.Store(&m)
@@ -120,7 +125,7 @@ func (e *Engine) work(ctx context.Context) error {
 		group.Go(func() error { return e.answerLabels(ctx) })
 	}
 	group.Go(func() error {
-		c := queue.Consumer{Stream: queue.Alerts, Name: alertsConsumer, Workers: e.Workers}
+		c := queue.Consumer{Stream: queue.Alerts, Name: alertsConsumer, Workers: e.Workers * spread}
 		return e.Store.Work(ctx, c, e.handle)
 	})
 	group.Go(func() error {
@@ -147,7 +152,7 @@ func (e *Engine) handle(ctx context.Context, m queue.Message) error {
 	if err != nil {
 		return e.bury(ctx, err.Error(), alert)
 	}
-	return e.turn(ctx, report{Alert: alert, content: content}, m.Delivered >= attemptsBeforePaging)
+	return e.turn(ctx, report{Alert: alert, content: content, tries: m.Delivered}, m.Delivered >= attemptsBeforePaging)
 }
 
 // reported puts into the log what a source was told. The collector says so by the queue of alerts, because it may not write

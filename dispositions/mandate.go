@@ -18,6 +18,8 @@ type Mandate struct {
 	Policy  *policy.Policy
 	Fuse    Fuse              // the zero Fuse is DefaultFuse
 	Sources map[string]string // the type of each configured source, by its name; rules may look at it
+
+	lanes lanes // of an engine that works by it
 }
 
 // Configured is an issuer with what the operator says of it.
@@ -30,6 +32,8 @@ type Configured struct {
 	Pattern    *regexp.Regexp
 	// Accounts are those whose keys may be acted on; empty: any.
 	Accounts []string
+	// Rate is how many turns a second the issuer is given; 0: as many as there are.
+	Rate float64
 }
 
 // issuer is the issuer of a name.

@@ -289,6 +289,7 @@ func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, lastTry bool
 	if err != nil {
 		return err
 	}
+	defer t.part()
 	switch {
 	case t.head.Finished():
 		return t.wipe(ctx, f)

@@ -27,6 +27,10 @@ type turn struct {
 	incident leak.Incident // what it will say
 	steps    []leak.Step   // taken, not on disk yet
 	sighting <-chan error  // the sighting on its way to disk; nil: it is known
+
+	tries int    // how often the alert was handed out
+	at    string // the issuer at which the turn has a place; empty: none
+	away  func() // gives that up
 }
 
 // report is an alert, opened.
@@ -34,6 +38,7 @@ type report struct {
 	leak.Alert
 	content leak.Content
 	kept    bool // it waited in SEALED, and is not delivered now
+	tries   int  // how often it was handed out
 }
 
 func (e *Engine) takeTurn(ctx context.Context, r report, lastTry bool) error {
@@ -41,12 +46,16 @@ func (e *Engine) takeTurn(ctx context.Context, r report, lastTry bool) error {
 	if err != nil {
 		return err
 	}
-	t.alert, t.content = r.Alert, r.content
+	defer t.part()
+	t.alert, t.content, t.tries = r.Alert, r.content, r.tries
 	known, err := e.Ledger.Knows(ctx, t.head, r.ID)
 	if err != nil {
 		return err
 	}
 	if !known {
+		if err := t.visitFirst(ctx); err != nil {
+			return err
+		}
 		t.see(ctx)
 	}
 	switch {
@@ -115,6 +124,9 @@ func (t *turn) begin(ctx context.Context) error {
 	if t.content.Secret.Empty() {
 		return t.beginByID(ctx)
 	}
+	if err := t.visitFirst(ctx); err != nil {
+		return err
+	}
 	started := time.Now()
 	issuer, key, err := t.locate(ctx, t.content)
 	t.metrics.turn(turnLocate, started)
@@ -136,6 +148,9 @@ func (t *turn) beginByID(ctx context.Context) error {
 	issuer, ok := t.issuer(t.incident.Issuer)
 	if !ok {
 		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
+	}
+	if err := t.visit(ctx, issuer); err != nil {
+		return err
 	}
 	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
 	if errors.Is(err, leak.ErrNotFound) {

@@ -1,0 +1,102 @@
+package dispositions_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stanch/dispositions"
+	"stanch/dispositions/ledger"
+	"stanch/dispositions/policy"
+	"stanch/receiver/leak"
+)
+
+// twoIssuers starts an engine on a slow issuer and a quick one, and returns the clouds behind them.
+func (w *world) twoIssuers(slow, quick dispositions.Configured) (stop func()) {
+	w.t.Helper()
+	chosen, faults := policy.New(policy.Config{})
+	if len(faults) > 0 {
+		w.t.Fatal(faults)
+	}
+	e := dispositions.New(dispositions.Config{
+		Store: w.store, Ledger: ledger.New(w.store), Sightings: ledger.NewSightings(w.store, w.days), Identities: w.ids,
+		Mandate: dispositions.Mandate{
+			Issuers: []dispositions.Configured{slow, quick}, Policy: chosen, Fuse: dispositions.Fuse{Max: 10_000, Per: time.Hour},
+		},
+		Workers: 8, Log: w.logger, Registerer: prometheus.NewRegistry(),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := e.Run(ctx); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
+
+// TestASlowIssuerHoldsUpNoOther floods an issuer that takes ten seconds a call, and then another one.
+func TestASlowIssuerHoldsUpNoOther(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		slow, quick := newCloud(), newCloud()
+		slow.latency = func() time.Duration { return 5 * time.Second }
+		defer w.twoIssuers(
+			dispositions.Configured{Name: "slow", Issuer: slow, TokenTypes: []string{"slow_key"}},
+			dispositions.Configured{Name: "quick", Issuer: quick, TokenTypes: []string{"quick_key"}},
+		)()
+		for n := range 500 {
+			w.reportType(slow.add(leak.Key{ID: fmt.Sprintf("slow-%d", n)}), "https://example.com/1", "slow_key")
+		}
+		time.Sleep(5 * time.Second)
+		var ids []leak.Fingerprint
+		for n := range 50 {
+			ids = append(ids, w.reportType(quick.add(leak.Key{ID: fmt.Sprintf("quick-%d", n)}), "https://example.com/1", "quick_key"))
+		}
+		time.Sleep(30 * time.Second)
+		for _, id := range ids {
+			if i := w.incident(id); i.State != leak.Contained {
+				w.t.Errorf("an incident of the quick issuer is %q while the slow one is busy", i.State)
+			}
+		}
+		if n := slow.most(); n > 8 {
+			w.t.Errorf("the slow issuer was asked %d things at once, want 8 at most", n)
+		}
+		time.Sleep(2 * time.Hour)
+		if n := len(slow.effects); n != 500 {
+			w.t.Errorf("%d of the slow issuer's keys were acted on in two hours, want 500", n)
+		}
+		slow.mu.Lock()
+		slow.latency = nil // what is under way can end
+		slow.mu.Unlock()
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestRate gives an issuer ten turns a second.
+func TestRate(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		paced, other := newCloud(), newCloud()
+		defer w.twoIssuers(
+			dispositions.Configured{Name: "paced", Issuer: paced, TokenTypes: []string{"paced_key"}, Rate: 10},
+			dispositions.Configured{Name: "other", Issuer: other, TokenTypes: []string{"other_key"}},
+		)()
+		for n := range 600 {
+			w.reportType(paced.add(leak.Key{ID: fmt.Sprintf("paced-%d", n)}), "https://example.com/1", "paced_key")
+		}
+		time.Sleep(20 * time.Second)
+		if n := len(paced.effects); n < 100 || n > 230 {
+			w.t.Errorf("%d keys were acted on in 20 seconds at 10 a second", n)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := len(paced.effects); n != 600 {
+			w.t.Errorf("%d keys were acted on in the end, want 600", n)
+		}
+	})
+}
