@@ -42,6 +42,14 @@ deploy: build ## Check deploy: rules, unit, compose file, chart; needs what .ci/
 	systemd-analyze verify bin/unit/stanch.service
 	cd deploy/charttest && go vet ./... && go test ./...
 
+# How many histories the simulation lives through, and the first seed.
+SEEDS ?= 1000
+SEED ?= 1
+
+.PHONY: sim
+sim: ## Live through SEEDS made-up histories of crashes and faults, from SEED on
+	go test ./dispositions -run '^TestSim$$' -timeout 60m -args -sim.seeds=$(SEEDS) -sim.first=$(SEED)
+
 .PHONY: bench
 bench: ## Run every benchmark, each beside its baseline
 	go test -run '^$$' -bench . -benchmem ./...

@@ -65,7 +65,7 @@ func (t *turn) enabledBySomebody(ctx context.Context, key leak.Key) error {
 	t.found(key)
 	t.alive()
 	t.incident.Action, t.incident.Rule, t.incident.Approval = leak.Disable, RuleEnabled, true
-	t.incident.Reason = "somebody enabled the key at its issuer after it was proved dead"
+	t.incident.Reason = "somebody enabled the key at its issuer since it was disabled"
 	t.step(leak.Looked, "a second look: the key works again; somebody enabled it at its issuer")
 	return t.hold(ctx, "held: to disable the key again needs approval", false)
 }

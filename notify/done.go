@@ -11,7 +11,7 @@ import (
 
 func (s story) whatWasDone() string {
 	var sentences []string
-	tells := s.news == leak.Spared || s.news == leak.Alive // such a step says it all
+	tells := slices.Contains([]leak.StepName{leak.Spared, leak.Alive, leak.Looked}, s.news) // such a step says it all
 	if !tells || len(s.said) == 0 {
 		sentences = append(sentences, s.deed())
 	}
@@ -25,7 +25,7 @@ func (s story) whatWasDone() string {
 // otherwise.
 func (s story) why() []string {
 	byPerson := s.news == leak.Rejected || s.news == leak.Ended || s.news == leak.Alive && s.Rule != ruleUndo
-	if byPerson {
+	if byPerson || s.news == leak.Looked {
 		return nil
 	}
 	var sentences []string

@@ -156,6 +156,14 @@ var examples = map[string]leak.Entry{
 	"rejected_delete": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Rule, i.Reason = "reject", "alice refused to delete the key: the build still needs its history"
 	}), byAlice(leak.Rejected, "refused to delete the key, which stays disabled: the build still needs its history")),
+	"looked": entry(incident(leak.Contained, func(i *leak.Incident) { i.Severity = leak.Critical }), step(leak.Looked,
+		"a second look: the key is still dead; it was signed in with 3 times between its lookup and its death, the last time at "+
+			"2026-11-21 14:03:03 UTC; its owner made since it was seen: API key ApiKey-7 \"backup\" at 2026-11-21 14:03:00 UTC")),
+	"looked_enabled": entry(incident(leak.Held, func(i *leak.Incident) {
+		i.Severity, i.Key.Disabled, i.ContainedAt, i.TokensLiveUntil = leak.Critical, false, time.Time{}, time.Time{}
+		i.Action, i.Rule, i.Reason = leak.Disable, "enabled", "somebody enabled the key at its issuer since it was disabled"
+	}), step(leak.Looked, "a second look: the key works again; somebody enabled it at its issuer"),
+		step(leak.HeldBack, "held: to disable the key again needs approval")),
 	"undone": entry(incident(leak.Closed, undone), step(leak.Undone, provedEnabled)),
 	"undo_failed": failed("asking ibm to enable the key: 500 Internal Server Error", func(i *leak.Incident) {
 		i.Intended, i.Key.Disabled, i.ContainedAt, i.TokensLiveUntil = leak.Enable, true, at, at.Add(time.Hour)

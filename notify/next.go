@@ -54,6 +54,9 @@ func argument(text, otherwise string) string {
 }
 
 func (s story) nextContained() string {
+	if s.news == leak.Looked {
+		return s.nextLooked()
+	}
 	next := "Make a new key and put it where the old one was in use. Take the old one out of the place where it was seen, " +
 		"and look through what it did since it leaked"
 	if s.Key.TokenLife > 0 || !s.TokensLiveUntil.IsZero() {
@@ -62,14 +65,26 @@ func (s story) nextContained() string {
 	return next + "."
 }
 
+// nextLooked tells what to look into after a second look found something.
+func (s story) nextLooked() string {
+	return fmt.Sprintf("Look through what %s did since the key leaked: what was made in that time and is not known to its "+
+		"owner was made to stay, so disable it at %s too.", s.owner(), s.issuer())
+}
+
 func (s story) nextHeld() string {
+	if s.news == leak.Looked {
+		return s.nextLooked()
+	}
 	if s.Key.Disabled {
 		return fmt.Sprintf("Decide: %s deletes the key, %s leaves it disabled. Either way, calls need a new key.",
 			s.command("approve"), s.command("reject"))
 	}
 	next := fmt.Sprintf("Decide: %s has the key %s, %s leaves it alone. Until then it works, for whoever found it too.",
 		s.command("approve"), doneTo(s.Action), s.command("reject"))
-	if s.Rule == ruleFuse {
+	switch s.Rule {
+	case ruleEnabled:
+		next += " Ask who enabled it, and why: it leaked."
+	case ruleFuse:
 		next += fmt.Sprintf(" Many keys of this account leaked within a short time, and more may be held without a notice "+
 			"of their own: `stanch incidents list --state held` lists them. %s releases all that are held in the account "+
 			"at once, %s leaves them all alone.", s.commandAll("approve"), s.commandAll("reject"))
@@ -79,9 +94,10 @@ func (s story) nextHeld() string {
 
 // What an incident has for a rule when not policy decided, but the fuse or a person.
 const (
-	ruleFuse   = "fuse"
-	ruleReject = "reject"
-	ruleUndo   = "undo"
+	ruleFuse    = "fuse"
+	ruleReject  = "reject"
+	ruleUndo    = "undo"
+	ruleEnabled = "enabled"
 )
 
 // nextLeft tells how to get rid of a key that still works, and where the decision to leave it can be changed.
@@ -127,7 +143,7 @@ func (s story) nextClosed() string {
 // settingHint says where the decision to do nothing can be changed, by the rule that made it.
 func (s story) settingHint() string {
 	switch s.Rule {
-	case "", ruleFuse, ruleReject, ruleUndo:
+	case "", ruleFuse, ruleReject, ruleUndo, ruleEnabled:
 		return ""
 	case "protect":
 		return " It is never acted on while `policy.protect` names it."

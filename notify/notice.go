@@ -62,7 +62,7 @@ func phase(i leak.Incident, news leak.StepName) Phase {
 	switch {
 	case i.State == leak.Open:
 		return Taken
-	case news == leak.Alive:
+	case news == leak.Alive, news == leak.Looked:
 		return Opened
 	case i.State == leak.Left && i.Severity == leak.Critical && news != leak.Rejected: // nobody chose to leave it
 		return Opened
@@ -95,6 +95,7 @@ var told = map[leak.StepName][]leak.State{
 	leak.Undone:    {leak.Closed},
 	leak.Ended:     {leak.Closed},
 	leak.Alive:     {leak.Closed},
+	leak.Looked:    {leak.Contained, leak.Held},
 	leak.Approved:  {leak.Open},
 	leak.UndoAsked: {leak.Open},
 	leak.Retried:   {leak.Open},

@@ -49,17 +49,24 @@ func (s story) headline() string {
 }
 
 func (s story) headlineContained() string {
-	if s.news == leak.Rejected {
+	switch s.news {
+	case leak.Rejected:
 		return "stays disabled: deleting it was rejected by " + s.person()
+	case leak.Looked:
+		return "is dead, but a second look found something to look into"
 	}
 	return fmt.Sprintf("is %s, proved %s", s.end(), s.ContainedAt.UTC().Format("15:04:05 UTC"))
 }
 
 func (s story) headlineHeld() string {
-	if s.Key.Disabled {
+	switch {
+	case s.news == leak.Looked:
+		return "is disabled, but a second look found something to look into"
+	case s.Key.Disabled:
 		return "is disabled; deleting it waits for approval"
-	}
-	if s.Rule == ruleFuse {
+	case s.Rule == ruleEnabled:
+		return "works again: somebody enabled it at its issuer"
+	case s.Rule == ruleFuse:
 		return fmt.Sprintf("still works: too many leaked at once, so %s it waits for approval", doing(s.Action))
 	}
 	return fmt.Sprintf("still works: %s it waits for approval", doing(s.Action))

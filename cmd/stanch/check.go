@@ -94,6 +94,9 @@ func (i Issuer) check(fault faultFunc) {
 	if len(i.TokenTypes) == 0 && i.Pattern == "" {
 		fault("token_types", "give token_types or a pattern: without both, this issuer is shown no secret")
 	}
+	if i.Rate < 0 {
+		fault("rate", "must be positive")
+	}
 	if problem := checkPattern(i.Pattern); problem != "" {
 		fault("pattern", problem)
 	}

@@ -122,6 +122,9 @@ type Issuer struct {
 	// Accounts are the issuer's accounts whose keys may be acted on; a key of another is left alone, and paged. By
 	// default every account that the credential reaches.
 	Accounts []string `yaml:"accounts"`
+	// Rate is how many keys a second are looked up or acted on there, so that the service is not flooded; by default as many
+	// as there are.
+	Rate int `yaml:"rate"`
 	// Adapter holds the fields that an issuer of that type has beside these.
 	Adapter issuerConfig `yaml:"-"`
 }

@@ -149,6 +149,7 @@ func (g *generation) mandate() dispositions.Mandate {
 	for _, entry := range g.config.Issuers {
 		configured := dispositions.Configured{
 			Name: entry.Name, Issuer: g.issuers[entry.Name].it, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
+			Rate: float64(entry.Rate),
 		}
 		if entry.Pattern != "" {
 			configured.Pattern = regexp.MustCompile(entry.Pattern) // Load has compiled it
