@@ -127,7 +127,7 @@ func hopeful(failed []error) error {
 func (a *alertmanager) post(ctx context.Context, i int, url string, body []byte) error {
 	request, err := a.request(ctx, http.MethodPost, url+"/api/v2/alerts", body)
 	if err == nil {
-		err = channel.Do(a.client, request)
+		err = channel.Do(a.client, request, http.StatusOK)
 	}
 	if err != nil {
 		return fmt.Errorf("sending alerts to urls[%d]: %w", i, err)
@@ -154,7 +154,7 @@ func (a *alertmanager) Examine(ctx context.Context) []leak.Finding {
 		check := fmt.Sprintf("alertmanager urls[%d]", i)
 		request, err := a.request(ctx, http.MethodGet, url+"/api/v2/status", nil)
 		if err == nil {
-			err = channel.Do(a.client, request)
+			err = channel.Do(a.client, request, http.StatusOK)
 		}
 		if err != nil {
 			found.Broken(check, "its status cannot be had: %v", err)

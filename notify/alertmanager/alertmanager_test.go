@@ -407,7 +407,7 @@ func TestLimits(t *testing.T) {
 	}
 	tell(t, n, sent)
 	kept, err := memory.Load(t.Context(), sent.Incident.ID)
-	if err != nil || len(kept) > 32<<10 {
+	if err != nil || len(kept) > notify.MaxMemory {
 		t.Errorf("got %d bytes (%v), want 32 KiB at most", len(kept), err)
 	}
 }

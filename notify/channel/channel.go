@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -66,10 +67,11 @@ func (s Status) Error() string {
 	return fmt.Sprintf("the channel answered %d %s", int(s), http.StatusText(int(s)))
 }
 
-// Do sends a request and reads the answer to its end. It is nil for a 2xx, *leak.Throttled for an answer that asks to
+// Do sends a request and reads the answer to its end. It is nil for a 2xx, and only for those statuses that are given
+// where some are: whatever stands between us and a channel may answer 200. It is *leak.Throttled for an answer that asks to
 // wait, *notify.Refused for a 4xx that a retry alone cannot help, another [Status] as it is, and what [Cause] makes of
 // everything else.
-func Do(client *http.Client, r *http.Request) error {
+func Do(client *http.Client, r *http.Request, success ...int) error {
 	r.Header.Set("User-Agent", "stanch")
 	response, err := client.Do(r)
 	if err != nil {
@@ -77,16 +79,17 @@ func Do(client *http.Client, r *http.Request) error {
 	}
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body) // so that the connection can be used again
-	switch code := response.StatusCode; {
-	case code/100 != 2:
+	code := response.StatusCode
+	if code/100 != 2 || len(success) > 0 && !slices.Contains(success, code) {
 		return Answered(code, response.Header.Get("Retry-After"))
-	case err != nil:
+	}
+	if err != nil {
 		return Cause(r.Context(), err)
 	}
 	return nil
 }
 
-// Answered is the error of an answer with a status other than 2xx, as [Do] returns it. Of a Retry-After a day is taken at
+// Answered is the error of an answer with a status that is no success, as [Do] returns it. Of a Retry-After a day is taken at
 // most.
 func Answered(code int, after string) error {
 	switch {

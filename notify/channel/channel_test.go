@@ -66,6 +66,24 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
+// TestSuccess: a channel that always answers alike has succeeded only when it does.
+func TestSuccess(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	for _, row := range []struct {
+		success []int
+		want    error
+	}{{nil, nil}, {[]int{200, 202}, nil}, {[]int{202}, channel.Status(200)}} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := channel.Do(channel.NewClient(), request, row.success...); !errors.Is(err, row.want) {
+			t.Errorf("200, and %v are success: got %v, want %v", row.success, err, row.want)
+		}
+	}
+}
+
 // TestRetryAfter: how long a channel asks to wait, and never for longer than a day.
 func TestRetryAfter(t *testing.T) {
 	for text, want := range map[string]time.Duration{

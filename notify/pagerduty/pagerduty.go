@@ -107,7 +107,7 @@ func (p *pagerduty) send(ctx context.Context, n notify.Notice, action string) er
 		return fmt.Errorf("making a request: %w", channel.Cause(ctx, err))
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if err := channel.Do(p.client, request); err != nil {
+	if err := channel.Do(p.client, request, http.StatusAccepted); err != nil {
 		return fmt.Errorf("sending PagerDuty the event %s: %w", action, err)
 	}
 	return nil
