@@ -21,24 +21,30 @@ func Cut(text string, characters int) string {
 	return string(runes[:characters-len(dots)]) + dots
 }
 
-// Fit cuts the longest texts of facts until all together have no more than so many characters, names not counted. Facts
-// that fit are returned as they are.
+// Fit cuts the longest texts of facts until all together, their names counted, have no more than so many characters. Facts
+// that fit are returned as they are; the last ones are left out where the names alone are too many.
 func Fit(facts []notify.Fact, characters int) []notify.Fact {
-	facts, characters = slices.Clone(facts), max(0, characters)
-	for limit := characters; length(facts) > characters; limit = limit * 9 / 10 {
+	facts = slices.Clone(facts)
+	names, texts := lengths(facts)
+	for ; names > characters && len(facts) > 0; names, texts = lengths(facts) {
+		facts = facts[:len(facts)-1]
+	}
+	for limit := characters - names; names+texts > characters && len(facts) > 0; limit = limit * 9 / 10 {
 		for i := range facts {
 			facts[i].Text = Cut(facts[i].Text, limit)
 		}
+		names, texts = lengths(facts)
 	}
 	return facts
 }
 
-func length(facts []notify.Fact) int {
-	n := 0
+// lengths are the characters of all names and of all texts.
+func lengths(facts []notify.Fact) (names, texts int) {
 	for _, fact := range facts {
-		n += utf8.RuneCountInString(fact.Text)
+		names += utf8.RuneCountInString(fact.Name)
+		texts += utf8.RuneCountInString(fact.Text)
 	}
-	return n
+	return names, texts
 }
 
 // Piece is a part of a fact's text.

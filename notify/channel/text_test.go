@@ -33,7 +33,7 @@ func TestCut(t *testing.T) {
 func length(facts []notify.Fact) int {
 	n := 0
 	for _, fact := range facts {
-		n += utf8.RuneCountInString(fact.Text)
+		n += utf8.RuneCountInString(fact.Name + fact.Text)
 	}
 	return n
 }
@@ -45,7 +45,7 @@ func TestFit(t *testing.T) {
 	if length(got) > 2000 || length(got) < 1500 || got[1] != given[1] || got[2] != given[2] {
 		t.Errorf("got %d characters, of which %q and %d; want the longest cut alone", length(got), got[1].Text, len(got[2].Text))
 	}
-	if length(given) != 5910 {
+	if length(given) != 5913 {
 		t.Error("the facts that were given have changed")
 	}
 	for _, fact := range channel.Fit(given, 6000) {
@@ -55,12 +55,23 @@ func TestFit(t *testing.T) {
 	}
 }
 
+// TestFitNames: where names alone are too many, the last facts go.
+func TestFitNames(t *testing.T) {
+	var given []notify.Fact
+	for range 100 {
+		given = append(given, notify.Fact{Name: "0123456789", Text: "text"})
+	}
+	if got := channel.Fit(given, 505); len(got) != 50 || length(got) > 505 {
+		t.Errorf("got %d facts of %d characters, want 50", len(got), length(got))
+	}
+}
+
 func FuzzFit(f *testing.F) {
 	f.Add("a", strings.Repeat("b", 100), 50)
 	f.Add("ü", "\xff\xfe", 0)
 	f.Add("", "", -1)
 	f.Fuzz(func(t *testing.T, one, two string, characters int) {
-		got := channel.Fit([]notify.Fact{{Name: "1", Text: one}, {Name: "2", Text: two}}, characters)
+		got := channel.Fit([]notify.Fact{{Name: two, Text: one}, {Name: "2", Text: two}}, characters)
 		if n := length(got); n > max(0, characters) {
 			t.Errorf("got %d characters, want %d at most", n, characters)
 		}

@@ -59,6 +59,9 @@ func newEvent(n notify.Notice, action string) event {
 func newPayload(n notify.Notice) *payload {
 	details := map[string]string{}
 	for _, fact := range channel.Fit(n.Facts, maxDetails) {
+		if earlier := details[fact.Name]; earlier != "" {
+			fact.Text = earlier + "\n" + fact.Text
+		}
 		details[fact.Name] = fact.Text
 	}
 	return &payload{

@@ -184,6 +184,19 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestSameName: facts of one name, as an operator's template makes them, are all shown.
+func TestSameName(t *testing.T) {
+	server := pagerdutytest.New(t, routingKey)
+	sent := notice(notify.Opened, leak.Critical, 0)
+	sent.Facts = []notify.Fact{{Name: "Note", Text: "one"}, {Name: "Note", Text: "two"}}
+	if err := open(t, server.URL, "").Notify(t.Context(), sent); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.Events()[0].Payload.Details["Note"]; got != "one\ntwo" {
+		t.Errorf("got %q, want both", got)
+	}
+}
+
 // TestGathering: a notice of many is one alert of its own, and settles what was opened for its members before.
 func TestGathering(t *testing.T) {
 	server := pagerdutytest.New(t, routingKey)

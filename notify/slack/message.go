@@ -14,9 +14,11 @@ const (
 	maxHeader = 150
 	// maxFallback bounds the text that lock screens and screen readers show instead of the blocks.
 	maxFallback = 1000
-	// maxFacts bounds the characters of all facts. Slack documents no bound of a message in blocks and refuses somewhere
+	// maxFacts bounds the characters of all facts, names included. Slack documents no bound of a message in blocks and refuses somewhere
 	// above 9,600 characters: https://github.com/slackapi/bolt-js/issues/2867.
 	maxFacts = 8000
+	// maxSections is how many facts are shown; only an operator's own template makes more.
+	maxSections = 40
 )
 
 // message is a notice in blocks. Facts are rich text, whose elements Slack shows as they are: no text that a stranger wrote
@@ -55,7 +57,7 @@ func sections(n notify.Notice, title string) []api.RichTextElement {
 		facts = append([]notify.Fact{{Name: "In short", Text: n.Title}}, facts...)
 	}
 	var all []api.RichTextElement
-	for _, fact := range channel.Fit(facts, maxFacts) {
+	for _, fact := range channel.Fit(facts[:min(len(facts), maxSections)], maxFacts) {
 		all = append(all, section(fact.Name, pieces(fact.Text)...))
 	}
 	if n.Link != "" {

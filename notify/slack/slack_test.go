@@ -223,6 +223,20 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestManyFacts: however many facts a template makes, Slack takes the message.
+func TestManyFacts(t *testing.T) {
+	n, server := start(t)
+	sent := notice(notify.Opened, leak.Critical, 0)
+	sent.Facts = nil
+	for range 10_000 {
+		sent.Facts = append(sent.Facts, notify.Fact{Text: "x"})
+	}
+	tell(t, n, sent)
+	if got := len(server.Messages()[0].Blocks[1].Elements); got < 2 || got > 50 {
+		t.Errorf("got %d facts, want some of them", got)
+	}
+}
+
 // TestCommands: commands can be copied as they are; the rest is plain, and only our own link is one.
 func TestCommands(t *testing.T) {
 	n, server := start(t)
