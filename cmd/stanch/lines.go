@@ -23,10 +23,8 @@ type teller struct {
 	told  time.Time
 }
 
-// newTeller begins the answer to a request whose body is read. The time that a request may take to come does not count any
-// more: the server would otherwise take a client that waits for one that is gone.
+// newTeller begins the answer to a request whose body is read.
 func newTeller(w http.ResponseWriter) *teller {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // every listener of ours can
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	return &teller{w: w, lines: json.NewEncoder(w)}

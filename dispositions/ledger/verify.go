@@ -100,18 +100,6 @@ type verifier struct {
 	problems       []*Problem
 }
 
-// link is the newest entry of an incident so far.
-type link struct {
-	seq  uint64
-	at   time.Time
-	step leak.StepName
-	prev string // the hash that it names
-	hash string
-	// doubt is the problem that this entry does not name the one before it. Which of the two was changed shows when the
-	// next one comes.
-	doubt *Problem
-}
-
 func (v *verifier) problem(p Problem) *Problem {
 	p.span = max(p.span, p.Entry, p.To)
 	if p.To == p.Entry {
@@ -160,7 +148,7 @@ func (v *verifier) checkpoint(m queue.Message) {
 	switch list := v.stored.list; {
 	case err != nil:
 		v.problem(Problem{At: m.Time, Text: err.Error()})
-	case c.Count != c.Seq || len(list) > 0 && list[len(list)-1].Seq >= c.Seq:
+	case c.Seq == 0 || c.Count != c.Seq || len(list) > 0 && list[len(list)-1].Seq >= c.Seq:
 		v.problem(Problem{
 			Entry: c.Seq, At: m.Time,
 			Text: fmt.Sprintf("checkpoint %d, of entry %d, does not follow the one before it: it was changed", m.Seq, c.Seq),
@@ -193,53 +181,6 @@ func (v *verifier) missing(from, to uint64) {
 	v.problem(Problem{Entry: from, To: to, Text: "entries of the log are missing, or cannot be read: " + numbers(from, to)})
 }
 
-// chain checks an entry against the one before it of its incident.
-func (v *verifier) chain(m queue.Message) {
-	id := incidentOf(m)
-	before := v.links[id]
-	now := &link{seq: m.Seq, at: m.Time, hash: hash(m.Data)}
-	v.links[id] = now
-	entry, err := decode(m)
-	if err != nil {
-		v.problem(Problem{Entry: m.Seq, Incident: id, At: m.Time, Text: err.Error()})
-		return
-	}
-	now.prev = entry.Prev
-	if len(entry.Steps) > 0 {
-		now.step = entry.Steps[len(entry.Steps)-1].Step
-	}
-	switch {
-	case entry.Incident.ID != id:
-		v.problem(now.problem(id, fmt.Sprintf("the entry is of incident %s, and lies with another", entry.Incident.ID.Short())))
-	case before == nil && entry.Prev != "":
-		p := now.problem(id, "the entry is the first of its incident and names one before it: what came before it is missing")
-		p.Expected = entry.Prev
-		v.problem(p)
-	case before != nil && entry.Prev != before.hash:
-		v.mismatch(id, before, now)
-	}
-}
-
-// mismatch notes that an entry does not name the one before it. If the one before did not name its predecessor either, that
-// one is what was changed; otherwise it is the predecessor, as far as anybody can tell.
-func (v *verifier) mismatch(id leak.Fingerprint, before, now *link) {
-	if before.doubt != nil {
-		*before.doubt = before.problem(id, "the entry neither names the one before it of its incident, nor is it named by "+
-			"the one after it: it was changed, moved or put in")
-		before.doubt.Found = before.hash
-		before.doubt.Expected, before.doubt.span = now.prev, now.seq
-		return
-	}
-	p := before.problem(id, fmt.Sprintf("entry %d, the next one of the incident, names another one before it: "+
-		"this entry was changed, or those between the two are missing", now.seq))
-	p.Expected, p.Found, p.span = now.prev, before.hash, now.seq
-	now.doubt = v.problem(p)
-}
-
-func (l *link) problem(id leak.Fingerprint, text string) Problem {
-	return Problem{Entry: l.seq, Incident: id, Step: l.step, At: l.at, Text: text}
-}
-
 // end checks what shows only when the whole log was read.
 func (v *verifier) end(stats queue.Stats) {
 	if v.digest.seq < stats.Last {
@@ -256,72 +197,4 @@ func (v *verifier) end(stats queue.Stats) {
 	for _, p := range v.problems[:len(v.problems)-v.audit.Omitted] {
 		v.audit.Problems = append(v.audit.Problems, *p)
 	}
-}
-
-// explained reports whether a problem may lie among some entries already, which makes a checkpoint behind them wrong too.
-func (v *verifier) explained(from, to uint64) bool {
-	return slices.ContainsFunc(v.problems, func(p *Problem) bool { return p.span >= from && p.Entry <= to })
-}
-
-// ends are the newest entries of incidents among some entries: no later one vouches for them, so that only a checkpoint
-// can tell that one of them was changed.
-func (v *verifier) ends(from, to uint64) (ids []leak.Fingerprint) {
-	for id, l := range v.links {
-		if l.seq >= from && l.seq <= to {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// track is a row of checkpoints along the log.
-type track struct {
-	what string
-	list []Checkpoint // by entry
-	next int
-	good Checkpoint   // the newest that fits
-	bad  []Checkpoint // those since then that do not
-}
-
-// pass compares the checkpoints of the entry that was just read. When one fits, the log up to there is as it was, and the
-// ones before it that do not fit were changed themselves.
-func (t *track) pass(v *verifier) {
-	for ; t.next < len(t.list) && t.list[t.next].Seq <= v.digest.seq; t.next++ {
-		c := t.list[t.next]
-		if found := v.digest.checkpoint(); c.Seq != found.Seq || c.Count != found.Count || c.Hash != found.Hash {
-			t.bad = append(t.bad, c)
-			continue
-		}
-		for _, wrong := range t.bad {
-			v.problem(Problem{Entry: wrong.Seq, At: wrong.At, Found: wrong.Hash, Text: fmt.Sprintf(
-				"%s of entry %d was changed: it does not fit, and a later one does", t.what, wrong.Seq)})
-		}
-		t.good, t.bad = c, nil
-	}
-}
-
-// end settles what no later checkpoint explains.
-func (t *track) end(v *verifier) {
-	if len(t.bad) > 0 && !v.explained(t.good.Seq+1, t.bad[0].Seq) {
-		v.problem(t.changed(v))
-	}
-	if t.next == len(t.list) || v.explained(v.digest.seq+1, t.list[t.next].Seq) {
-		return
-	}
-	cut := t.list[t.next]
-	v.problem(Problem{Entry: v.digest.seq + 1, To: cut.Seq, At: cut.At, Expected: cut.Hash, Text: fmt.Sprintf(
-		"the log ends with entry %d, and %s covers entry %d: its end was cut off", v.digest.seq, t.what, cut.Seq)})
-}
-
-// changed is the problem that a checkpoint does not fit although the entries before it seem to be in order.
-func (t *track) changed(v *verifier) Problem {
-	first, last := t.good.Seq+1, t.bad[0].Seq
-	p := Problem{Entry: first, To: last, At: t.bad[0].At, Text: fmt.Sprintf(
-		"%s of entry %d does not fit: of the entries from %d on one was changed, moved or put in, or is missing", t.what, last, first)}
-	if ends := v.ends(first, last); len(ends) == 1 {
-		p = v.links[ends[0]].problem(ends[0], fmt.Sprintf("%s of entry %d does not fit: this entry, to which no later one "+
-			"refers, was changed, or another one before the checkpoint was moved or put in, or is missing", t.what, last))
-	}
-	p.Expected = t.bad[0].Hash
-	return p
 }
