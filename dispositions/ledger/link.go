@@ -13,6 +13,7 @@ type link struct {
 	seq  uint64
 	at   time.Time
 	step leak.StepName
+	prev string // the hash that it names
 	hash string
 	// doubt is the problem that this entry does not name the one before it. Which of the two was changed shows when the
 	// next one comes.
@@ -30,6 +31,7 @@ func (v *verifier) chain(m queue.Message) {
 		v.problem(Problem{Entry: m.Seq, Incident: id, At: m.Time, Text: err.Error()})
 		return
 	}
+	now.prev = entry.Prev
 	if len(entry.Steps) > 0 {
 		now.step = entry.Steps[len(entry.Steps)-1].Step
 	}
