@@ -426,6 +426,16 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+// TestPrints: a notifier that ends up in a log shows no credential.
+func TestPrints(t *testing.T) {
+	n := open(t, nil, "https://example.com")
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, n); strings.Contains(got, password) {
+			t.Errorf("%s: got %s", format, got)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "password")

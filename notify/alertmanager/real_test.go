@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,10 +41,13 @@ func receive(t *testing.T) (string, <-chan notification) {
 	return server.URL, received
 }
 
+const anyPort = "127.0.0.1:0"
+
 var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
 
-// startReal starts Debian's Alertmanager, which notifies a webhook at once, and returns its URL.
-func startReal(t *testing.T, webhook string) string {
+// startReal starts Debian's Alertmanager at an address, with nothing in its store. It notifies a webhook at once. Its
+// address is returned, and what ends it.
+func startReal(t *testing.T, webhook, address string) (listens string, stop func()) {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
@@ -61,7 +65,7 @@ receivers: [{name: hook, webhook_configs: [{url: %q, send_resolved: true}]}]
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+filepath.Join(dir, "config.yml"),
-		"--storage.path="+dir, "--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")
+		"--storage.path="+dir, "--web.listen-address="+address, "--cluster.listen-address=")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +73,8 @@ receivers: [{name: hook, webhook_configs: [{url: %q, send_resolved: true}]}]
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(stop)
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
 		if match := listening.FindStringSubmatch(lines.Text()); match != nil {
@@ -77,19 +82,19 @@ receivers: [{name: hook, webhook_configs: [{url: %q, send_resolved: true}]}]
 				for lines.Scan() { // so that it can go on writing
 				}
 			}()
-			return "http://" + match[1]
+			return match[1], stop
 		}
 	}
 	t.Fatal("Alertmanager ended before it listened")
-	return ""
+	return "", nil
 }
 
 // TestRealAlertmanager: the real one takes the alert of an incident, tells of it, knows it by our labels, and tells that it
 // is resolved.
 func TestRealAlertmanager(t *testing.T) {
 	hook, received := receive(t)
-	url := startReal(t, hook)
-	n, err := (&alertmanager.Config{URLs: []string{url}}).Open("am", slog.New(slog.DiscardHandler))
+	address, _ := startReal(t, hook, anyPort)
+	n, err := (&alertmanager.Config{URLs: []string{"http://" + address}}).Open("am", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +122,36 @@ func TestRealAlertmanager(t *testing.T) {
 	}
 }
 
+// TestRealRestart: an Alertmanager that lost everything in a restart is told again what fires, and tells of it again.
+func TestRealRestart(t *testing.T) {
+	hook, received := receive(t)
+	address, stop := startReal(t, hook, anyPort)
+	n, err := (&alertmanager.Config{
+		URLs: []string{"http://" + address}, Repeat: 50 * time.Millisecond,
+	}).Open("am", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := notice(notify.Opened, leak.Failed, leak.Critical, 0)
+	tell(t, n, sent)
+	run(t, n, func() {
+		for i := range 2 {
+			if got := <-received; got.Status != "firing" || got.Alerts[0].Annotations["summary"] != sent.Title {
+				t.Errorf("got %+v, want it firing", got)
+			}
+			if i == 0 {
+				stop()
+				startReal(t, hook, address)
+			}
+		}
+	})
+}
+
 // TestRealRefusal: what the real one refuses is a refusal, and names nobody.
 func TestRealRefusal(t *testing.T) {
 	hook, _ := receive(t)
-	url := startReal(t, hook)
-	n, err := (&alertmanager.Config{URLs: []string{url + "/wrong-prefix"}}).Open("am", slog.New(slog.DiscardHandler))
+	address, _ := startReal(t, hook, anyPort)
+	n, err := (&alertmanager.Config{URLs: []string{"http://" + address + "/wrong-prefix"}}).Open("am", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -324,6 +324,16 @@ func TestOutside(t *testing.T) {
 	}
 }
 
+// TestPrints: a notifier that ends up in a log shows no credential.
+func TestPrints(t *testing.T) {
+	n := open(t, start(t, false), nil)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, n); strings.Contains(got, password) {
+			t.Errorf("%s: got %s", format, got)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "password")

@@ -3,6 +3,7 @@ package pagerduty_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -274,6 +275,16 @@ func TestWaitsForItsTurn(t *testing.T) {
 	close(over)
 	if err := <-first; err != nil {
 		t.Errorf("got %v, want no error", err)
+	}
+}
+
+// TestPrints: a notifier that ends up in a log shows no credential.
+func TestPrints(t *testing.T) {
+	n := open(t, "https://example.com", "")
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, n); strings.Contains(got, routingKey) {
+			t.Errorf("%s: got %s", format, got)
+		}
 	}
 }
 

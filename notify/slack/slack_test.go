@@ -3,6 +3,7 @@ package slack_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -328,6 +329,16 @@ func TestGivenUp(t *testing.T) {
 	server.Fault(func(http.ResponseWriter, *http.Request) bool { cancel(); return false })
 	if err := n.Notify(ctx, notice(notify.Opened, leak.Critical, 0)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+// TestPrints: a notifier that ends up in a log shows no credential.
+func TestPrints(t *testing.T) {
+	n, _ := start(t)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, n); strings.Contains(got, token) {
+			t.Errorf("%s: got %s", format, got)
+		}
 	}
 }
 
