@@ -1,6 +1,7 @@
 package dispositions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,6 +167,7 @@ func (t *turn) beginByID(ctx context.Context) error {
 // found takes over what the issuer says of the key now. When it was last used is asked once only, when it is located.
 func (t *turn) found(key leak.Key) {
 	key.LastUsedAt = later(key.LastUsedAt, t.incident.Key.LastUsedAt)
+	key.OwnerName = cmp.Or(key.OwnerName, t.incident.Key.OwnerName)
 	if !key.Used.Known {
 		key.Used = t.incident.Key.Used
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +37,8 @@ type issuer struct {
 	log     *slog.Logger
 }
 
-// Locate implements dispositions.Issuer. The answer includes the key's last use when IAM says it in time.
+// Locate implements dispositions.Issuer. The answer includes the key's last use, and the name of its service ID, when IAM
+// says them in time.
 func (i *issuer) Locate(ctx context.Context, secret leak.Secret) (leak.Key, error) {
 	const doing = "locating the key"
 	if secret.Empty() {
@@ -56,8 +58,11 @@ func (i *issuer) Locate(ctx context.Context, secret leak.Secret) (leak.Key, erro
 	if err != nil {
 		return leak.Key{}, err
 	}
-	key.Used = i.use(ctx, key.ID)
-	key.LastUsedAt = key.Used.LastAt
+	var asking sync.WaitGroup // so that the details take as long as the slower one
+	asking.Go(func() { key.OwnerName = i.ownerName(ctx, key) })
+	used := i.use(ctx, key.ID)
+	asking.Wait()
+	key.Used, key.LastUsedAt = used, used.LastAt
 	return key, nil
 }
 
