@@ -32,7 +32,7 @@ func (w *world) detect(n int) {
 	for range n {
 		w.Detect(gitlabtest.Vulnerability{Project: "Acme/Shop"})
 	}
-	w.Server.Wait()
+	w.Wait()
 }
 
 // TestRedeliver: what failed is sent again, once, and what came otherwise is not.
@@ -172,7 +172,7 @@ func TestRedeliverProjects(t *testing.T) {
 	w.AddHook(h)
 	in.answer(http.StatusServiceUnavailable)
 	w.Detect(gitlabtest.Vulnerability{Project: "acme/sub/p7"})
-	w.Server.Wait()
+	w.Wait()
 	in.answer(http.StatusNoContent)
 	for _, fault := range []gitlabtest.Fault{
 		{Op: gitlabtest.ListHooks, Target: "acme", Status: 403, Body: `{"message":"403 Forbidden"}`},

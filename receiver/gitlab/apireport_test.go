@@ -159,7 +159,7 @@ func TestSelf(t *testing.T) {
 	}
 	id := w.add(gitlabtest.Vulnerability{})
 	w.mustFetch(t, id)
-	w.Server.Wait()
+	w.Wait()
 	if by := received.pointers(t); len(by) != 1 || by[0].By != first || by[0].Event != "confirmed" {
 		t.Errorf("our own change comes back as %+v, want one by %s", by, first)
 	}

@@ -18,7 +18,7 @@ func TestTokenOf(t *testing.T) {
 		"https://deploy:" + key44 + "@api.example/v1": key44, "https://deploy:p%2Fw@api.example": "p/w",
 		"https://" + key44 + "@api.example": key44, "https://deploy@api.example": "",
 		"https://hooks.example/services/T00/B00/xyz": "https://hooks.example/services/T00/B00/xyz",
-		`api_key = "` + key44 + `"`: key44, "a b": "", key44 + " " + key44: "", "": "", " \n": "",
+		`api_key = "` + key44 + `"`:                  key44, "a b": "", key44 + " " + key44: "", "": "", " \n": "",
 		"AKIA**************": "", block: block, "x " + block + " y": "x " + block + " y", "-----BEGIN EC PRIVATE KEY-----": "",
 		strings.Repeat("a1", 9000): "",
 	} {

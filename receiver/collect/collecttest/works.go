@@ -226,7 +226,7 @@ func testConcurrent(t *testing.T, h Harness) {
 	done := make(chan error)
 	const many = 32
 	for range many {
-		ref := w.Add(leak.NewSecret("planted-"+rand.Text()), changed(), 1)
+		ref := w.Add(leak.NewSecret("planted-4f9d2c61-"+rand.Text()), changed(), 1)
 		go func() {
 			found, err := w.Vendor.Fetch(context.Background(), ref)
 			if err == nil && (len(found) != 1 || found[0].Ref != ref) {
