@@ -1,6 +1,10 @@
 package collect
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // The results of what the collector does.
 const (
@@ -60,10 +64,12 @@ func (m *metrics) fetched(source, result string) { m.fetches.WithLabelValues(sou
 func (m *metrics) reported(source, result string) { m.reports.WithLabelValues(source, result).Inc() }
 func (m *metrics) swept(source, result string)    { m.sweeps.WithLabelValues(source, result).Inc() }
 
-func (m *metrics) switchedOff(source string, off bool) {
-	value := 0.0
-	if off {
-		value = 1
+// switchedOff takes what came of looking for failed deliveries. Of most errors nobody can tell whether deliveries are on.
+func (m *metrics) switchedOff(source string, err error) {
+	switch {
+	case err == nil:
+		m.off.WithLabelValues(source).Set(0)
+	case errors.Is(err, ErrSwitchedOff):
+		m.off.WithLabelValues(source).Set(1)
 	}
-	m.off.WithLabelValues(source).Set(value)
 }

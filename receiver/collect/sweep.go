@@ -70,7 +70,7 @@ func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (Swept, err
 			swept.Problem = err.Error()
 			c.log.Warn("failed deliveries cannot be looked for", "source", name, "err", err)
 		}
-		c.metrics.switchedOff(name, errors.Is(err, ErrSwitchedOff))
+		c.metrics.switchedOff(name, err)
 	}
 	c.log.Info("swept", "source", name, "listed", swept.Listed, "missed", swept.Missed, "redelivered", swept.Redelivered)
 	return swept, nil
