@@ -102,6 +102,7 @@ type demonstration struct {
 	samples []*sample
 	iam     *ibmtest.Server
 	hub     *hub
+	lab     *lab
 	signer  *sourcetest.Signer
 	keys    *http.Server
 	keysURL string
@@ -123,10 +124,17 @@ func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
 		iam.Close()
 		return nil, err
 	}
-	d := &demonstration{dir: dir, out: out, samples: samples(), iam: iam, hub: hub, signer: signer}
+	lab, err := newLab(iam)
+	if err != nil {
+		iam.Close()
+		hub.Close()
+		return nil, err
+	}
+	d := &demonstration{dir: dir, out: out, samples: samples(), iam: iam, hub: hub, lab: lab, signer: signer}
 	if err := d.publishKeys(); err != nil {
 		iam.Close()
 		hub.Close()
+		lab.close()
 		return nil, err
 	}
 	for _, s := range d.samples {
@@ -153,6 +161,7 @@ func (d *demonstration) publishKeys() error {
 func (d *demonstration) close() {
 	d.iam.Close()
 	d.hub.Close()
+	d.lab.close()
 	_ = d.keys.Close()
 }
 
@@ -167,6 +176,10 @@ func (d *demonstration) configure() (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	gitlab, err := d.lab.configure(d.dir)
+	if err != nil {
+		return nil, err
+	}
 	file := filepath.Join(d.dir, "stanch.yaml")
 	text := fmt.Sprintf(`store: {embedded: {dir: %q}}
 keys_dir: %q
@@ -174,10 +187,10 @@ web: {public: {address: "127.0.0.1:0"}, private: {address: "127.0.0.1:0"}}
 sources:
   - {name: github, type: github_partner, keys_url: %q}
 %sissuers:
-  - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key, %s]}
+  - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key, %s, %s]}
 notifiers:
   - {name: console, type: console, gather_after: 1000}
-`, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, acme, d.iam.URL(), keyFile, demoPattern)
+`, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, acme+gitlab, d.iam.URL(), keyFile, demoPattern, demoRuleType)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
 	}
@@ -241,7 +254,10 @@ func (d *demonstration) show(ctx context.Context) error {
 	if err := d.report(views); err != nil {
 		return err
 	}
-	return d.showOrganisation(ctx)
+	if err := d.showOrganisation(ctx); err != nil {
+		return err
+	}
+	return d.showGitLab(ctx)
 }
 
 // forge posts a delivery that is signed with a key that GitHub does not publish.

@@ -44,12 +44,19 @@ func (h *hub) configure(dir string) (string, error) {
 	token := h.AddToken(githubtest.Token{Login: "stanch-bot"})
 	files := map[string]leak.Secret{"hook-secret": h.secret, "github-token": token}
 	for name, value := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(value.Reveal()), 0o600); err != nil {
-			return "", fmt.Errorf("writing the demo's secrets: %w", err)
+		if err := writeSecret(filepath.Join(dir, name), value); err != nil {
+			return "", err
 		}
 	}
 	return fmt.Sprintf("  - {name: acme, type: github_webhook, secret_files: [%q], organization: acme, api: {url: %q, token_file: %q}}\n",
 		filepath.Join(dir, "hook-secret"), h.URL(), filepath.Join(dir, "github-token")), nil
+}
+
+func writeSecret(file string, value leak.Secret) error {
+	if err := os.WriteFile(file, []byte(value.Reveal()), 0o600); err != nil {
+		return fmt.Errorf("writing the demo's secrets: %w", err)
+	}
+	return nil
 }
 
 // leak lets the organisation's secret scanning find the key, and waits until its alert is resolved.
@@ -84,7 +91,8 @@ func (d *demonstration) showOrganisation(ctx context.Context) error {
 		return err
 	}
 	var v view
-	if v, err = d.incidentOf(ctx, d.hub.key.ID); err != nil {
+	reported := func(v view) bool { return v.Steps[len(v.Steps)-1].Step == leak.Reported }
+	if v, err = d.incidentOf(ctx, d.hub.key.ID, reported); err != nil {
 		return err
 	}
 	d.say("\n  %s, alert %d: %s as %s after %s, with the comment", demoRepository, alert.Number, alert.State, alert.Resolution,
@@ -99,8 +107,8 @@ func (d *demonstration) showOrganisation(ctx context.Context) error {
 	return nil
 }
 
-// incidentOf waits until the log says what GitHub was told about a key.
-func (d *demonstration) incidentOf(ctx context.Context, key string) (view, error) {
+// incidentOf waits until a key's incident is as it should be.
+func (d *demonstration) incidentOf(ctx context.Context, key string, is func(view) bool) (view, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	for {
@@ -109,13 +117,13 @@ func (d *demonstration) incidentOf(ctx context.Context, key string) (view, error
 			return view{}, err
 		}
 		for _, v := range views {
-			if v.Key.ID == key && v.Steps[len(v.Steps)-1].Step == leak.Reported {
+			if v.Key.ID == key && is(v) {
 				return v, nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return view{}, errors.New("the organisation's incident did not come to its end in time")
+			return view{}, errors.New("an incident did not come to its end in time")
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -141,10 +141,13 @@ func (k FingerprintKey) Fingerprint(s leak.Secret) leak.Fingerprint {
 func (k FingerprintKey) ID() string { return hex.EncodeToString(k.mac("\x00stanch key id")[:idSize]) }
 
 // sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands
-// for without giving it away. That the key is seen in public or in several repositories makes it another report, because it
+// for without giving it away. Two alerts of the source are two reports, though of one place. That the key is seen in public or in several repositories makes it another report, because it
 // may raise the action. Nothing else does: our own changes at the source come back as reports of it.
 func (k FingerprintKey) sighting(f leak.Fingerprint, source string, c leak.Content) string {
 	parts := []string{"\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place}
+	if c.Ref != "" {
+		parts = append(parts, c.Ref)
+	}
 	if c.Public || c.Several {
 		parts = append(parts, fmt.Sprint(c.Public, c.Several))
 	}
