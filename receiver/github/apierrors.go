@@ -2,12 +2,9 @@ package github
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,8 +19,6 @@ import (
 // Errors that nobody decides on; they are unresolved.
 var (
 	errUnreadable = errors.New("the answer cannot be read")
-	errNoAnswer   = errors.New("no answer")
-	errTimeout    = errors.New("no answer in time")
 	errOther      = errors.New("the answer is about another alert")
 	errUnchanged  = errors.New("GitHub takes the change, and the alert is as it was")
 	errRepeats    = errors.New("the pages repeat themselves")
@@ -177,26 +172,10 @@ func join(a, b string) string {
 
 // unanswered says why there is no answer, or none that can be read.
 func unanswered(ctx context.Context, r request, err error) error {
-	var netErr *net.OpError
-	var dnsErr *net.DNSError
-	var tlsErr *tls.CertificateVerificationError
-	var urlErr *url.Error
-	why := errNoAnswer
-	switch {
-	case ctx.Err() != nil:
-		why = ctx.Err()
-	case errors.Is(err, errUnreadable):
-		why = errUnreadable
-	case errors.As(err, &urlErr) && urlErr.Timeout():
-		why = errTimeout
-	case errors.As(err, &dnsErr):
-		why = dnsErr
-	case errors.As(err, &tlsErr):
-		why = tlsErr
-	case errors.As(err, &netErr):
-		why = netErr
+	if ctx.Err() == nil && errors.Is(err, errUnreadable) {
+		return fmt.Errorf("%s: %w", r.doing, errUnreadable)
 	}
-	return fmt.Errorf("%s: %w", r.doing, why)
+	return fmt.Errorf("%s: %w", r.doing, collect.NoAnswer(ctx, err))
 }
 
 // value is what a pointer points to; of nil, the zero value.

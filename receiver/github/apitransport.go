@@ -1,11 +1,12 @@
 package github
 
 import (
-	"crypto/tls"
 	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"stanch/receiver/collect"
 )
 
 const (
@@ -25,15 +26,7 @@ func newAPIClient(last *atomic.Pointer[exchange]) *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: bounded{last, &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:      true,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    10 * time.Second,
-			MaxIdleConnsPerHost:    16,
-			IdleConnTimeout:        90 * time.Second,
-			MaxResponseHeaderBytes: 1 << 16,
-		}},
+		Transport:     bounded{last, collect.NewTransport()},
 	}
 }
 

@@ -19,7 +19,7 @@ type vendor struct {
 	group  string
 	base   *url.URL // of the instance; pages are shown with it
 	caller *caller
-	token  *tokenFile
+	token  *receiver.TokenFile
 	log    *slog.Logger
 	self   atomic.Int64 // our number, once GitLab has told it
 	resent *resent
@@ -32,9 +32,9 @@ func (c *HookConfig) OpenVendor(name string, log *slog.Logger) (collect.Vendor, 
 	if err != nil || receiver.CheckAPIURL(c.API.base()) != nil || !isPath(c.Group) {
 		return nil, fmt.Errorf("opening the API of source %s: its api.url or its group is not valid", name)
 	}
-	token, err := openTokenFile(c.API.TokenFile)
+	token, err := receiver.OpenTokenFile(c.API.TokenFile)
 	if err != nil {
-		return nil, fmt.Errorf("opening the API of source %s: %w", name, err)
+		return nil, fmt.Errorf("opening the API of source %s: reading api.token_file, which %w", name, err)
 	}
 	caller, err := newCaller(base)
 	if err != nil {

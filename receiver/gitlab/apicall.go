@@ -107,9 +107,9 @@ func (c *caller) note(answer *exchange) {
 // means that nothing was done.
 func (v *vendor) ask(ctx context.Context, r request) (*exchange, error) {
 	for again := true; ; again = false {
-		token := v.token.value()
+		token := v.token.Token()
 		answer, err := v.caller.do(ctx, r, token)
-		if err == nil || answer == nil || answer.status != http.StatusUnauthorized || !again || !v.token.renew(token) {
+		if err == nil || answer == nil || answer.status != http.StatusUnauthorized || !again || !v.token.Renew(token) {
 			return answer, err
 		}
 		v.self.Store(0) // the other one may be somebody else's

@@ -2,13 +2,10 @@ package gitlab
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -20,8 +17,7 @@ import (
 // Errors that nobody decides on; they are unresolved.
 var (
 	errUnreadable = errors.New("the answer cannot be read")
-	errNoAnswer   = errors.New("no answer")
-	errTimeout    = errors.New("no answer in time")
+	errTooLong    = errors.New("the answer is too long")
 	errOther      = errors.New("the answer is about something else")
 	errUnchanged  = errors.New("GitLab takes the change, and the vulnerability is as it was")
 	errRepeats    = errors.New("the pages repeat themselves")
@@ -128,28 +124,12 @@ func throttled(r request, status int, wait time.Duration) error {
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
 }
 
-// unanswered says why there is no answer. It keeps nothing of err but what names neither a path nor a token.
+// unanswered says why there is no answer.
 func unanswered(ctx context.Context, r request, err error) error {
-	var netErr *net.OpError
-	var dnsErr *net.DNSError
-	var tlsErr *tls.CertificateVerificationError
-	var urlErr *url.Error
-	why := errNoAnswer
-	switch {
-	case ctx.Err() != nil:
-		why = ctx.Err()
-	case errors.Is(err, errTooLong):
-		why = errTooLong
-	case errors.As(err, &urlErr) && urlErr.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		why = errTimeout
-	case errors.As(err, &dnsErr):
-		why = dnsErr
-	case errors.As(err, &tlsErr):
-		why = tlsErr
-	case errors.As(err, &netErr):
-		why = netErr
+	if ctx.Err() == nil && errors.Is(err, errTooLong) {
+		return fmt.Errorf("%s: %w", r.doing, errTooLong)
 	}
-	return fmt.Errorf("%s: %w", r.doing, why)
+	return fmt.Errorf("%s: %w", r.doing, collect.NoAnswer(ctx, err))
 }
 
 // answered reports whether GitLab answered with one of these statuses.

@@ -1,11 +1,11 @@
 package gitlab
 
 import (
-	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"time"
+
+	"stanch/receiver/collect"
 )
 
 const (
@@ -35,15 +35,7 @@ type exchangeKey struct{}
 func newAPIClient() *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: noting{&http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:      true,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    10 * time.Second,
-			MaxIdleConnsPerHost:    16,
-			IdleConnTimeout:        90 * time.Second,
-			MaxResponseHeaderBytes: 1 << 16,
-		}},
+		Transport:     noting{collect.NewTransport()},
 	}
 }
 
@@ -73,6 +65,3 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return response, nil
 }
-
-// errTooLong is one of the errors that nobody decides on.
-var errTooLong = errors.New("the answer is too long")
