@@ -310,8 +310,8 @@ func testWorkPostponedEnds(t *testing.T, s queue.Store) {
 	handle, saw := telling()
 	r = worker(t, s, engine, handle)
 	for range 20 {
-		if m := mustWait(t, saw, "message again"); m.Delivered != 2 {
-			t.Errorf("delivered %d times, want 2", m.Delivered)
+		if m := mustWait(t, saw, "message again"); m.Delivered < 2 { // a worker that was about to end may have had it too
+			t.Errorf("delivered %d times, want 2 at least", m.Delivered)
 		}
 	}
 	r.stop(t)
