@@ -107,6 +107,27 @@ func TestAuditUnderLoad(t *testing.T) {
 	}
 }
 
+// TestAuditAfterKills kills the process again and again under load: the log and every checkpoint that was logged fit.
+func TestAuditAfterKills(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	keys := s.population(100)
+	for n := range 5 {
+		s.start()
+		s.deliver(keys[n*20 : (n+1)*20])
+		s.waitFor("a few more incidents", func() bool { return len(s.incidents()) > n*20+3 })
+		s.kill()
+	}
+	s.start()
+	s.waitSettled(len(keys))
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.write("serve.log", s.output.String())
+	if a := s.audited(0, "--log", "serve.log"); a.Incidents != len(keys) || a.Logged == 0 || a.Checkpoints < a.Logged || a.Uncovered != 0 {
+		t.Errorf("got %+v", a)
+	}
+}
+
 // TestAuditFindsForgery writes the log anew, forged, with checkpoints that fit or those that were, and wants to hear where.
 func TestAuditFindsForgery(t *testing.T) {
 	s := archived(t)

@@ -115,7 +115,7 @@ func TestDeadReadableRecord(t *testing.T) {
 	}
 	k := leaked{key: ibmtest.Key{Setting: "disable", Value: secret(plant + strings.Repeat("5", 32))}}
 	k.id, _ = s.iam.AddKey(k.key)
-	s.buryRecord(k.record())
+	s.buryRecords(k.record())
 	s.start()
 	s.waitDead(1)
 	s.wantText(s.dead(0, "show", "1"), "it can be put back now")
@@ -128,28 +128,73 @@ func TestDeadReadableRecord(t *testing.T) {
 	s.wantNothingPlanted()
 }
 
-// buryRecord puts a record into the dead letters of a store that no process has open, as a version does that cannot read it.
-func (s *site) buryRecord(r record) {
+// buryRecords puts records into the dead letters of a store that no process has open, as a version does that cannot read
+// them.
+func (s *site) buryRecords(records ...record) {
 	s.t.Helper()
-	raw, err := json.Marshal(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	recipient, err := seal.LoadRecipient(filepath.Join(s.dir, "keys"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	alert, err := recipient.Seal("gh", time.Now(), leak.Content{Secret: secret(string(raw))})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	data, err := json.Marshal(leak.DeadLetter{V: 1, Reason: "the record has a new form", Alert: alert, Record: true, At: time.Now()})
-	if err != nil {
-		s.t.Fatal(err)
+	var messages []queue.Message
+	for _, r := range records {
+		raw, err := json.Marshal(r)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		alert, err := recipient.Seal("gh", time.Now(), leak.Content{Secret: secret(string(raw))})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		data, err := json.Marshal(leak.DeadLetter{V: 1, Reason: "the record has a new form", Alert: alert, Record: true, At: time.Now()})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		messages = append(messages, queue.Message{Subject: queue.DeadSubject("gh"), Data: data})
 	}
 	s.withStore(filepath.Join(s.dir, "data"), func(store *queue.Embedded) error {
-		return store.Append(s.t.Context(), queue.Message{Subject: queue.DeadSubject("gh"), Data: data})
+		return store.Append(s.t.Context(), messages...)
 	})
+}
+
+// TestReplayKilled kills the process while it puts dead letters back, and puts back the rest: none is lost, and the kill
+// repeats a call at most.
+func TestReplayKilled(t *testing.T) {
+	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s.start()
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	var keys []leaked
+	var records []record
+	for n := range 300 {
+		k := leaked{key: ibmtest.Key{Setting: "disable", Name: fmt.Sprint("key-", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
+		k.id, _ = s.iam.AddKey(k.key)
+		keys, records = append(keys, k), append(records, k.record())
+	}
+	s.buryRecords(records...)
+	s.start()
+	s.waitDead(len(keys))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.command("dead", "replay", "--all", "--reason", "a version that reads them")
+		ended <- err
+	}()
+	s.waitFor("some put back", func() bool { return gauge(s.get("/metrics"), "stanch_dead_letters") < len(keys)-20 })
+	s.kill()
+	if code := exitCode(<-ended); code != 1 {
+		t.Errorf("the replay that was cut off ended with %d", code)
+	}
+	s.start()
+	s.wantText(s.dead(0, "replay", "--all", "--reason", "the rest"), " dead letters are on their queues again")
+	s.waitContained(len(keys))
+	s.waitDead(0)
+	for _, k := range keys {
+		if now, there := s.iam.Key(k.id); !disabled(now, there) || s.iam.Count("disable", k.id) > 2 {
+			t.Errorf("key %s: disabled %d times", k.key.Name, s.iam.Count("disable", k.id))
+		}
+	}
+	s.wantNothingPlanted()
 }
 
 // withStore opens a store that belongs to the site's keys.

@@ -21,7 +21,7 @@ const (
 	checkpointEvery   = 5 * time.Minute
 )
 
-// checkpointTimeout is how long the store may take for a checkpoint, the one at the end of the process included.
+// checkpointTimeout is how long the store may take for a checkpoint; at the end of the process, to read up to it as well.
 const checkpointTimeout = 2 * time.Second
 
 // Checkpoints makes checkpoints of a log while it grows: each is appended to a stream of its own, and logged as
@@ -56,6 +56,9 @@ func (c *Checkpoints) Run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("making checkpoints of the log: %w", err)
 	}
+	if err != nil {
+		c.log.Warn("the last checkpoint cannot be made", "err", err)
+	}
 	return nil
 }
 
@@ -63,10 +66,23 @@ func (c *Checkpoints) run(ctx context.Context) error {
 	if err := c.resume(ctx); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.follow(ctx) })
-	group.Go(func() error { return c.write(ctx) })
-	return group.Wait()
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.follow(working) })
+	group.Go(func() error { return c.write(working) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return c.finish(ctx)
+}
+
+// finish makes the last checkpoint, of as much of the log as can be read in a moment.
+func (c *Checkpoints) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkpointTimeout)
+	defer cancel()
+	if err := c.store.Follow(ctx, queue.AllIncidents, c.digest.at, cancel, c.add); err != nil && !errors.Is(err, errSkipped) {
+		return err
+	}
+	return c.checkpoint(context.WithoutCancel(ctx))
 }
 
 // resume takes up the newest checkpoint. A log that is shorter was cut.
@@ -161,13 +177,14 @@ func (c *Checkpoints) call() {
 	}
 }
 
-// write makes a checkpoint whenever one is due, and when ctx ends. One that cannot be stored is made the next time.
+// write makes a checkpoint whenever one is due, until ctx ends. One that cannot be stored is made the next time.
 func (c *Checkpoints) write(ctx context.Context) error {
 	tick := time.NewTicker(checkpointEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
+			return nil
 		case <-tick.C:
 		case <-c.due:
 		}
@@ -179,7 +196,6 @@ func (c *Checkpoints) write(ctx context.Context) error {
 			c.log.Warn("a checkpoint cannot be stored", "err", err)
 		}
 	}
-	return nil
 }
 
 // checkpoint makes one of what was read so far, unless that is covered.
@@ -189,7 +205,7 @@ func (c *Checkpoints) checkpoint(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	made := c.digest.checkpoint()
-	if c.behind || made.Seq <= c.last.Seq {
+	if made.Seq <= c.last.Seq {
 		return nil
 	}
 	data, err := json.Marshal(made)
