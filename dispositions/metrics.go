@@ -78,7 +78,9 @@ func (m *metrics) zero(mandate Mandate) {
 			m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), result)
 		}
 	}
-	m.dispositions.WithLabelValues("", string(leak.Nothing), resultNoKey)
+	for _, result := range []string{resultNoKey, resultFailed} {
+		m.dispositions.WithLabelValues("", string(leak.Nothing), result)
+	}
 	for _, turn := range []string{turnLocate, turnIntend, turnAct, turnProve, turnRecord} {
 		m.turns.WithLabelValues(turn)
 	}

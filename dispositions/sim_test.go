@@ -314,7 +314,7 @@ func (s *sim) wantEnds() {
 		case leak.Open:
 			s.t.Errorf("incident of %s is still being worked on: %s", s.known[id], s.steps(id))
 		case leak.Failed:
-			if !(there && key.Locked) {
+			if !there || !key.Locked {
 				s.t.Errorf("incident of %s failed, and nothing stands in the way: %s (%s)", s.known[id], i.Failure, s.steps(id))
 			}
 		case leak.Unknown:
