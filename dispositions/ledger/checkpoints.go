@@ -56,9 +56,6 @@ func (c *Checkpoints) Run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("making checkpoints of the log: %w", err)
 	}
-	if err != nil {
-		c.log.Warn("the last checkpoint cannot be made", "err", err)
-	}
 	return nil
 }
 
@@ -79,10 +76,15 @@ func (c *Checkpoints) run(ctx context.Context) error {
 func (c *Checkpoints) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkpointTimeout)
 	defer cancel()
-	if err := c.store.Follow(ctx, queue.AllIncidents, c.digest.at, cancel, c.add); err != nil && !errors.Is(err, errSkipped) {
-		return err
+	err := c.store.Follow(ctx, queue.AllIncidents, c.digest.at, cancel, c.add)
+	if err == nil || errors.Is(err, errSkipped) {
+		err = c.checkpoint(ctx)
 	}
-	return c.checkpoint(context.WithoutCancel(ctx))
+	if err != nil && !errors.Is(err, ErrBroken) {
+		c.log.Warn("the last checkpoint cannot be stored", "err", err)
+		return nil
+	}
+	return err
 }
 
 // resume takes up the newest checkpoint. A log that is shorter was cut.
