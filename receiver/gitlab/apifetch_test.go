@@ -107,6 +107,20 @@ func TestFetchFromReport(t *testing.T) {
 	}
 }
 
+// TestFetchAmbiguousReport: of two findings in one line nobody can tell which one it is.
+func TestFetchAmbiguousReport(t *testing.T) {
+	w := newWorld(t, gitlabtest.Options{Switches: gitlabtest.Switches{RawMetadata: "absent", NoCommit: true}})
+	scanned := w.Scan(gitlabtest.Scan{Project: "Acme/Shop", Findings: []gitlabtest.Vulnerability{
+		{Secret: plantedToken}, {Secret: leak.NewSecret("other_0123456789abcdef")},
+	}})
+	id := scanned.Vulnerabilities[0]
+	v, _ := w.Vulnerability(id)
+	w.Forget("Acme/Shop", v.Commit)
+	if found, err := w.vendor.Fetch(t.Context(), ref(id)); !errors.Is(err, collect.ErrNoSecret) {
+		t.Errorf("got %d contents and error %v, want ErrNoSecret", len(found), err)
+	}
+}
+
 // TestFetchNoSecret: a line that holds no token, or several, is not passed on.
 func TestFetchNoSecret(t *testing.T) {
 	for name, line := range map[string]string{

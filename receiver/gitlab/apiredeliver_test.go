@@ -48,10 +48,28 @@ func TestRedeliver(t *testing.T) {
 	if got := in.pointers(t); len(got) != 3 {
 		t.Errorf("got %d pointers, want 3", len(got))
 	}
+	w.ClearJournal()
 	w.mustRedeliver(t, 0)
+	if n := w.Count(gitlabtest.ListEvents, "", 0); n != 1 {
+		t.Errorf("got %d pages when nothing is new, want that of the failures", n)
+	}
 	w.open(t) // what it knew is forgotten; GitLab's list tells what succeeded later
 	w.mustRedeliver(t, 0)
 	w.silent(t)
+}
+
+// TestRedeliverPages: what succeeded is looked at back to the oldest failure, and no further.
+func TestRedeliverPages(t *testing.T) {
+	w := newWorld(t, gitlabtest.Options{})
+	in := newInbox(t, w)
+	w.detect(45)
+	in.answer(http.StatusServiceUnavailable)
+	w.detect(1)
+	in.answer(http.StatusNoContent)
+	w.mustRedeliver(t, 1)
+	if n := w.Count(gitlabtest.ListEvents, "", 0); n != 2 {
+		t.Errorf("got %d pages, want one of each list", n)
+	}
 }
 
 // TestRedeliverLimit: GitLab sends five again in a minute; the next call goes on where the last one had to stop.
