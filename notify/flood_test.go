@@ -184,7 +184,7 @@ func TestFloodText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, c := queue.NewMemory(), &channel{}
 		stop := start(t, notify.Config{Store: store, Terms: calmRoutes(map[string]*channel{"c": c})})
-		entries := burst(1000, nil)
+		entries := burst(500, nil)
 		for i := range entries {
 			held := incident(leak.Held, nil)
 			held.ID, held.Key.Account, held.Severity = entries[i].Incident.ID, entries[i].Incident.Key.Account, leak.Critical
@@ -227,9 +227,12 @@ func TestFloodOnDeadChannel(t *testing.T) {
 		}
 		store := queue.NewMemory()
 		stop := start(t, notify.Config{Store: store, Terms: calmRoutes(map[string]*channel{"dead": dead, "alive": alive})})
-		logAll(t, store, burst(1500, nil)...)
+		entries := burst(1500, nil)
+		logAll(t, store, entries[:1200]...)
+		time.Sleep(time.Minute)
+		logAll(t, store, entries[1200:]...)
 		time.Sleep(10 * time.Minute)
-		if got := len(alive.ids()); got > 15 {
+		if got := len(alive.ids()); got > 25 {
 			t.Errorf("got %d notices of 1500 incidents", got)
 		}
 		close(well)
@@ -240,7 +243,7 @@ func TestFloodOnDeadChannel(t *testing.T) {
 			took.told = append(took.told, dead.told[attempt.(int)-1])
 			return true
 		})
-		if got := len(took.ids()); got > 15 {
+		if got := len(took.ids()); got > 25 {
 			t.Errorf("got %d notices of 1500 incidents from the channel that was dead", got)
 		}
 		wantAll(t, "dead", took, 1500, 1)
@@ -400,6 +403,41 @@ func TestRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedAside: a gathering that the channel refuses keeps no other back.
+func TestRefusedAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, took := queue.NewMemory(), &channel{}
+		poison := newsOf(50, nil).Incident.ID
+		picky := judge(func(n notify.Notice) error {
+			if slices.ContainsFunc(n.Members, func(m notify.Member) bool { return m.Incident.ID == poison }) {
+				return &notify.Refused{Err: errDead}
+			}
+			return took.Notify(t.Context(), n)
+		})
+		stop := start(t, notify.Config{Store: store, Terms: notify.Terms{Routes: map[string]notify.Route{"c": {Notifier: picky}}}})
+		entries := burst(200, nil)
+		logAll(t, store, entries[:100]...)
+		time.Sleep(time.Minute)
+		logAll(t, store, entries[100:]...)
+		time.Sleep(time.Hour)
+		stop()
+		told := took.incidents()
+		for _, e := range entries[100:] {
+			if told[e.Incident.ID] != 1 {
+				t.Fatalf("got %s told %d times beside a gathering that is refused", e.Incident.ID.Short(), told[e.Incident.ID])
+			}
+		}
+		if len(told) != 110 {
+			t.Errorf("got %d incidents told, want 110", len(told))
+		}
+	})
+}
+
+// judge is a notifier that looks at the notice.
+type judge func(notify.Notice) error
+
+func (f judge) Notify(_ context.Context, n notify.Notice) error { return f(n) }
 
 // follower is told what persons take up as well.
 type follower struct{ *channel }

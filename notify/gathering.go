@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -39,15 +40,19 @@ func (g *gathering) add(seq uint64, e leak.Entry) <-chan error {
 }
 
 // expects reports whether an entry belongs to what was announced before a crash.
-func (g *gathering) expects(seq uint64) bool { return slices.Contains(g.announced.Seqs, seq) }
+func (g *gathering) expects(seq uint64) bool {
+	return g.announced != nil && slices.Contains(g.announced.Seqs, seq)
+}
 
 // complete reports whether everything has come back that was announced.
-func (g *gathering) complete() bool { return len(g.members) == len(g.announced.Seqs) }
+func (g *gathering) complete() bool {
+	return g.announced == nil || len(g.members) == len(g.announced.Seqs)
+}
 
-// conclude gives every member its verdict.
-func (g *gathering) conclude(verdict error) {
+// conclude settles every member.
+func (g *gathering) conclude() {
 	for _, m := range g.members {
-		m.verdict <- verdict
+		m.verdict <- nil
 	}
 }
 
@@ -75,30 +80,38 @@ func (g *gathering) announcement() *announced {
 	return &announced{ID: hex.EncodeToString(sum[:]), Seqs: seqs}
 }
 
-// tellGathering tells a gathering, and tries again until it is told or given up. When ctx ends first, its entries go back
-// to the queue.
+// tellGathering tells a gathering, once, and puts it back when it is to be tried again.
 func (l *lane) tellGathering(ctx context.Context, g *gathering) {
-	for {
-		notice, err := l.tryGathering(ctx, g)
-		wait, gone := g.tries.after(err)
-		if gone {
-			l.dropped(notice, err)
-		}
-		if err == nil || gone {
-			g.conclude(nil)
-			return
-		}
+	notice, err := l.tryGathering(ctx, g)
+	wait, gone := g.tries.after(err)
+	switch {
+	case err == nil:
+		g.conclude()
+	case gone:
+		l.dropped(notice, err)
+		g.conclude()
+	default:
 		l.metrics.count(l.name, retried)
 		l.log.Debug("gathered notices are told later", "notifier", l.name, "count", len(g.members), "after", wait, "err", err)
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			g.conclude(&queue.Later{Err: ctx.Err()})
-			return
-		case <-timer.C:
-		}
+		l.putBack(g, err, wait)
 	}
+}
+
+// putBack has a gathering wait. Those after it wait with it, because the channel is probably dead for them as well; one that
+// was refused is put aside instead, because the channel is probably well. It was not told, so that its announcement may
+// go.
+func (l *lane) putBack(g *gathering, err error, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g.due = time.Now().Add(wait)
+	if _, refused := errors.AsType[*Refused](err); refused {
+		l.aside = append(l.aside, g)
+		return
+	}
+	if l.cut != nil { // one that was full meanwhile
+		l.aside = append(l.aside, l.cut)
+	}
+	l.cut = g
 }
 
 // tryGathering tells a gathering once. It is announced on disk before, so that the same entries make the same notice after

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +46,8 @@ type lane struct {
 	alone    map[uint64]*tries // entries that are told one by one and not yet told
 	limiter  *rate.Limiter     // of these
 	open     *gathering        // takes in what is too much; nil: nothing is
-	cut      *gathering        // was announced before a crash, and waits for its entries
+	cut      *gathering        // is full, or was cut off by a crash or a failure; nothing is gathered to the end before it is told
+	aside    []*gathering      // were refused and are tried again, or were full while another was told
 	window   time.Duration     // of the newest gathering
 	stirred  time.Time         // when something was gathered last
 	changed  chan struct{}     // tells that a gathering is due at another time
@@ -82,8 +84,9 @@ func (l *lane) take(seq uint64, e leak.Entry, burst int) (alone *tries, verdict 
 	defer l.mu.Unlock()
 	switch {
 	case l.cut != nil && l.cut.expects(seq):
+		waiting := !l.cut.complete()
 		verdict = l.cut.add(seq, e)
-		if l.cut.complete() {
+		if waiting && l.cut.complete() {
 			l.cut.due = time.Now()
 		}
 	case l.alone[seq] != nil:
@@ -109,16 +112,19 @@ func (l *lane) calm(burst int) bool {
 // gather takes an entry into the gathering that is open. The lock is held.
 func (l *lane) gather(seq uint64, e leak.Entry) <-chan error {
 	now := time.Now()
+	if l.open != nil && len(l.open.members) == maxGathered {
+		if l.cut != nil {
+			return nil
+		}
+		l.open.due = now
+		l.cut, l.open = l.open, nil
+	}
 	if l.open == nil {
 		if now.Sub(l.stirred) >= calm {
 			l.window = firstWindow / 2
 		}
 		l.window = min(2*l.window, lastWindow)
 		l.open = newGathering(now.Add(l.window))
-	}
-	if len(l.open.members) == maxGathered {
-		l.open.due = now
-		return nil
 	}
 	l.stirred = now
 	if soon := now.Add(criticalWindow); e.Incident.Severity == leak.Critical && soon.Before(l.open.due) {
@@ -137,7 +143,7 @@ func (l *lane) poke() {
 
 // run tells gatherings when they are due, until ctx ends.
 func (l *lane) run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		g, wait := l.due()
 		if g != nil {
 			l.tellGathering(ctx, g)
@@ -146,32 +152,36 @@ func (l *lane) run(ctx context.Context) error {
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil
 		case <-l.changed:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
+	return nil
 }
 
-// due takes a gathering that is due, or says how long none will be. One that was announced goes before another is.
+// due takes a gathering that is due, or says how long none will be. One that was cut off goes before the one that is open.
 func (l *lane) due() (*gathering, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := &l.open
+	next, wait := &l.open, time.Hour
 	if l.cut != nil {
 		next = &l.cut
 	}
-	if *next == nil {
-		return nil, time.Hour
+	if g := *next; g != nil {
+		if wait = time.Until(g.due); wait <= 0 {
+			*next = nil
+			return g, 0
+		}
 	}
-	if wait := time.Until((*next).due); wait > 0 {
-		return nil, wait
+	for i, g := range l.aside {
+		if time.Until(g.due) <= 0 {
+			l.aside = slices.Delete(l.aside, i, i+1)
+			return g, 0
+		}
+		wait = min(wait, time.Until(g.due))
 	}
-	g := *next
-	*next = nil
-	return g, 0
+	return nil, wait
 }
 
 // told reports whether an entry was told already, so that it only has to be acknowledged.
