@@ -39,6 +39,9 @@ func (o *own) identity(ctx context.Context) (identity, error) {
 		return *known, nil
 	}
 	return share(ctx, &o.flight, "looking up our own key", func() (identity, error) {
+		if known := o.known.Load(); known != nil { // by a flight that has just ended
+			return *known, nil
+		}
 		return o.resolve(context.WithoutCancel(ctx))
 	})
 }

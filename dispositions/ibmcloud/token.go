@@ -43,7 +43,12 @@ type token struct {
 func (t *tokens) get(ctx context.Context) (leak.Secret, error) {
 	current, due := t.cached(time.Now())
 	if current.Empty() {
-		return share(ctx, &t.flight, "fetching a token", t.fetch)
+		return share(ctx, &t.flight, "fetching a token", func() (leak.Secret, error) {
+			if current, _ := t.cached(time.Now()); !current.Empty() { // by a flight that has just ended
+				return current, nil
+			}
+			return t.fetch()
+		})
 	}
 	if due {
 		t.flight.DoChan("", func() (any, error) { return t.fetch() })
