@@ -110,6 +110,13 @@ func (c *cloud) most() int {
 	return c.peak
 }
 
+// touched is how many keys were acted on.
+func (c *cloud) touched() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.effects)
+}
+
 // travel takes the time that a call is on its way.
 func (c *cloud) travel() {
 	var d time.Duration

@@ -45,8 +45,8 @@ type sim struct {
 	values  []leak.Secret               // what leaks, by number
 	ids     []string                    // of the keys; empty: no issuer knows the value
 	engines []*simEngine                // that run
-	known   map[leak.Fingerprint]string // key ids, by the incident of their value
-	order   []leak.Fingerprint          // the same, as they were reported first
+	known   map[leak.Fingerprint]string // key ids, by the incident of their value; not changed
+	order   []leak.Fingerprint          // the incidents, as they were reported first
 	faulty  bool                        // the issuer failed at some time
 	crashes int
 	events  map[string]int
@@ -115,6 +115,11 @@ func (s *sim) addKey(n int) {
 		value = s.cloud.add(k)
 	}
 	s.values, s.ids = append(s.values, value), append(s.ids, id)
+	a, err := s.recipient.Seal("gh-partner", time.Now(), leak.Content{Secret: value})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.known[a.Fingerprint] = id
 }
 
 // run lives through the history, heals the world, and looks at what is left.
@@ -165,10 +170,9 @@ func (s *sim) event() {
 func (s *sim) reportOne() {
 	n := s.IntN(len(s.values))
 	id := s.report(s.values[n], "https://example.com/"+pick(s, "1", "2", "3", "raise"))
-	if _, ok := s.known[id]; !ok {
+	if !slices.Contains(s.order, id) {
 		s.order = append(s.order, id)
 	}
-	s.known[id] = s.ids[n]
 }
 
 func (s *sim) startEngine() {
