@@ -19,6 +19,9 @@ const RuleEnabled = "enabled"
 // lookWorkers is how many second looks are taken at once: nobody waits for them.
 const lookWorkers = 4
 
+// lookAtMost is how late a second look is worth taking: after that nobody can tell any more what belonged to the leak.
+const lookAtMost = 7 * 24 * time.Hour
+
 // lookLater takes one entry of the log, and when it proves a key dead looks at the key again once the tokens issued before have
 // run out. Until then the entry waits in the queue, so a restart forgets none.
 func (e *Engine) lookLater(ctx context.Context, m queue.Message) error {
@@ -27,7 +30,11 @@ func (e *Engine) lookLater(ctx context.Context, m queue.Message) error {
 	if json.Unmarshal(m.Data, &entry) != nil || !slices.ContainsFunc(entry.Steps, proves) {
 		return nil
 	}
-	if wait := time.Until(entry.Incident.TokensLiveUntil); wait > 0 {
+	wait := time.Until(entry.Incident.TokensLiveUntil)
+	if wait < -lookAtMost {
+		return nil
+	}
+	if wait > 0 {
 		return &queue.Later{Delay: wait, Err: errTooEarly}
 	}
 	return e.exclusively(ctx, entry.Incident.ID, func() error {

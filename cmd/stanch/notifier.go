@@ -19,7 +19,8 @@ type Notifier struct {
 	Type string `yaml:"type"`
 	// When is a condition, a CEL expression over incident (state, severity, action, rule, issuer, sighting_count), key (id,
 	// name, kind, owner, owner_name, account, locked, disabled, setting) and source (name, type); of what does not meet it
-	// this channel is not told. By default it is told of everything, and so it is where the condition cannot be evaluated.
+	// this channel is not told. By default it is told of everything, and so it is where the condition cannot be evaluated. A
+	// channel that keeps state and was told how an incident began is told how it ends, whatever the condition says.
 	When string `yaml:"when"`
 	// GatherAfter is how many notices a minute this channel is told one by one, 10 by default. What comes beyond is told
 	// together, in one notice that says how much there is, critical incidents within half a minute.
