@@ -5,6 +5,23 @@ import (
 	"time"
 )
 
+// Finding is what an examination of one part of a running system found, for the command that does it.
+type Finding struct {
+	Check  string `json:"check"`  // what was looked at, in a few words
+	Result Result `json:"result"` // how it stands
+	Text   string `json:"text"`   // one sentence, for people; it holds no secret
+}
+
+// Result is how a thing that was examined stands.
+type Result string
+
+// The results, best first.
+const (
+	Good   Result = "ok"
+	Doubt  Result = "warning" // it works, and somebody should look
+	Broken Result = "failure"
+)
+
 // Findings are what an examination found so far, in the order in which people read it. The formats are as for fmt, and
 // what goes into them holds no secret.
 type Findings []Finding
