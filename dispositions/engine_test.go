@@ -33,7 +33,6 @@ type world struct {
 	cloud     *cloud
 	recipient *seal.Recipient
 	ids       *seal.Identities
-	days      *seal.Days
 	policy    policy.Config
 	fuse      dispositions.Fuse
 	accounts  []string
@@ -57,9 +56,6 @@ func newWorld(t *testing.T) *world {
 	if w.ids, err = seal.LoadIdentities(dir); err != nil {
 		t.Fatal(err)
 	}
-	if w.days, err = seal.OpenDays(dir); err != nil {
-		t.Fatal(err)
-	}
 	return w
 }
 
@@ -71,7 +67,9 @@ func inFakeTime(t *testing.T, test func(w *world)) {
 
 func (w *world) ledger() *ledger.Ledger { return ledger.New(w.store) }
 
-func (w *world) sightings() *ledger.Sightings { return ledger.NewSightings(w.store, w.days) }
+func (w *world) sightings() *ledger.Sightings {
+	return ledger.NewSightings(w.store, w.recipient, w.ids)
+}
 
 // engine starts an engine on a store, which is the world's or one that fails; stop waits for its end.
 func (w *world) engine(store queue.Store, issuer dispositions.Issuer) (stop func()) {
@@ -87,7 +85,7 @@ func (w *world) start(store queue.Store, issuer dispositions.Issuer) (e *disposi
 		w.t.Fatal(faults)
 	}
 	e = dispositions.New(dispositions.Config{
-		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.days), Identities: w.ids,
+		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.recipient, w.ids), Identities: w.ids,
 		Mandate: dispositions.Mandate{
 			Issuers: []dispositions.Configured{{
 				Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,

@@ -23,7 +23,7 @@ func (w *world) twoIssuers(slow, quick dispositions.Configured) (stop func()) {
 		w.t.Fatal(faults)
 	}
 	e := dispositions.New(dispositions.Config{
-		Store: w.store, Ledger: ledger.New(w.store), Sightings: ledger.NewSightings(w.store, w.days), Identities: w.ids,
+		Store: w.store, Ledger: ledger.New(w.store), Sightings: w.sightings(), Identities: w.ids,
 		Mandate: dispositions.Mandate{
 			Issuers: []dispositions.Configured{slow, quick}, Policy: chosen, Fuse: dispositions.Fuse{Max: 10_000, Per: time.Hour},
 		},

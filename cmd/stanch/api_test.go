@@ -20,18 +20,14 @@ import (
 // TestHalfAListIsNone asks before the index has read the log, and after.
 func TestHalfAListIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		days, err := seal.OpenDays(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
 		store := queue.NewMemory()
 		journal := ledger.New(store)
-		_, err = journal.Append(t.Context(), ledger.Head{}, leak.Incident{ID: "aa11", State: leak.Left}, leak.Step{Step: leak.Spared})
+		_, err := journal.Append(t.Context(), ledger.Head{}, leak.Incident{ID: "aa11", State: leak.Left}, leak.Step{Step: leak.Spared})
 		if err != nil {
 			t.Fatal(err)
 		}
 		index := ledger.NewIndex(journal)
-		api := stanch.NewAPI(journal, index, ledger.NewSightings(store, days))
+		api := stanch.NewAPI(journal, index, ledger.NewSightings(store, &seal.Recipient{}, &seal.Identities{}))
 		paths := []string{"/api/v1/incidents", "/api/v1/incidents/aa11"}
 		for _, path := range paths {
 			if got := ask(t, api, path); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" {

@@ -56,7 +56,7 @@ func (s *service) forget(ctx context.Context, group *errgroup.Group) {
 	}
 	retention := s.current.Load().config.Retention
 	ctx, s.stopForgetting = context.WithCancel(ctx)
-	group.Go(func() error { return s.sightings.Run(ctx, retention) })
+	group.Go(func() error { return s.sightings.Run(ctx, retention, s.log) })
 }
 
 // renew is a reload, and tells log and metrics how it went.

@@ -146,7 +146,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 
 	journal := ledger.New(store)
 	s.index = ledger.NewIndex(journal)
-	s.sightings = ledger.NewSightings(store, keys.days)
+	s.sightings = ledger.NewSightings(store, keys.recipient, keys.identities)
 	s.engine = dispositions.New(dispositions.Config{
 		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Mandate: g.mandate(),
 		Line: store, Log: log, Registerer: registry,
@@ -191,7 +191,6 @@ type keyring struct {
 	fingerprints seal.FingerprintKey
 	recipient    *seal.Recipient
 	identities   *seal.Identities
-	days         *seal.Days
 }
 
 // openKeys makes the keys at the first start, and reads them. New ones are of no use to a store that was made with others.
@@ -210,11 +209,7 @@ func openKeys(dir string, storeExists bool) (k keyring, err error) {
 	if k.identities, err = seal.LoadIdentities(dir); err != nil {
 		return k, err
 	}
-	if err := k.identities.Matches(k.recipient); err != nil {
-		return k, err
-	}
-	k.days, err = seal.OpenDays(dir)
-	return k, err
+	return k, k.identities.Matches(k.recipient)
 }
 
 // run starts everything and stops it in reverse order: first nothing more is taken in, then nothing more is done. The

@@ -11,7 +11,6 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/seal"
 )
 
 // counted counts the scans of a store.
@@ -28,12 +27,8 @@ func (c counted) Scan(ctx context.Context, filter string) iter.Seq2[queue.Messag
 // TestSeveralAtOnce asks for a few and for most of many incidents: the answer is the same, and most cost a single pass.
 func TestSeveralAtOnce(t *testing.T) {
 	onEachStore(t, func(t *testing.T, store queue.Store) {
-		days, err := seal.OpenDays(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
 		scans := 0
-		l, s := ledger.New(counted{store, &scans}), ledger.NewSightings(counted{store, &scans}, days)
+		l, s := ledger.New(counted{store, &scans}), sightings(t, counted{store, &scans})
 		var ids []leak.Fingerprint
 		for n := range 100 {
 			ids = append(ids, life(t, l, s, fmt.Sprintf("a%02d", n)))

@@ -1,10 +1,14 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -259,13 +263,27 @@ func wantList(t *testing.T, x *ledger.Index, q ledger.Query, want ...leak.Finger
 	}
 }
 
+// sightings are those in a store, under keys made for the test.
+func sightings(t *testing.T, store queue.Store) *ledger.Sightings {
+	t.Helper()
+	dir := t.TempDir()
+	if err := seal.Ensure(dir); err != nil {
+		t.Fatal(err)
+	}
+	recipient, err := seal.LoadRecipient(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identities, err := seal.LoadIdentities(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ledger.NewSightings(store, recipient, identities)
+}
+
 func TestSightings(t *testing.T) {
 	onEachStore(t, func(t *testing.T, store queue.Store) {
-		days, err := seal.OpenDays(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := ledger.NewSightings(store, days)
+		s := sightings(t, store)
 		now := time.Now()
 		old := leak.Sighting{Source: "gh", URL: "https://example.com/planted-old", SeenAt: now.AddDate(0, 0, -31)}
 		fresh := leak.Sighting{Source: "gh", URL: "https://example.com/planted-new", SeenAt: now}
@@ -284,7 +302,7 @@ func TestSightings(t *testing.T) {
 		if got, err := s.Of(t.Context(), "a1"); err != nil || len(got) != 2 {
 			t.Errorf("got %d sightings, %v; want 2", len(got), err)
 		}
-		if _, err := days.Forget(now.AddDate(0, 0, -30)); err != nil {
+		if _, err := s.Forget(t.Context(), now.AddDate(0, 0, -30)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.Of(t.Context(), "a1")
@@ -292,4 +310,50 @@ func TestSightings(t *testing.T) {
 			t.Errorf("after forgetting: got %v, %v", got, err)
 		}
 	})
+}
+
+// TestForgottenOnDisk: of the key of a day that is forgotten nothing is left on the disk.
+func TestForgottenOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	store, err := queue.OpenEmbedded(t.Context(), queue.Config{Dir: dir, Keys: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, now := sightings(t, store), time.Now()
+	if err := s.Add(t.Context(), "a1", "s1", leak.Sighting{SeenAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	key, err := store.Last(t.Context(), queue.DaySubject(now.UTC().Format(time.DateOnly)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !onDisk(t, dir, key.Data) {
+		t.Fatal("the key is not on the disk to begin with")
+	}
+	if n, err := s.Forget(t.Context(), now.AddDate(0, 0, 1)); err != nil || n != 1 {
+		t.Fatalf("forgot %d days, %v; want 1", n, err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if onDisk(t, dir, key.Data) {
+		t.Error("the key is still on the disk")
+	}
+}
+
+// onDisk reports whether some bytes are in a file below a directory.
+func onDisk(t *testing.T, dir string, data []byte) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		found = found || bytes.Contains(content, data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"stanch/receiver/leak"
@@ -13,14 +14,16 @@ import (
 )
 
 // Sightings keeps where keys were seen, apart from the log, encrypted under a key of the day, because it must be
-// forgotten. It is safe for concurrent use.
+// forgotten. It is safe for concurrent use, also by several processes.
 type Sightings struct {
 	store queue.Store
 	days  *seal.Days
 }
 
-// NewSightings keeps sightings in a store, under the keys of days.
-func NewSightings(store queue.Store, days *seal.Days) *Sightings { return &Sightings{store, days} }
+// NewSightings keeps sightings in a store, under keys of days that are sealed to a recipient and kept there as well.
+func NewSightings(store queue.Store, recipient *seal.Recipient, identities *seal.Identities) *Sightings {
+	return &Sightings{store, seal.NewDays(recipient, identities, dayKeys{store})}
+}
 
 // Add stores a sighting. To add it twice is no error.
 func (s *Sightings) Add(ctx context.Context, f leak.Fingerprint, id string, seen leak.Sighting) error {
@@ -29,7 +32,7 @@ func (s *Sightings) Add(ctx context.Context, f leak.Fingerprint, id string, seen
 		return fmt.Errorf("encoding a sighting: %w", err)
 	}
 	subject := queue.SightingSubject(f, id)
-	data, err := s.days.Seal(seen.SeenAt, plain, subject)
+	data, err := s.days.Seal(ctx, seen.SeenAt, plain, subject)
 	if err != nil {
 		return err
 	}
@@ -54,9 +57,9 @@ func (s *Sightings) OfAll(ctx context.Context, ids ...leak.Fingerprint) (map[lea
 		if err != nil {
 			return nil, fmt.Errorf("reading sightings: %w", err)
 		}
-		one, err := s.open(message)
-		if errors.Is(err, seal.ErrForgotten) {
-			continue
+		one, err := s.open(ctx, message)
+		if errors.Is(err, seal.ErrForgotten) || errors.Is(err, seal.ErrIdentity) {
+			continue // an identity that was thrown away forgets as well
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading sightings: %w", err)
@@ -67,8 +70,8 @@ func (s *Sightings) OfAll(ctx context.Context, ids ...leak.Fingerprint) (map[lea
 	return seen, nil
 }
 
-func (s *Sightings) open(m queue.Message) (leak.Sighting, error) {
-	plain, err := s.days.Open(m.Data, m.Subject)
+func (s *Sightings) open(ctx context.Context, m queue.Message) (leak.Sighting, error) {
+	plain, err := s.days.Open(ctx, m.Data, m.Subject)
 	if err != nil {
 		return leak.Sighting{}, err
 	}
@@ -82,12 +85,12 @@ func (s *Sightings) open(m queue.Message) (leak.Sighting, error) {
 // forgetEvery is how often Run looks for days to forget.
 const forgetEvery = time.Hour
 
-// Run forgets sightings when they are older than a retention, until ctx ends. A day is forgotten as a whole, counted
-// from its beginning, so that nothing outlives the retention.
-func (s *Sightings) Run(ctx context.Context, retention time.Duration) error {
+// Run forgets sightings when they are older than a retention, until ctx ends. What cannot be forgotten now is forgotten
+// the next time.
+func (s *Sightings) Run(ctx context.Context, retention time.Duration, log *slog.Logger) error {
 	for {
-		if _, err := s.days.Forget(time.Now().Add(-retention)); err != nil {
-			return fmt.Errorf("forgetting sightings: %w", err)
+		if _, err := s.Forget(ctx, time.Now().Add(-retention)); err != nil && ctx.Err() == nil {
+			log.Warn("sightings are not forgotten yet", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -95,4 +98,10 @@ func (s *Sightings) Run(ctx context.Context, retention time.Duration) error {
 		case <-time.After(forgetEvery):
 		}
 	}
+}
+
+// Forget forgets the sightings of the days that began before a time, and returns how many days they were. A day is
+// forgotten as a whole, counted from its beginning, so that nothing outlives the time.
+func (s *Sightings) Forget(ctx context.Context, before time.Time) (int, error) {
+	return s.days.Forget(ctx, before)
 }

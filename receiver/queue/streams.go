@@ -13,6 +13,7 @@ const (
 	Incidents = "INCIDENTS" // the log: one subject an incident, never deleted, never purged
 	Kept      = "SEALED"    // the sealed alert of each unfinished incident, one a fingerprint
 	Sightings = "SIGHTINGS" // where keys were seen, encrypted under a key of the day
+	Days      = "DAYS"      // those keys, sealed, one a day; to delete one is to forget the day
 	Dead      = "DEAD"      // dead letters, sealed
 	// Checkpoints commit to what the log held at a time; never deleted, never purged.
 	Checkpoints = "CHECKPOINTS"
@@ -37,6 +38,9 @@ func SightingSubject(f leak.Fingerprint, id string) string {
 	return "sightings." + string(f) + "." + id
 }
 
+// DaySubject is where the key of a day is kept.
+func DaySubject(day string) string { return "days." + day }
+
 // DeadSubject is where a source's dead letters go.
 func DeadSubject(source string) string { return "dead." + source }
 
@@ -54,6 +58,7 @@ const CheckpointSubject = "checkpoints.log"
 
 // Filters for a whole stream.
 const (
+	AllDays      = "days.>"
 	AllDead      = "dead.>"
 	AllIncidents = "incidents.>"
 	AllKept      = "sealed.>"

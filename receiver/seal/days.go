@@ -1,15 +1,13 @@
 package seal
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
+	"maps"
 	"sync"
 	"time"
 )
@@ -18,34 +16,44 @@ import (
 var ErrForgotten = errors.New("forgotten")
 
 const (
-	dayKind   = "stanch-day-1"
 	dayFormat = time.DateOnly
-	dayFile   = ".day"
+	daySize   = 32 // of the key of a day, in bytes
 )
 
-// Days encrypts what must be forgotten (AES-256-GCM, random nonce): each day, in UTC, has a key of its own, in a file
-// of its own, and to delete that file is to forget the day, wherever copies of the ciphertext still lie. It is safe for
-// concurrent use, also by several processes on one directory.
+// DayKeys keeps the keys of days, sealed, by the day as it is written in a calendar: 2026-11-21. Methods are safe for
+// concurrent use, also by several processes.
+type DayKeys interface {
+	// Load returns the key of a day, or ErrForgotten when there is none.
+	Load(ctx context.Context, day string) ([]byte, error)
+	// Make keeps a key unless the day has one. Either way the day has one then, and Load says which.
+	Make(ctx context.Context, day string, sealed []byte) error
+	// Days lists the days that have a key.
+	Days(ctx context.Context) ([]string, error)
+	// Forget destroys the key of a day; that there is none is no error.
+	Forget(ctx context.Context, day string) error
+}
+
+// Days encrypts what must be forgotten (AES-256-GCM, random nonce): each day, in UTC, has a key of its own, which is kept
+// sealed to the engine's identity, and to destroy that key is to forget the day, wherever copies of the ciphertext still
+// lie. It is safe for concurrent use, also by several processes on the same keys.
 type Days struct {
-	dir string
+	recipient  *Recipient
+	identities *Identities
+	kept       DayKeys
 
 	mu   sync.Mutex
 	keys map[string]cipher.AEAD
 }
 
-// OpenDays keeps its keys below a keys directory, which must exist.
-func OpenDays(keysDir string) (*Days, error) {
-	dir := filepath.Join(keysDir, "days")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the day keys' directory: %w", err)
-	}
-	return &Days{dir: dir, keys: map[string]cipher.AEAD{}}, nil
+// NewDays seals the keys that it makes to a recipient, and opens them with identities.
+func NewDays(recipient *Recipient, identities *Identities, kept DayKeys) *Days {
+	return &Days{recipient: recipient, identities: identities, kept: kept, keys: map[string]cipher.AEAD{}}
 }
 
 // Seal encrypts under the key of the day that at falls on. The context must be given again to open it.
-func (d *Days) Seal(at time.Time, plain []byte, context string) ([]byte, error) {
+func (d *Days) Seal(ctx context.Context, at time.Time, plain []byte, context string) ([]byte, error) {
 	day := at.UTC().Format(dayFormat)
-	key, err := d.key(day, true)
+	key, err := d.key(ctx, day, true)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting under the key of a day: %w", err)
 	}
@@ -56,7 +64,7 @@ func (d *Days) Seal(at time.Time, plain []byte, context string) ([]byte, error) 
 }
 
 // Open decrypts what Seal returned. It returns ErrForgotten when the day's key is gone.
-func (d *Days) Open(sealed []byte, context string) ([]byte, error) {
+func (d *Days) Open(ctx context.Context, sealed []byte, context string) ([]byte, error) {
 	const head = 1 + len(dayFormat)
 	if len(sealed) < head || sealed[0] != version {
 		return nil, ErrDamaged
@@ -65,7 +73,7 @@ func (d *Days) Open(sealed []byte, context string) ([]byte, error) {
 	if _, err := time.Parse(dayFormat, day); err != nil {
 		return nil, ErrDamaged
 	}
-	key, err := d.key(day, false)
+	key, err := d.key(ctx, day, false)
 	if err != nil {
 		return nil, fmt.Errorf("decrypting under the key of a day: %w", err)
 	}
@@ -80,86 +88,93 @@ func (d *Days) Open(sealed []byte, context string) ([]byte, error) {
 	return plain, nil
 }
 
-// Forget deletes the keys of the days that began before a time. It returns how many they were.
-func (d *Days) Forget(before time.Time) (int, error) {
-	paths, err := filepath.Glob(filepath.Join(escape(d.dir), "*"+dayFile))
+// Forget destroys the keys of the days that began before a time. It returns how many they were. What another process has
+// destroyed is forgotten here as well.
+func (d *Days) Forget(ctx context.Context, before time.Time) (int, error) {
+	d.drop(before)
+	days, err := d.kept.Days(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("listing day keys: %w", err)
+		return 0, fmt.Errorf("listing the keys of days: %w", err)
 	}
 	forgotten := 0
-	for _, path := range paths {
-		day := strings.TrimSuffix(filepath.Base(path), dayFile)
-		begin, err := time.Parse(dayFormat, day)
-		if err != nil || !begin.Before(before) {
+	for _, day := range days {
+		if !begunBefore(day, before) {
 			continue
 		}
-		if err := d.forget(day); err != nil {
-			return forgotten, err
+		if err := d.kept.Forget(ctx, day); err != nil {
+			return forgotten, fmt.Errorf("forgetting %s: %w", day, err)
 		}
 		forgotten++
 	}
-	return forgotten, syncDir(d.dir)
+	return forgotten, nil
 }
 
-func (d *Days) forget(day string) error {
+// drop forgets the keys that this process holds open.
+func (d *Days) drop(before time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.keys, day)
-	if err := os.Remove(d.path(day)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forgetting %s: %w", day, err)
-	}
-	return nil
+	maps.DeleteFunc(d.keys, func(day string, _ cipher.AEAD) bool { return begunBefore(day, before) })
 }
 
-func (d *Days) path(day string) string { return filepath.Join(d.dir, day+dayFile) }
+func begunBefore(day string, before time.Time) bool {
+	begin, err := time.Parse(dayFormat, day)
+	return err == nil && begin.Before(before)
+}
 
-func (d *Days) key(day string, create bool) (cipher.AEAD, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if key, ok := d.keys[day]; ok {
+// key does not hold the lock while it asks: to open a key twice costs little.
+func (d *Days) key(ctx context.Context, day string, create bool) (cipher.AEAD, error) {
+	if key := d.open(day); key != nil {
 		return key, nil
 	}
-	raw, err := d.load(day, create)
+	raw, err := d.load(ctx, day, create)
 	if err != nil {
 		return nil, err
 	}
 	block, err := aes.NewCipher(raw)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: it holds no key", d.path(day))
+		return nil, ErrDamaged
 	}
 	key, err := cipher.NewGCM(block)
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.keys[day] = key
 	return key, nil
 }
 
-// load reads the key of a day, and makes it first if it may. Of several processes that make it one wins.
-func (d *Days) load(day string, create bool) ([]byte, error) {
-	path := d.path(day)
-	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !create {
-			return nil, ErrForgotten
-		}
-		if err := d.make(path); err != nil {
-			return nil, err
-		}
-	}
-	return readKey(path, dayKind)
+// open is a key that this process holds open; nil: it does not.
+func (d *Days) open(day string) cipher.AEAD {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.keys[day]
 }
 
-func (d *Days) make(path string) error {
-	raw := make([]byte, 32)
+// load reads the key of a day, and makes it first if it may. Of several processes that make it one wins.
+func (d *Days) load(ctx context.Context, day string, create bool) ([]byte, error) {
+	sealed, err := d.kept.Load(ctx, day)
+	if create && errors.Is(err, ErrForgotten) {
+		if err := d.make(ctx, day); err != nil {
+			return nil, err
+		}
+		sealed, err = d.kept.Load(ctx, day)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.identities.open(sealed, dayInfo(day))
+}
+
+func (d *Days) make(ctx context.Context, day string) error {
+	raw := make([]byte, daySize)
 	_, _ = rand.Read(raw) // never fails, see crypto/rand
-	draft := filepath.Join(d.dir, ".draft-"+rand.Text())
-	if err := writeKey(draft, dayKind, raw); err != nil {
+	sealed, err := d.recipient.seal(raw, dayInfo(day))
+	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(draft) }()
-	if err := os.Link(draft, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("making the key of a day: %w", err)
-	}
-	return syncDir(d.dir)
+	return d.kept.Make(ctx, day, sealed)
 }
+
+// dayInfo binds the format version and the day, so that the key of one is not taken for that of another.
+func dayInfo(day string) []byte { return info("day", day) }

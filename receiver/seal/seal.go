@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stanch/receiver/leak"
@@ -46,7 +47,7 @@ type Recipient struct {
 // same report is sealed; the sealed bytes never are.
 func (r *Recipient) Seal(source string, at time.Time, c leak.Content) (leak.Alert, error) {
 	fingerprint := r.fingerprints.Fingerprint(c.Secret)
-	sealed, err := r.seal(fingerprint, c)
+	sealed, err := r.sealContent(fingerprint, c)
 	if err != nil {
 		return leak.Alert{}, fmt.Errorf("sealing an alert: %w", err)
 	}
@@ -60,20 +61,22 @@ func (r *Recipient) Seal(source string, at time.Time, c leak.Content) (leak.Aler
 	}, nil
 }
 
-func (r *Recipient) seal(f leak.Fingerprint, c leak.Content) (leak.Sealed, error) {
+func (r *Recipient) sealContent(f leak.Fingerprint, c leak.Content) (leak.Sealed, error) {
 	plain, err := json.Marshal(content{[]byte(c.Secret.Reveal()), c.Type, c.URL, c.Place, c.Ref, c.Marks})
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plain)
-	ciphertext, err := hpke.Seal(r.public, kdf(), aead(), info(f), plain)
+	return r.seal(plain, info("seal", string(f)))
+}
+
+// seal is the version, the id of the key that it is sealed to, and the ciphertext.
+func (r *Recipient) seal(plain, info []byte) ([]byte, error) {
+	ciphertext, err := hpke.Seal(r.public, kdf(), aead(), info, plain)
 	if err != nil {
 		return nil, err
 	}
-	sealed := make(leak.Sealed, 0, 1+idSize+len(ciphertext))
-	sealed = append(sealed, version)
-	sealed = append(sealed, r.id...)
-	return append(sealed, ciphertext...), nil
+	return slices.Concat([]byte{version}, r.id, ciphertext), nil
 }
 
 // Identities open what was sealed to any of them: the present one and those before a rotation. They are safe for
@@ -84,17 +87,9 @@ type Identities struct {
 
 // Open returns what an alert says. It returns ErrIdentity or ErrDamaged, and no error of it holds any of the content.
 func (ids *Identities) Open(a leak.Alert) (leak.Content, error) {
-	if len(a.Sealed) < 1+idSize || a.Sealed[0] != version {
-		return leak.Content{}, fmt.Errorf("opening an alert: %w", ErrDamaged)
-	}
-	id, ciphertext := a.Sealed[1:1+idSize], a.Sealed[1+idSize:]
-	private, ok := ids.private[string(id)]
-	if !ok {
-		return leak.Content{}, fmt.Errorf("opening an alert sealed to %x: %w", id, ErrIdentity)
-	}
-	plain, err := hpke.Open(private, kdf(), aead(), info(a.Fingerprint), ciphertext)
+	plain, err := ids.open(a.Sealed, info("seal", string(a.Fingerprint)))
 	if err != nil {
-		return leak.Content{}, fmt.Errorf("opening an alert: %w", ErrDamaged)
+		return leak.Content{}, fmt.Errorf("opening an alert: %w", err)
 	}
 	defer clear(plain)
 	var c content
@@ -104,6 +99,23 @@ func (ids *Identities) Open(a leak.Alert) (leak.Content, error) {
 	return leak.Content{
 		Secret: leak.NewSecret(string(c.Secret)), Type: c.Type, URL: c.URL, Place: c.Place, Ref: c.Ref, Marks: c.Marks,
 	}, nil
+}
+
+// open returns what was sealed with that info, ErrIdentity or ErrDamaged.
+func (ids *Identities) open(sealed, info []byte) ([]byte, error) {
+	if len(sealed) < 1+idSize || sealed[0] != version {
+		return nil, ErrDamaged
+	}
+	id, ciphertext := sealed[1:1+idSize], sealed[1+idSize:]
+	private, ok := ids.private[string(id)]
+	if !ok {
+		return nil, fmt.Errorf("key %x: %w", id, ErrIdentity)
+	}
+	plain, err := hpke.Open(private, kdf(), aead(), info, ciphertext)
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return plain, nil
 }
 
 // content is leak.Content as it is encoded in order to be sealed. The secret is bytes: a dead letter need not be text.
@@ -116,9 +128,9 @@ type content struct {
 	leak.Marks
 }
 
-// info binds the format version and the fingerprint, so that sealed content cannot be moved to another incident.
-func info(f leak.Fingerprint) []byte {
-	return append([]byte{'s', 't', 'a', 'n', 'c', 'h', ' ', 's', 'e', 'a', 'l', version}, f...)
+// info binds the format version, what it is and whose, so that sealed content cannot be moved to another incident.
+func info(what, whose string) []byte {
+	return slices.Concat([]byte("stanch "+what), []byte{version}, []byte(whose))
 }
 
 func keyID(public hpke.PublicKey) []byte {

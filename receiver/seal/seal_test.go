@@ -2,10 +2,13 @@ package seal_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -242,64 +245,122 @@ func TestKeyFilesModes(t *testing.T) {
 	}
 }
 
-func openDays(t *testing.T, dir string) *seal.Days {
-	t.Helper()
-	days, err := seal.OpenDays(dir)
-	if err != nil {
-		t.Fatal(err)
+// calendar keeps the keys of days in memory, as an honest store does.
+type calendar struct {
+	mu   sync.Mutex
+	keys map[string][]byte
+}
+
+func (c *calendar) Load(_ context.Context, day string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sealed, ok := c.keys[day]; ok {
+		return sealed, nil
 	}
-	return days
+	return nil, seal.ErrForgotten
+}
+
+func (c *calendar) Make(_ context.Context, day string, sealed []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, taken := c.keys[day]; !taken {
+		c.keys[day] = sealed
+	}
+	return nil
+}
+
+func (c *calendar) Days(context.Context) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.keys)), nil
+}
+
+func (c *calendar) Forget(_ context.Context, day string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, day)
+	return nil
+}
+
+// daysOf returns what makes processes that share keys and calendar.
+func daysOf(t *testing.T) (open func() *seal.Days, kept *calendar) {
+	t.Helper()
+	_, r, ids := keys(t)
+	kept = &calendar{keys: map[string][]byte{}}
+	return func() *seal.Days { return seal.NewDays(r, ids, kept) }, kept
 }
 
 func TestDays(t *testing.T) {
-	dir := t.TempDir()
-	days := openDays(t, dir)
-	old, err := days.Seal(received.AddDate(0, 0, -31), []byte(planted), "a")
+	open, kept := daysOf(t)
+	days, ctx := open(), t.Context()
+	old, err := days.Seal(ctx, received.AddDate(0, 0, -31), []byte(planted), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := days.Seal(received, []byte(planted), "a")
+	fresh, err := days.Seal(ctx, received, []byte(planted), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(fresh, []byte(planted)) {
 		t.Error("encrypted in clear")
 	}
-	if _, err := days.Open(fresh, "b"); !errors.Is(err, seal.ErrDamaged) {
+	if _, err := days.Open(ctx, fresh, "b"); !errors.Is(err, seal.ErrDamaged) {
 		t.Errorf("opened in another context: %v", err)
 	}
-	again := openDays(t, dir)
-	if got, err := again.Open(old, "a"); err != nil || string(got) != planted {
+	another, late := open(), open()
+	if got, err := another.Open(ctx, old, "a"); err != nil || string(got) != planted {
 		t.Errorf("another process opens %q, %v", got, err)
 	}
-	if n, err := days.Forget(received.AddDate(0, 0, -30)); err != nil || n != 1 {
+	if n, err := days.Forget(ctx, received.AddDate(0, 0, -30)); err != nil || n != 1 {
 		t.Errorf("forgot %d days, %v; want 1", n, err)
 	}
-	if _, err := days.Open(old, "a"); !errors.Is(err, seal.ErrForgotten) {
-		t.Errorf("a forgotten day: got %v, want ErrForgotten", err)
+	if n, err := another.Forget(ctx, received.AddDate(0, 0, -30)); err != nil || n != 0 {
+		t.Errorf("the other process forgot %d days, %v; want none that was left", n, err)
 	}
-	if got, err := days.Open(fresh, "a"); err != nil || string(got) != planted {
-		t.Errorf("a day that is not forgotten: %q, %v", got, err)
+	for _, process := range []*seal.Days{days, another, late} {
+		if _, err := process.Open(ctx, old, "a"); !errors.Is(err, seal.ErrForgotten) {
+			t.Errorf("a forgotten day: got %v, want ErrForgotten", err)
+		}
+		if got, err := process.Open(ctx, fresh, "a"); err != nil || string(got) != planted {
+			t.Errorf("a day that is not forgotten: %q, %v", got, err)
+		}
+	}
+	if len(kept.keys) != 1 {
+		t.Errorf("%d keys are kept, want that of one day", len(kept.keys))
+	}
+}
+
+// TestDaysAreNotSwapped: the key of one day is not taken for that of another.
+func TestDaysAreNotSwapped(t *testing.T) {
+	open, kept := daysOf(t)
+	if _, err := open().Seal(t.Context(), received, []byte(planted), "a"); err != nil {
+		t.Fatal(err)
+	}
+	today := received.UTC().Format(time.DateOnly)
+	tomorrow := received.AddDate(0, 0, 1)
+	kept.keys[tomorrow.UTC().Format(time.DateOnly)] = kept.keys[today]
+	if _, err := open().Seal(t.Context(), tomorrow, []byte(planted), "a"); !errors.Is(err, seal.ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
 	}
 }
 
 func TestDaysMadeByManyAtOnce(t *testing.T) {
-	dir := t.TempDir()
+	open, _ := daysOf(t)
 	var group sync.WaitGroup
 	sealed := make([][]byte, 8)
 	for i := range sealed {
-		days := openDays(t, dir)
+		days := open()
 		group.Go(func() {
 			var err error
-			if sealed[i], err = days.Seal(received, []byte(planted), "a"); err != nil {
+			if sealed[i], err = days.Seal(t.Context(), received, []byte(planted), "a"); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	group.Wait()
-	days := openDays(t, dir)
+	days := open()
 	for _, s := range sealed {
-		if _, err := days.Open(s, "a"); err != nil {
+		if _, err := days.Open(t.Context(), s, "a"); err != nil {
 			t.Error(err)
 		}
 	}
