@@ -108,7 +108,7 @@ func (j *JetStream) appendSingly(ctx context.Context, messages []Message) (store
 	acks := make([]jetstream.PubAckFuture, 0, len(messages))
 	for _, m := range messages {
 		var ack jetstream.PubAckFuture
-		if ack, err = j.js.PublishMsgAsync(outgoing(m), jetstream.WithStallWait(answerTimeout)); err != nil {
+		if ack, err = j.js.PublishMsgAsync(outgoing(ctx, m), jetstream.WithStallWait(answerTimeout)); err != nil {
 			break
 		}
 		acks = append(acks, ack)
@@ -139,11 +139,11 @@ func (j *JetStream) appendBatch(ctx context.Context, messages []Message) error {
 	defer func() { <-j.batches }()
 	id, last := rand.Text(), len(messages)-1
 	for i, m := range messages[:last] {
-		if err := j.js.Conn().PublishMsg(inBatch(m, id, i+1)); err != nil {
+		if err := j.js.Conn().PublishMsg(inBatch(ctx, m, id, i+1)); err != nil {
 			return err
 		}
 	}
-	end := inBatch(messages[last], id, last+1)
+	end := inBatch(ctx, messages[last], id, last+1)
 	end.Header.Set(headerCommit, "1")
 	answer, err := j.js.Conn().RequestMsgWithContext(ctx, end)
 	if err != nil {
@@ -152,8 +152,8 @@ func (j *JetStream) appendBatch(ctx context.Context, messages []Message) error {
 	return committed(answer.Data, id, len(messages))
 }
 
-func inBatch(m Message, id string, sequence int) *nats.Msg {
-	out := outgoing(m)
+func inBatch(ctx context.Context, m Message, id string, sequence int) *nats.Msg {
+	out := outgoing(ctx, m)
 	out.Header.Set(headerBatch, id)
 	out.Header.Set(headerSequence, strconv.Itoa(sequence))
 	return out

@@ -70,7 +70,7 @@ func (j *JetStream) Append(ctx context.Context, messages ...Message) error {
 		}
 	}
 	if len(messages) == 1 {
-		_, err := j.js.PublishMsg(ctx, outgoing(messages[0]))
+		_, err := j.js.PublishMsg(ctx, outgoing(ctx, messages[0]))
 		return storing(err)
 	}
 	return j.appendAll(ctx, messages)
@@ -85,7 +85,7 @@ func (j *JetStream) AppendAfter(ctx context.Context, m Message, last uint64) (ui
 	if err := s.takes(m); err != nil {
 		return 0, err
 	}
-	ack, err := j.js.PublishMsg(ctx, outgoing(m), jetstream.WithExpectLastSequencePerSubject(last))
+	ack, err := j.js.PublishMsg(ctx, outgoing(ctx, m), jetstream.WithExpectLastSequencePerSubject(last))
 	if lost(err) {
 		return 0, fmt.Errorf("%w: %w", ErrConflict, err)
 	}
@@ -169,11 +169,12 @@ func (j *JetStream) Stats(ctx context.Context, name string) (Stats, error) {
 	return stats, nil
 }
 
-func outgoing(m Message) *nats.Msg {
+func outgoing(ctx context.Context, m Message) *nats.Msg {
 	out := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
 	if m.ID != "" {
 		out.Header.Set(jetstream.MsgIDHeader, m.ID)
 	}
+	label(ctx, out.Header)
 	return out
 }
 

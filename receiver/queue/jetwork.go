@@ -106,6 +106,7 @@ func onLoan(s stream, raw *nats.Msg) (handed, error) {
 			Seq:       meta.Sequence.Stream,
 			Time:      meta.Timestamp,
 			Delivered: int(meta.NumDelivered),
+			origin:    originOf(raw.Header),
 		},
 		done: func() error { return raw.Ack() },
 		back: func(delay time.Duration) error { return raw.NakWithDelay(delay) },

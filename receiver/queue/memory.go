@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Memory is a [Store] in memory, for simulations and tests: it blocks on channels and timers only, so it runs in a
@@ -44,6 +46,7 @@ func (m *Memory) Append(ctx context.Context, messages ...Message) error {
 	}
 	for _, message := range messages {
 		s, _ := streamOf(message.Subject)
+		message.origin = trace.SpanContextFromContext(ctx)
 		m.streams[s.name].add(message)
 	}
 	return nil
@@ -61,6 +64,7 @@ func (m *Memory) AppendAfter(ctx context.Context, message Message, last uint64) 
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrConflict, err)
 	}
+	message.origin = trace.SpanContextFromContext(ctx)
 	return m.streams[s.name].addAfter(message, last)
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"iter"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Errors that callers decide on.
@@ -33,10 +35,12 @@ type Message struct {
 	Seq       uint64    // in the stream
 	Time      time.Time // when it was stored
 	Delivered int       // how often Work handed it out, this time included
+
+	origin trace.SpanContext // of whoever stored it
 }
 
-// Store keeps messages in streams. A message belongs to the stream whose subjects match its own. Methods are safe for
-// concurrent use.
+// Store keeps messages in streams. A message belongs to the stream whose subjects match its own. The trace context that
+// ctx has is stored with a message. Methods are safe for concurrent use.
 type Store interface {
 	// Append stores messages and returns when every one of them is on disk. On an error some may be stored: append
 	// them again.
@@ -55,8 +59,8 @@ type Store interface {
 	// Work consumes a stream as c says, until ctx ends. Handlers still running then have DrainTimeout to end; their
 	// context outlives ctx by that much. A nil error settles the message for good; [Later] brings it back after the
 	// delay it names, [Postponed] when its verdict says so, any other error after a delay that grows from one second to
-	// five minutes. While a handler runs, or its verdict is awaited, its message is kept from being handed out again. It
-	// returns nil when ctx ends.
+	// five minutes. While a handler runs, or its verdict is awaited, its message is kept from being handed out again. The
+	// handler's context has the trace context, as a remote one, of whoever stored the message. It returns nil when ctx ends.
 	Work(ctx context.Context, c Consumer, handle func(context.Context, Message) error) error
 	// Remove deletes what a subject holds; none is no error.
 	Remove(ctx context.Context, subject string) error

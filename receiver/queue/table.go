@@ -32,7 +32,7 @@ const (
 const (
 	// shares is into how many parts the store is divided; every stream reserves some of them.
 	shares = 64
-	// headerRoom is what a message's headers (its id, its expected sequence) may take beside the data: NATS counts
+	// headerRoom is what a message's headers (id, expected sequence, trace) may take beside the data: NATS counts
 	// them in, and a limit that people configure or are told about is one of the data alone.
 	headerRoom = 4 << 10
 	// dedupWindow is how long a stream remembers message ids. Each costs about 350 bytes, and time at the next start.

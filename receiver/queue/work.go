@@ -109,23 +109,24 @@ func (c crew) work(taking, handling context.Context, open func(context.Context) 
 			return err
 		}
 		if taking.Err() != nil {
-			c.settled(m, m.back(0))
+			c.settled(taking, m, m.back(0))
 			continue
 		}
-		c.settled(m, c.one(taking, handling, m))
+		c.settled(tracing(taking, m.Message), m, c.one(taking, handling, m))
 	}
 }
 
 // settled logs what kept a message from being given back. It is handed out again later.
-func (c crew) settled(m handed, err error) {
+func (c crew) settled(ctx context.Context, m handed, err error) {
 	if err != nil {
-		c.log.Error("message not settled", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq, "err", err)
+		c.log.ErrorContext(ctx, "message not settled", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq, "err", err)
 	}
 }
 
 // one handles a message and gives it back, at once or when there is a verdict.
 func (c crew) one(taking, ctx context.Context, m handed) error {
-	stop := c.keepAlive(m)
+	ctx = tracing(ctx, m.Message)
+	stop := c.keepAlive(ctx, m)
 	err := c.guarded(ctx, m.Message)
 	stop()
 	if postponed, ok := errors.AsType[*Postponed](err); ok {
@@ -138,12 +139,12 @@ func (c crew) one(taking, ctx context.Context, m handed) error {
 // await keeps a message until there is a verdict, or until taking ends.
 func (c crew) await(taking, ctx context.Context, m handed, verdict <-chan error) {
 	m.Data = nil // there may be many
-	defer c.keepAlive(m)()
+	defer c.keepAlive(ctx, m)()
 	select {
 	case err := <-verdict:
-		c.settled(m, c.conclude(ctx, m, err))
+		c.settled(ctx, m, c.conclude(ctx, m, err))
 	case <-taking.Done():
-		c.settled(m, m.back(0))
+		c.settled(ctx, m, m.back(0))
 	}
 }
 
@@ -164,7 +165,7 @@ func (c crew) conclude(ctx context.Context, m handed, err error) error {
 }
 
 // keepAlive keeps a message from being handed out again, until it is told to stop.
-func (c crew) keepAlive(m handed) (stop func()) {
+func (c crew) keepAlive(ctx context.Context, m handed) (stop func()) {
 	over := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(keepAlive)
@@ -172,7 +173,7 @@ func (c crew) keepAlive(m handed) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				c.settled(m, m.keep())
+				c.settled(ctx, m, m.keep())
 			case <-over:
 				return
 			}
@@ -187,7 +188,7 @@ func (c crew) guarded(ctx context.Context, m Message) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("a handler panicked with a %T", value)
-			c.log.Error("handler panicked", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq,
+			c.log.ErrorContext(ctx, "handler panicked", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq,
 				"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 		}
 	}()

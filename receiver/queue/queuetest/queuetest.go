@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 		{"WorkPostponedEnds", testWorkPostponedEnds},
 		{"WorkDrains", testWorkDrains},
 		{"WorkResumes", testWorkResumes},
+		{"WorkTrace", testWorkTrace},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

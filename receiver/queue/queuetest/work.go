@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"stanch/receiver/queue"
 )
 
@@ -316,4 +318,42 @@ func testWorkPostponedEnds(t *testing.T, s queue.Store) {
 	}
 	r.stop(t)
 	wantCount(t, s, queue.Alerts, 0)
+}
+
+// testWorkTrace: the handler works in the trace of whoever stored the message, and no other than that: alone, among many, in
+// a batch, and in the log. Its delivery again is in the same. Without a trace there is none.
+func testWorkTrace(t *testing.T, s queue.Store) {
+	origin := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1, 2, 3}, SpanID: trace.SpanID{4, 5}, TraceFlags: trace.FlagsSampled,
+	})
+	traced := trace.ContextWithSpanContext(t.Context(), origin)
+	many := numbered(50)
+	if err := errors.Join(s.Append(traced, alert("one")), s.Append(traced, many[:2]...), s.Append(traced, many...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AppendAfter(traced, entry("a", "step"), 0); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, alert("none"))
+	saw := make(chan trace.SpanContext, 200)
+	handle := func(ctx context.Context, m queue.Message) error {
+		got := trace.SpanContextFromContext(ctx)
+		if want := string(m.Data) != "none"; got.IsValid() != want {
+			t.Errorf("%s: got trace %v, want one: %v", m.Data, got.TraceID(), want)
+		}
+		if saw <- got; string(m.Data) == "one" && m.Delivered == 1 {
+			return &queue.Later{Err: errors.New("again")}
+		}
+		return nil
+	}
+	alerts := worker(t, s, engine, handle)
+	log := worker(t, s, queue.Consumer{Stream: queue.Incidents, Name: "console"}, handle)
+	for range len(many) + 6 {
+		got := mustWait(t, saw, "message")
+		if got.IsValid() && (!got.Equal(origin.WithRemote(true)) || !got.IsRemote()) {
+			t.Errorf("got span %v of trace %v, remote %v", got.SpanID(), got.TraceID(), got.IsRemote())
+		}
+	}
+	alerts.stop(t)
+	log.stop(t)
 }

@@ -1,0 +1,116 @@
+// Package span shows an alert's way as spans of OpenTelemetry. What a span says is a configured name, a word of a closed
+// set, a number, or the fingerprint of an incident: never a URL, a place, the value of a key, or the text of an error, which
+// the log has under the same trace id. Where nothing is traced, or a trace is not sampled, a span costs nothing.
+package span
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Scope is the name of the tracer whose spans these are.
+const Scope = "stanch"
+
+// Key names an attribute.
+type Key string
+
+// The attributes that spans have. Those of HTTP are called as OpenTelemetry's semantic conventions call them.
+const (
+	Source   Key = "stanch.source"   // configured name
+	Notifier Key = "stanch.notifier" // configured name
+	Issuer   Key = "stanch.issuer"   // configured name
+	Incident Key = "stanch.incident" // fingerprint
+	Action   Key = "stanch.action"
+	State    Key = "stanch.state"
+	Result   Key = "stanch.result" // as the metric of the same thing has it
+	Alerts   Key = "stanch.alerts" // how many
+	Pointers Key = "stanch.pointers"
+	Bad      Key = "stanch.bad"   // records that became dead letters
+	Count    Key = "stanch.count" // incidents that a notice stands for which gathers several
+
+	Method  Key = "http.request.method"
+	Route   Key = "http.route"
+	Status  Key = "http.response.status_code"
+	Address Key = "server.address"
+)
+
+// Span is one span. The zero Span is none. It is safe for concurrent use.
+type Span struct{ span trace.Span }
+
+// Root begins the span of a request from outside, which began at a time, as a new trace, whatever the request says of a trace
+// of its own: nobody out there chooses our trace ids, or that we sample. A nil tracer makes none.
+func Root(ctx context.Context, t trace.Tracer, name string, began time.Time) (context.Context, Span) {
+	if t == nil {
+		return ctx, Span{}
+	}
+	return recorded(t.Start(ctx, name,
+		trace.WithNewRoot(), trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindServer)))
+}
+
+// Continue begins the span of who takes up a message, below the span of who stored it, which ctx has from the queue; where it
+// has none, as a new trace. A nil tracer makes none. The span of one message of several links to those of the others.
+func Continue(ctx context.Context, t trace.Tracer, name string, others ...trace.SpanContext) (context.Context, Span) {
+	if t == nil {
+		return ctx, Span{}
+	}
+	links := make([]trace.Link, len(others))
+	for i, other := range others {
+		links[i].SpanContext = other
+	}
+	return recorded(t.Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...)))
+}
+
+// Start begins a span below the one that ctx has, if that one is recorded in this process.
+func Start(ctx context.Context, name string) (context.Context, Span) {
+	return below(ctx, name, trace.SpanKindInternal)
+}
+
+// Produce is Start for what is stored and taken up by somebody else.
+func Produce(ctx context.Context, name string) (context.Context, Span) {
+	return below(ctx, name, trace.SpanKindProducer)
+}
+
+func below(ctx context.Context, name string, kind trace.SpanKind) (context.Context, Span) {
+	above := trace.SpanFromContext(ctx)
+	if !above.IsRecording() {
+		return ctx, Span{}
+	}
+	return recorded(above.TracerProvider().Tracer(Scope).Start(ctx, name, trace.WithSpanKind(kind)))
+}
+
+// recorded keeps of a span that is not sampled the context, which says so to whoever goes on.
+func recorded(ctx context.Context, s trace.Span) (context.Context, Span) {
+	if !s.IsRecording() {
+		return ctx, Span{}
+	}
+	return ctx, Span{s}
+}
+
+// Set says something of what the span is about. An empty value says nothing.
+func (s Span) Set(key Key, value string) {
+	if s.span != nil && value != "" {
+		s.span.SetAttributes(attribute.String(string(key), value))
+	}
+}
+
+// SetInt says a number.
+func (s Span) SetInt(key Key, value int) {
+	if s.span != nil {
+		s.span.SetAttributes(attribute.Int(string(key), value))
+	}
+}
+
+// End ends the span. An error makes it one that failed; its text is not kept.
+func (s Span) End(err error) {
+	if s.span == nil {
+		return
+	}
+	if err != nil {
+		s.span.SetStatus(codes.Error, "")
+	}
+	s.span.End()
+}
