@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stanch/dispositions"
@@ -23,16 +24,25 @@ type crash struct {
 	at    int64
 	after bool
 	count atomic.Int64
+	gone  chan struct{} // closed when the process is
+}
+
+func crashAfter(at int64, after bool) *crash {
+	return &crash{at: at, after: after, gone: make(chan struct{})}
 }
 
 // pass counts a point and reports whether the process is still there before and after it.
 func (c *crash) pass(do func() error) error {
 	n := c.count.Add(1)
-	if n > c.at || n == c.at && !c.after {
+	if n > c.at {
 		return errCrashed
 	}
-	err := do()
+	var err error
+	if n != c.at || c.after {
+		err = do()
+	}
 	if n == c.at {
+		close(c.gone)
 		return errCrashed
 	}
 	return err
@@ -54,6 +64,28 @@ func (s crashingStore) AppendAfter(ctx context.Context, m queue.Message, last ui
 
 func (s crashingStore) Remove(ctx context.Context, subject string) error {
 	return s.pass(func() error { return s.Store.Remove(ctx, subject) })
+}
+
+// Work hands out nothing any more when the process is gone.
+func (s crashingStore) Work(ctx context.Context, c queue.Consumer, handle func(context.Context, queue.Message) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := s.Store.Work(ctx, c, handle); err != nil {
+		return err
+	}
+	select {
+	case <-s.gone:
+		return errCrashed
+	default:
+		return nil
+	}
 }
 
 type crashingCloud struct {
@@ -117,7 +149,7 @@ func TestStoppedBetweenAnyTwoTurns(t *testing.T) {
 
 // crashAt runs an engine that crashes. Its failing calls are not worth waiting for longer than a moment.
 func (w *world) crashAt(point int64, after bool) {
-	c := &crash{at: point, after: after}
+	c := crashAfter(point, after)
 	stop := w.engine(crashingStore{w.store, c}, crashingCloud{w.cloud, c})
 	time.Sleep(500 * time.Millisecond)
 	stop()
@@ -175,6 +207,39 @@ func TestTwoEngines(t *testing.T) {
 			}
 			if n := strings.Count(w.steps(id), "proved"); n != 1 {
 				w.t.Errorf("%d outcomes: %s", n, w.steps(id))
+			}
+		}
+	})
+}
+
+// TestOutlives lets one of two engines die for good: what it had parked is ended by the other within minutes. While both live
+// they ask the issuer no more often than one does alone.
+func TestOutlives(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		const keys = 10
+		asked := 0
+		w.cloud.spoil(func(string, bool) error { asked++; return errors.New("status 503") })
+		c := crashAfter(1<<40, false)
+		mortal := w.engine(crashingStore{w.store, c}, crashingCloud{w.cloud, c})
+		survivor := w.engine(w.store, w.cloud)
+		var ids []leak.Fingerprint
+		for n := range keys {
+			value := w.cloud.add(leak.Key{ID: fmt.Sprintf("ApiKey-%d", n), Setting: leak.Disable})
+			ids = append(ids, w.report(value, "https://example.com/1"))
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if asked > 20*keys {
+			t.Errorf("the issuer was asked %d times about %d keys within an hour", asked, keys)
+		}
+		close(c.gone)
+		mortal()
+		w.cloud.spoil(nil)
+		time.Sleep(10 * time.Minute)
+		survivor()
+		for _, id := range ids {
+			if i := w.incident(id); i.State != leak.Contained {
+				t.Errorf("the engine that lives left an incident %s: %s", i.State, w.steps(id))
 			}
 		}
 	})

@@ -42,11 +42,13 @@ type Opener interface {
 // DefaultWorkers is how many turns run at once at an issuer: most of a turn is waiting for it.
 const DefaultWorkers = 32
 
-// The durable consumers that every engine shares: of alerts, of what persons ordered, and of dead keys to look at again.
+// The durable consumers that every engine shares: of alerts, of what persons ordered, of dead keys to look at again, and of
+// unfinished incidents to take up again.
 const (
 	alertsConsumer = "engine"
 	ordersConsumer = "orders"
 	looksConsumer  = "looks"
+	parkedConsumer = "parked"
 )
 
 // spread is how many alerts are in hand for each turn that an issuer takes at once, so that there are some for another issuer
@@ -64,7 +66,6 @@ type Engine struct {
 	metrics *metrics
 	fuse    *fuse
 	busy    keyLock
-	parked  *parked
 	labels  labels
 }
 
@@ -73,7 +74,7 @@ func New(c Config) *Engine {
 	if c.Workers == 0 {
 		c.Workers = DefaultWorkers
 	}
-	e := &Engine{Config: c, metrics: newMetrics(c.Registerer), fuse: newFuse(), parked: newParked()}
+	e := &Engine{Config: c, metrics: newMetrics(c.Registerer), fuse: newFuse()}
 	e.Use(c.Mandate)
 	return e
 }
@@ -116,11 +117,11 @@ func (e *Engine) Run(stopped context.Context) error {
 }
 
 func (e *Engine) work(ctx context.Context) error {
-	if err := e.recall(ctx); err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return e.lookAgain(ctx) })
+	group.Go(func() error {
+		c := queue.Consumer{Stream: queue.Kept, Name: parkedConsumer, Workers: e.Workers}
+		return e.Store.Work(ctx, c, e.lookAgain)
+	})
 	if e.Line != nil {
 		group.Go(func() error { return e.answerLabels(ctx) })
 	}

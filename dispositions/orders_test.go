@@ -338,7 +338,7 @@ func (w *world) crashOrder(verb dispositions.Verb, point int64, after bool) {
 	id := w.report(w.cloud.add(leak.Key{ID: "ApiKey-1", Locked: verb == dispositions.Retry}), "https://example.com/1")
 	w.work(time.Second)
 	w.cloud.set("ApiKey-1", func(k *leak.Key) { k.Locked = false })
-	c := &crash{at: point, after: after}
+	c := crashAfter(point, after)
 	e, stop := w.start(crashingStore{w.store, c}, crashingCloud{w.cloud, c})
 	_, err := e.Order(context.Background(), id, dispositions.Order{Verb: verb, By: "alice", Reason: "because"})
 	time.Sleep(500 * time.Millisecond)

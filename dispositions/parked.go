@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
@@ -25,93 +23,13 @@ const (
 	failedAtMost = 5 * time.Minute
 )
 
-// parked is when to look again at each incident whose secret is kept. The secrets are in SEALED; this is only the clock,
-// made again at every start.
-type parked struct {
-	mu   sync.Mutex
-	due  map[leak.Fingerprint]*pause
-	wake chan struct{}
-}
-
-type pause struct {
-	at    time.Time
-	since time.Time // when the secret was kept
-	tries int
-}
-
-func newParked() *parked {
-	return &parked{due: map[leak.Fingerprint]*pause{}, wake: make(chan struct{}, 1)}
-}
-
-// add waits for an incident from now on, unless it is waited for already.
-func (p *parked) add(f leak.Fingerprint, since, at time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.due[f] != nil {
-		return
-	}
-	p.due[f] = &pause{at: at, since: since}
-	p.changed()
-}
-
-// changed wakes who sleeps until the next incident is due: it may be another one now.
-func (p *parked) changed() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (p *parked) drop(f leak.Fingerprint) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.due, f)
-}
-
-// next takes an incident that is due, or says how long it is until one is.
-func (p *parked) next(now time.Time) (f leak.Fingerprint, wait time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	wait = time.Hour
-	for id, one := range p.due {
-		if !one.at.After(now) {
-			one.at = now.Add(time.Hour) // until again sets it
-			return id, 0
-		}
-		wait = min(wait, one.at.Sub(now))
-	}
-	return "", wait
-}
-
-// again sets when an incident is looked at next. It reports false when there is no next time.
-func (p *parked) again(f leak.Fingerprint, state leak.State, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer p.changed()
-	one := p.due[f]
-	if one == nil {
-		return true // dropped meanwhile
-	}
-	one.tries++
-	if state != leak.Unknown {
-		one.at = now.Add(min(failedAfter<<min(one.tries, 8), failedAtMost))
-		return true
-	}
-	for _, after := range unknownAfter {
-		if at := one.since.Add(after); at.After(now) {
-			one.at = at
-			return true
-		}
-	}
-	delete(p.due, f)
-	return false
-}
+// keptAtMost is when a kept secret is wiped: at its last turn before the store forgets it, so that the log says so.
+const keptAtMost = queue.MaxKeptAge - 2*failedAtMost
 
 // park keeps the alert of an unfinished incident, secret included and sealed, and then records the turn: when the log
 // says that an incident waits, what it waits with is on disk. A kept alert gives way only to one that raised the action:
 // the decision is made again on what is kept.
 func (t *turn) park(ctx context.Context) error {
-	now := time.Now()
 	kept := t.alert.ID != ""
 	there, err := t.isKept(ctx)
 	if err != nil {
@@ -126,13 +44,7 @@ func (t *turn) park(ctx context.Context) error {
 			return fmt.Errorf("keeping a sealed secret: %w", err)
 		}
 	}
-	if err := t.record(ctx); err != nil {
-		return err
-	}
-	if kept {
-		t.parked.add(t.incident.ID, now, now.Add(failedAfter))
-	}
-	return nil
+	return t.record(ctx)
 }
 
 // isKept reports whether the secret of the incident is kept. One that waited may have been given up since.
@@ -147,72 +59,63 @@ func (t *turn) isKept(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// recall finds the incidents that were parked when the process stopped. They are due at once.
-func (e *Engine) recall(ctx context.Context) error {
-	for m, err := range e.Store.Scan(ctx, queue.AllKept) {
-		if err != nil {
-			return fmt.Errorf("reading kept secrets: %w", err)
-		}
-		var alert leak.Alert
-		if json.Unmarshal(m.Data, &alert) == nil {
-			e.parked.add(alert.Fingerprint, m.Time, time.Now())
-		}
+// lookAgain takes up an incident whose sealed alert is kept, when it is due. SEALED is the queue of such incidents, which every
+// engine works off: whichever is there takes the next turn, one at a time, and one that dies loses nothing but time.
+func (e *Engine) lookAgain(ctx context.Context, m queue.Message) error {
+	f := leak.Fingerprint(strings.TrimPrefix(m.Subject, queue.KeptSubject("")))
+	if wait := time.Until(m.Time.Add(failedAfter)); wait > 0 {
+		return &queue.Later{Delay: wait, Err: errNotDue}
 	}
-	return nil
-}
-
-// lookAgain takes up parked incidents when they are due, until ctx ends.
-func (e *Engine) lookAgain(ctx context.Context) error {
-	var group errgroup.Group
-	group.SetLimit(e.Workers)
-	defer func() { _ = group.Wait() }()
-	for ctx.Err() == nil {
-		f, wait := e.parked.next(time.Now())
-		if f == "" {
-			e.parked.sleep(ctx, wait)
-			continue
-		}
-		group.Go(func() error {
-			if err := e.retry(ctx, f); err != nil && ctx.Err() == nil {
-				e.Log.Warn("taking up a parked incident", "incident", f, "err", err)
-			}
-			return nil
-		})
-	}
-	return nil
-}
-
-func (p *parked) sleep(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-p.wake:
-	}
-}
-
-// retry takes one turn at a parked incident, and says when the next is.
-func (e *Engine) retry(ctx context.Context, f leak.Fingerprint) error {
-	m, err := e.Store.Last(ctx, queue.KeptSubject(f))
-	if errors.Is(err, queue.ErrNoMessage) {
+	if time.Since(m.Time) > keptAtMost {
 		return e.expire(ctx, f)
 	}
+	head, err := e.retry(ctx, f)
+	_, later := errors.AsType[*queue.Later](err)
+	switch {
+	case later, err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		e.Log.Warn("taking up a parked incident", "incident", f, "err", err)
+		return &queue.Later{Delay: failedPause(m.Delivered), Err: err}
+	case head.Finished():
+		return e.wipe(ctx, f)
+	case head.State != leak.Unknown:
+		return &queue.Later{Delay: failedPause(m.Delivered), Err: errNotDue}
+	}
+	if next := unknownPause(m.Time); next > 0 {
+		return &queue.Later{Delay: next, Err: errNotDue}
+	}
+	return e.giveUp(ctx, head)
+}
+
+// errNotDue says why a parked incident waits.
+var errNotDue = errors.New("the incident is looked at again later")
+
+// failedPause is how long a failed or held incident waits that was handed out so many times.
+func failedPause(delivered int) time.Duration {
+	return min(failedAfter<<min(max(delivered-1, 0), 8), failedAtMost)
+}
+
+// unknownPause is how long a key waits that nobody knew since a time; not positive: it has waited long enough.
+func unknownPause(since time.Time) time.Duration {
+	for _, after := range unknownAfter {
+		if wait := time.Until(since.Add(after)); wait > 0 {
+			return wait
+		}
+	}
+	return 0
+}
+
+// retry takes one turn at a parked incident with the alert that is kept by now, and returns what the log says then.
+func (e *Engine) retry(ctx context.Context, f leak.Fingerprint) (ledger.Head, error) {
+	m, err := e.Store.Last(ctx, queue.KeptSubject(f))
 	if err == nil {
 		err = e.retryKept(ctx, m)
 	}
-	head, readErr := e.Ledger.Read(ctx, f)
-	if err := errors.Join(err, readErr); err != nil {
-		e.parked.again(f, leak.Failed, time.Now())
-		return err
+	if err != nil && !errors.Is(err, queue.ErrNoMessage) { // without a message somebody else has just ended it
+		return ledger.Head{}, err
 	}
-	if head.Finished() {
-		return e.wipe(ctx, f)
-	}
-	if e.parked.again(f, head.State, time.Now()) {
-		return nil
-	}
-	return e.giveUp(ctx, head)
+	return e.Ledger.Read(ctx, f)
 }
 
 func (e *Engine) retryKept(ctx context.Context, m queue.Message) error {
@@ -232,16 +135,20 @@ func (e *Engine) openKept(m queue.Message) (leak.Alert, leak.Content, error) {
 	return alert, content, err
 }
 
-// expire records that the secret of an unfinished incident is not kept any more, because it has reached its age, and that it is
-// not tried again.
+// expire wipes the secret of an unfinished incident that has reached its age, and records that it is not tried again.
 func (e *Engine) expire(ctx context.Context, f leak.Fingerprint) error {
-	e.parked.drop(f)
 	head, err := e.Ledger.Read(ctx, f)
-	if err != nil || head.Finished() || !head.Exists() || head.Steps[len(head.Steps)-1].Step == leak.Wiped {
+	if err != nil {
 		return err
 	}
-	return e.wiped(ctx, head, fmt.Sprintf("the sealed secret is not kept any more, %d days at most: the incident is not tried again",
-		queue.MaxKeptAge/(24*time.Hour)))
+	if head.Exists() && !head.Finished() {
+		text := fmt.Sprintf("the sealed secret is not kept any more, %d days at most: the incident is not tried again",
+			queue.MaxKeptAge/(24*time.Hour))
+		if err := e.wiped(ctx, head, text); err != nil {
+			return err
+		}
+	}
+	return e.wipe(ctx, f)
 }
 
 // giveUp wipes the secret of a key that nobody knew in the end.
@@ -263,7 +170,6 @@ func (e *Engine) wiped(ctx context.Context, head ledger.Head, text string) error
 
 // wipe removes the kept secret of an incident that needs it no more.
 func (e *Engine) wipe(ctx context.Context, f leak.Fingerprint) error {
-	e.parked.drop(f)
 	if err := e.Store.Remove(ctx, queue.KeptSubject(f)); err != nil {
 		return fmt.Errorf("wiping a kept secret: %w", err)
 	}

@@ -184,7 +184,7 @@ func (s *sim) startEngine() {
 
 // startToCrash starts an engine that is gone after some writes and calls.
 func (s *sim) startToCrash() {
-	c := &crash{at: int64(1 + s.IntN(25)), after: s.chance(50)}
+	c := crashAfter(int64(1+s.IntN(25)), s.chance(50))
 	_, stop := s.start(crashingStore{s.store, c}, crashingCloud{s.cloud, c})
 	time.Sleep(pick(s, time.Second, time.Minute, 3*time.Hour))
 	stop()
@@ -298,14 +298,20 @@ func (s *sim) wantAnnounced(op, id string) {
 	}
 }
 
-// heal ends every fault, and lets a good engine work for as long as anything can take.
+// heal ends every fault, and lets a good engine work for as long as anything can take: a new one, or one that has lived on
+// while others crashed, and must find what they left.
 func (s *sim) heal() {
+	s.cloud.spoil(nil)
+	s.cloud.liar(false)
+	if len(s.engines) == 0 {
+		s.startEngine()
+	} else {
+		s.events["outlived"]++
+	}
+	time.Sleep(3 * 24 * time.Hour)
 	for len(s.engines) > 0 {
 		s.stopEngine()
 	}
-	s.cloud.spoil(nil)
-	s.cloud.liar(false)
-	s.work(3 * 24 * time.Hour)
 }
 
 // wantEnds looks at what is left when the world has been well for three days.
