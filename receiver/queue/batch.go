@@ -88,8 +88,16 @@ func (j *JetStream) appendAll(ctx context.Context, messages []Message) error {
 
 // appendPart stores a part as a batch. The server refuses a batch as a whole when it would refuse, or absorb by its id,
 // a single message of it: then each message goes by itself and has an answer of its own. A batch without an answer may
-// be stored, and is not tried again.
+// be stored, and is tried again only where every message of it is absorbed then.
 func (j *JetStream) appendPart(ctx context.Context, p *part) (stored int, err error) {
+	err = j.patiently(ctx, againFor(p.messages...), func(ctx context.Context) error {
+		stored, err = j.attemptPart(ctx, p)
+		return err
+	}, p.stream.prefix+".")
+	return stored, err
+}
+
+func (j *JetStream) attemptPart(ctx context.Context, p *part) (stored int, err error) {
 	if !p.stream.batches || len(p.messages) < minBatch {
 		return j.appendSingly(ctx, p.messages)
 	}

@@ -123,13 +123,14 @@ func (e *Embedded) start(ctx context.Context, c Config, l layout) error {
 	if log.failed() || !s.ReadyForConnections(startTimeout) {
 		return fmt.Errorf("starting the server: %s", log.cause())
 	}
-	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ErrorHandler(log.connection),
-		nats.SyncQueueLen(subscriptionQueue))
+	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.SyncQueueLen(subscriptionQueue))
 	if err != nil {
 		return fmt.Errorf("connecting to the server: %w", err)
 	}
-	e.JetStream, err = newJetStream(ctx, e.conn, l, c.Log)
-	if err != nil {
+	if e.JetStream, err = newJetStream(e.conn, l, c.Log); err != nil {
+		return err
+	}
+	if err := e.lay(ctx); err != nil {
 		return err
 	}
 	return e.adopt(ctx)

@@ -39,10 +39,13 @@ type JetStream struct {
 	layout  layout
 	streams map[string]jetstream.Stream
 	batches chan struct{} // holds one for each batch on its way
+	rights  *rights
+	attempt time.Duration // how long to wait for one answer
 	log     *slog.Logger
 }
 
-func newJetStream(ctx context.Context, conn *nats.Conn, l layout, log *slog.Logger) (*JetStream, error) {
+// newJetStream takes over a connection and what goes wrong on it. Its streams are to be laid out before it is used.
+func newJetStream(conn *nats.Conn, l layout, log *slog.Logger) (*JetStream, error) {
 	js, err := jetstream.New(conn,
 		jetstream.WithDefaultTimeout(answerTimeout),
 		jetstream.WithPublishAsyncTimeout(answerTimeout),
@@ -50,11 +53,11 @@ func newJetStream(ctx context.Context, conn *nats.Conn, l layout, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	streams, err := l.lay(ctx, js)
-	if err != nil {
-		return nil, err
+	j := &JetStream{
+		js: js, layout: l, batches: make(chan struct{}, maxBatches), rights: newRights(log), attempt: answerTimeout, log: log,
 	}
-	return &JetStream{js: js, layout: l, streams: streams, batches: make(chan struct{}, maxBatches), log: log}, nil
+	conn.SetErrorHandler(j.rights.event)
+	return j, nil
 }
 
 // Append implements [Store]. Nothing is stored when one of the messages is too large. Several messages for one stream
@@ -70,10 +73,27 @@ func (j *JetStream) Append(ctx context.Context, messages ...Message) error {
 		}
 	}
 	if len(messages) == 1 {
-		_, err := j.js.PublishMsg(ctx, outgoing(ctx, messages[0]))
-		return storing(err)
+		return storing(j.appendOne(ctx, messages[0]))
 	}
 	return j.appendAll(ctx, messages)
+}
+
+func (j *JetStream) appendOne(ctx context.Context, m Message) error {
+	return j.patiently(ctx, againFor(m), func(ctx context.Context) error {
+		_, err := j.js.PublishMsg(ctx, outgoing(ctx, m))
+		return err
+	}, m.Subject)
+}
+
+// againFor says when messages that were sent may be sent again: one with an id is absorbed, and one that replaces what its
+// subject holds replaces itself. Any other might be stored twice.
+func againFor(messages ...Message) func(error) bool {
+	for _, m := range messages {
+		if s, err := streamOf(m.Subject); err != nil || m.ID == "" && s.perSubject != 1 {
+			return unsent
+		}
+	}
+	return unanswered
 }
 
 // AppendAfter implements [Store].
@@ -85,7 +105,11 @@ func (j *JetStream) AppendAfter(ctx context.Context, m Message, last uint64) (ui
 	if err := s.takes(m); err != nil {
 		return 0, err
 	}
-	ack, err := j.js.PublishMsg(ctx, outgoing(ctx, m), jetstream.WithExpectLastSequencePerSubject(last))
+	var ack *jetstream.PubAck
+	err = j.patiently(ctx, unsent, func(ctx context.Context) error {
+		ack, err = j.js.PublishMsg(ctx, outgoing(ctx, m), jetstream.WithExpectLastSequencePerSubject(last))
+		return err
+	}, m.Subject)
 	if lost(err) {
 		return 0, fmt.Errorf("%w: %w", ErrConflict, err)
 	}
@@ -101,7 +125,11 @@ func (j *JetStream) Last(ctx context.Context, subject string) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	raw, err := j.streams[s.name].GetLastMsgForSubject(ctx, subject)
+	var raw *jetstream.RawStreamMsg
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		raw, err = j.streams[s.name].GetLastMsgForSubject(ctx, subject)
+		return err
+	}, apiMessageGet+s.name)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Message{}, ErrNoMessage
 	}
@@ -123,7 +151,10 @@ func (j *JetStream) Remove(ctx context.Context, subject string) error {
 	if err != nil {
 		return err
 	}
-	if err := j.streams[s.name].Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		return j.streams[s.name].Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}, apiPurge+s.name)
+	if err != nil {
 		return fmt.Errorf("removing from %s: %w", s.name, err)
 	}
 	return nil
@@ -135,14 +166,20 @@ func (j *JetStream) Discard(ctx context.Context, name string, seq uint64) error 
 	if err != nil {
 		return err
 	}
-	err = j.streams[s.name].SecureDeleteMsg(ctx, seq)
-	if err == nil {
-		return nil
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		err := j.streams[s.name].SecureDeleteMsg(ctx, seq)
+		if err == nil {
+			return nil
+		}
+		if _, gone := j.streams[s.name].GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		return err
+	}, apiMessageDelete+s.name, apiMessageGet+s.name)
+	if err != nil {
+		return fmt.Errorf("deleting message %d of %s: %w", seq, s.name, err)
 	}
-	if _, gone := j.streams[s.name].GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
-		return nil
-	}
-	return fmt.Errorf("deleting message %d of %s: %w", seq, s.name, err)
+	return nil
 }
 
 // Stats implements [Store].
@@ -151,7 +188,7 @@ func (j *JetStream) Stats(ctx context.Context, name string) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	info, err := j.streams[name].Info(ctx)
+	info, err := j.info(ctx, name)
 	if err != nil {
 		return Stats{}, fmt.Errorf("asking about %s: %w", name, err)
 	}
@@ -167,6 +204,14 @@ func (j *JetStream) Stats(ctx context.Context, name string) (Stats, error) {
 		stats.Oldest = info.State.FirstTime
 	}
 	return stats, nil
+}
+
+func (j *JetStream) info(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		info, err = j.streams[name].Info(ctx)
+		return err
+	}, apiInfo+name)
+	return info, err
 }
 
 func outgoing(ctx context.Context, m Message) *nats.Msg {
@@ -213,7 +258,7 @@ var errStore = errors.New("the store failed")
 
 // lost reports whether a compare-and-swap was refused, or ended without an answer that rules out that it was stored.
 func lost(err error) bool {
-	if err == nil || errors.Is(err, jetstream.ErrNoStreamResponse) {
+	if err == nil || unsent(err) || errors.Is(err, ErrForbidden) {
 		return false
 	}
 	refusal, ok := errors.AsType[*jetstream.APIError](err)

@@ -66,14 +66,17 @@ func (j *JetStream) durable(ctx context.Context, c Consumer) error {
 	if c.New {
 		config.DeliverPolicy = jetstream.DeliverNewPolicy
 	}
-	there, err := j.js.Consumer(ctx, c.Stream, c.Name)
-	if err == nil {
-		config.DeliverPolicy = there.CachedInfo().Config.DeliverPolicy
-	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	name := c.Stream + "." + c.Name
+	return j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		there, err := j.js.Consumer(ctx, c.Stream, c.Name)
+		if err == nil {
+			config.DeliverPolicy = there.CachedInfo().Config.DeliverPolicy
+		} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return err
+		}
+		_, err = j.js.CreateOrUpdateConsumer(ctx, c.Stream, config)
 		return err
-	}
-	_, err = j.js.CreateOrUpdateConsumer(ctx, c.Stream, config)
-	return err
+	}, apiConsumerInfo+name, apiConsumerCreate+name)
 }
 
 // hand opens a worker's hand.

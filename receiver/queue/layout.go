@@ -21,6 +21,8 @@ type layout struct {
 	vacant func(stream string) error
 	// asFound is for a store that is to be looked at: streams that are there are neither checked nor adjusted.
 	asFound bool
+	// shared is for a store that others use too, who may adjust its streams where we may not.
+	shared bool
 }
 
 // adjustable are the fields of a stream, by the name that NATS gives them, that may differ from the table: the limits
@@ -30,78 +32,122 @@ var adjustable = []string{"max_bytes", "duplicate_window", "allow_atomic", "desc
 
 // lay checks every stream that exists, then creates what is missing and adjusts what may be. Nothing is changed when a
 // check fails.
-func (l layout) lay(ctx context.Context, js jetstream.JetStream) (map[string]jetstream.Stream, error) {
-	found := make(map[string]jetstream.Stream)
+func (j *JetStream) lay(ctx context.Context) error {
+	j.streams = make(map[string]jetstream.Stream)
 	for _, s := range table {
-		if err := l.find(ctx, js, s, found); err != nil {
-			return nil, err
+		if err := j.find(ctx, s); err != nil {
+			return err
 		}
 	}
 	for _, s := range table {
-		handle, err := l.settle(ctx, js, s, found[s.name])
+		handle, err := j.settle(ctx, s, j.streams[s.name])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		found[s.name] = handle
+		j.streams[s.name] = handle
 	}
-	return found, nil
+	return nil
 }
 
-// find adds a stream to those found, if it exists and is as it should be.
-func (l layout) find(ctx context.Context, js jetstream.JetStream, s stream, found map[string]jetstream.Stream) error {
-	handle, err := js.Stream(ctx, s.name)
+// find adds a stream to those of the store, if it exists and is as it should be.
+func (j *JetStream) find(ctx context.Context, s stream) error {
+	var handle jetstream.Stream
+	err := j.patiently(ctx, unanswered, func(ctx context.Context) (err error) {
+		handle, err = j.js.Stream(ctx, s.name)
+		return err
+	}, apiInfo+s.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return l.vacant(s.name)
+		return j.layout.vacant(s.name)
 	}
 	if err != nil {
 		return fmt.Errorf("looking for stream %s: %w", s.name, err)
 	}
-	if l.asFound {
-		found[s.name] = handle
-		return nil
+	if err := j.layout.check(s, handle.CachedInfo().Config); err != nil {
+		return err
 	}
-	got := handle.CachedInfo().Config
-	if s.name == Incidents && got.Metadata[keysEntry] != l.keys {
-		return fmt.Errorf("it belongs to other keys (%q, not %q); nothing was changed", got.Metadata[keysEntry], l.keys)
-	}
-	field, err := difference(got, s.config(l.maxStore, l.replicas, l.keys))
-	if err != nil {
-		return fmt.Errorf("checking stream %s: %w", s.name, err)
-	}
-	if field != "" {
-		return fmt.Errorf("stream %s is not as stanch made it: %s was changed; nothing was changed now", s.name, field)
-	}
-	found[s.name] = handle
+	j.streams[s.name] = handle
 	return nil
 }
 
-// settle creates a stream that was not found, and adjusts the limits of one that was.
-func (l layout) settle(
-	ctx context.Context, js jetstream.JetStream, s stream, found jetstream.Stream,
-) (jetstream.Stream, error) {
-	want := s.config(l.maxStore, l.replicas, l.keys)
-	if found == nil {
-		handle, err := js.CreateStream(ctx, want)
-		if err != nil {
-			return nil, fmt.Errorf("creating stream %s: %w", s.name, err)
-		}
-		return handle, nil
-	}
+// check says why a stream that is there is not ours to use.
+func (l layout) check(s stream, got jetstream.StreamConfig) error {
 	if l.asFound {
+		return nil
+	}
+	if keys := got.Metadata[keysEntry]; s.name == Incidents && keys != l.keys && !l.keyless() {
+		return fmt.Errorf("it belongs to other keys (%q, not %q); nothing was changed", keys, l.keys)
+	}
+	field, err := difference(got, s.config(l.maxStore, l.replicas, l.keys))
+	switch {
+	case err != nil:
+		return fmt.Errorf("checking stream %s: %w", s.name, err)
+	case field == "num_replicas":
+		return fmt.Errorf("stream %s is kept on %d nodes, and the configuration says %d; nothing was changed now",
+			s.name, got.Replicas, l.replicas)
+	case field != "":
+		return fmt.Errorf("stream %s is not as stanch made it: %s was changed; nothing was changed now", s.name, field)
+	}
+	return nil
+}
+
+// keyless reports whether we hold no keys that those of the store could be compared with, as a notifier does not.
+func (l layout) keyless() bool { return l.shared && l.keys == "" }
+
+// settle creates a stream that was not found, and adjusts the limits of one that was.
+func (j *JetStream) settle(ctx context.Context, s stream, found jetstream.Stream) (jetstream.Stream, error) {
+	want := s.config(j.layout.maxStore, j.layout.replicas, j.layout.keys)
+	if found == nil {
+		return j.create(ctx, want)
+	}
+	if j.layout.asFound {
 		return found, nil
 	}
-	got := found.CachedInfo().Config
-	adjusted := got
+	adjusted := found.CachedInfo().Config
 	adjusted.MaxBytes, adjusted.Duplicates = want.MaxBytes, want.Duplicates
 	adjusted.AllowAtomicPublish = want.AllowAtomicPublish
-	if same(got, adjusted) {
+	if same(found.CachedInfo().Config, adjusted) {
 		return found, nil
 	}
-	handle, err := js.UpdateStream(ctx, adjusted)
-	if err != nil {
-		return nil, fmt.Errorf("adjusting stream %s: %w", s.name, err)
+	return j.adjust(ctx, found, adjusted)
+}
+
+// create makes a stream that is missing.
+func (j *JetStream) create(ctx context.Context, want jetstream.StreamConfig) (made jetstream.Stream, err error) {
+	if j.layout.keyless() {
+		return nil, fmt.Errorf("stream %s is missing, and who holds no keys cannot make it: %s", want.Name, howToMake)
 	}
-	return handle, nil
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		made, err = j.js.CreateStream(ctx, want)
+		return err
+	}, apiCreate+want.Name)
+	if errors.Is(err, ErrForbidden) {
+		return nil, fmt.Errorf("stream %s is missing: %s: %w", want.Name, howToMake, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("creating stream %s: %w", want.Name, err)
+	}
+	return made, nil
+}
+
+const howToMake = "`stanch streams create` makes it with an operator's credential"
+
+// adjust changes the limits of a stream. Of a store that others use too they stay as they are where we may not.
+func (j *JetStream) adjust(
+	ctx context.Context, found jetstream.Stream, want jetstream.StreamConfig,
+) (adjusted jetstream.Stream, err error) {
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		adjusted, err = j.js.UpdateStream(ctx, want)
+		return err
+	}, apiUpdate+want.Name)
+	if j.layout.shared && errors.Is(err, ErrForbidden) {
+		j.log.Warn("the limits of a stream are not those of the configuration", "stream", want.Name,
+			"max_bytes", found.CachedInfo().Config.MaxBytes, "configured", want.MaxBytes)
+		return found, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("adjusting stream %s: %w", want.Name, err)
+	}
+	return adjusted, nil
 }
 
 // same compares what settle adjusts.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-
-	"github.com/nats-io/nats.go"
 )
 
 // serverLog brings the words of the NATS server into our log. It remembers the last fatal one: the server expects its
@@ -35,11 +33,6 @@ func (l *serverLog) Fatalf(format string, args ...any) {
 func (l *serverLog) Debugf(string, ...any) {}
 
 func (l *serverLog) Tracef(string, ...any) {}
-
-// connection logs what goes wrong on our connection to the server outside of any call.
-func (l *serverLog) connection(_ *nats.Conn, _ *nats.Subscription, err error) {
-	l.log.Warn("nats connection", "err", err)
-}
 
 // failed reports whether the server gave up.
 func (l *serverLog) failed() bool { return l.fatal.Load() != nil }

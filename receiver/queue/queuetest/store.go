@@ -198,12 +198,18 @@ func testStats(t *testing.T, s queue.Store) {
 	}
 }
 
+// wantCount waits until a stream holds so many messages: on a cluster a settled message is gone when a majority of the
+// nodes knows that it is.
 func wantCount(t *testing.T, s queue.Store, stream string, want uint64) {
 	t.Helper()
-	got, err := s.Stats(t.Context(), stream)
-	if err != nil || got.Messages != want {
-		t.Errorf("%s: got %d messages, error %v, want %d", stream, got.Messages, err, want)
+	var got queue.Stats
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if got, err = s.Stats(t.Context(), stream); err == nil && got.Messages == want {
+			return
+		}
 	}
+	t.Errorf("%s: got %d messages, error %v, want %d", stream, got.Messages, err, want)
 }
 
 // testTold: what is remembered is overwritten, listed by notifier, and forgotten; progress is apart from it.

@@ -1,0 +1,210 @@
+package queue
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+)
+
+const (
+	// connectTimeout is how long one server may take to accept a connection.
+	connectTimeout = 5 * time.Second
+	// pingEvery is how often the server is asked for a sign of life; after two that are missing the connection is given
+	// up: a machine that is gone does not say so.
+	pingEvery = 5 * time.Second
+	// firstReconnect and lastReconnect bound the pause between two rounds through all servers.
+	firstReconnect = 100 * time.Millisecond
+	lastReconnect  = 5 * time.Second
+	// noBuffer makes what is written while there is no connection an error at once: nobody may be told that a message was
+	// not stored and have it stored later.
+	noBuffer = -1
+)
+
+// connect connects to one of the servers. The error names neither a server's URL nor a credential.
+func (c ClusterConfig) connect() (*nats.Conn, error) {
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	credential, err := c.credential()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := nats.Connect(c.URL, append(options, credential...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	}
+	return conn, nil
+}
+
+// options checks a configuration, and returns what a connection is like.
+func (c ClusterConfig) options() ([]nats.Option, error) {
+	if err := checkURLs(c.URL); err != nil {
+		return nil, err
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return nil, errors.New("a certificate needs its key, and a key its certificate")
+	}
+	options := []nats.Option{
+		nats.Timeout(connectTimeout),
+		nats.PingInterval(pingEvery),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // the credential may be about to be changed
+		nats.CustomReconnectDelay(reconnectDelay),
+		nats.ReconnectBufSize(noBuffer),
+		nats.SyncQueueLen(subscriptionQueue),
+	}
+	if c.CAFile != "" {
+		options = append(options, nats.RootCAs(c.CAFile))
+	}
+	if c.CertFile != "" {
+		options = append(options, nats.ClientCert(c.CertFile, c.KeyFile))
+	}
+	options = append(options, connectionEvents(c.Log)...)
+	return append(options, named(c.Role)...), nil
+}
+
+// named makes a role's connections known by its name.
+func named(role string) []nats.Option {
+	if role == "" {
+		return []nats.Option{nats.Name("stanch")}
+	}
+	return []nats.Option{nats.Name("stanch/" + role), nats.CustomInboxPrefix(inboxPrefix(role))}
+}
+
+// inboxPrefix is where the answers to a role's questions go.
+func inboxPrefix(role string) string { return "_INBOX_" + role }
+
+// checkURLs refuses URLs that cannot be meant, without repeating them: what is wrong with one may be its password.
+func checkURLs(urls string) error {
+	for i, one := range strings.Split(urls, ",") {
+		one = strings.TrimSpace(one)
+		if !strings.Contains(one, "://") {
+			one = "nats://" + one
+		}
+		u, err := url.Parse(one)
+		switch {
+		case err != nil || u.Host == "":
+			return fmt.Errorf("server %d of the URL: it is none, such as nats://host:4222", i+1)
+		case u.User != nil:
+			return fmt.Errorf("server %d of the URL: it holds a user or a password; they belong in a file", i+1)
+		}
+	}
+	return nil
+}
+
+// reconnectDelay is how long to wait before the servers are tried once more, half of it by chance, so that not all come
+// back at once.
+func reconnectDelay(rounds int) time.Duration {
+	delay := lastReconnect
+	if rounds < 6 {
+		delay = min(firstReconnect<<rounds, lastReconnect)
+	}
+	return delay/2 + rand.N(delay/2)
+}
+
+// connectionEvents logs what becomes of a connection. That it is refused again and again is logged once.
+func connectionEvents(log *slog.Logger) []nats.Option {
+	var last atomic.Value // string: what the last attempt came to
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			log.Warn("connection to nats lost", "err", err)
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if text := err.Error(); last.Swap(text) != text {
+				log.Warn("connection to nats refused", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(conn *nats.Conn) {
+			last.Store("")
+			log.Info("connected to nats again", "server", conn.ConnectedServerName())
+		}),
+	}
+}
+
+// credential is how we show who we are.
+func (c ClusterConfig) credential() ([]nats.Option, error) {
+	switch {
+	case c.CredsFile != "" && c.NKeyFile != "":
+		return nil, errors.New("a credentials file and an nkey file are two ways to say who we are: choose one")
+	case c.CredsFile != "":
+		return []nats.Option{nats.UserCredentials(c.CredsFile)}, nil
+	case c.NKeyFile != "":
+		return nkeyOf(c.NKeyFile)
+	}
+	return nil, nil
+}
+
+// nkeyOf signs with the seed in a file.
+func nkeyOf(file string) ([]nats.Option, error) {
+	public, err := publicKey(file)
+	if err != nil {
+		return nil, err
+	}
+	sign := func(nonce []byte) ([]byte, error) {
+		pair, err := seed(file)
+		if err != nil {
+			return nil, err
+		}
+		defer pair.Wipe()
+		return pair.Sign(nonce)
+	}
+	dial := &nkeyDialer{Dialer: net.Dialer{Timeout: connectTimeout}, file: file}
+	return []nats.Option{nats.Nkey(public, sign), nats.SetCustomDialer(dial), nats.ConnectHandler(dial.connected)}, nil
+}
+
+// nkeyDialer tells a connection, before it is made again, whose seed is in the file now. The client asks for the
+// signature each time, but for the public key only once.
+type nkeyDialer struct {
+	net.Dialer
+	file string
+	conn atomic.Pointer[nats.Conn]
+}
+
+func (d *nkeyDialer) connected(conn *nats.Conn) { d.conn.Store(conn) }
+
+// Dial implements nats.CustomDialer. The client holds the lock of its connection meanwhile, which guards what is set.
+func (d *nkeyDialer) Dial(network, address string) (net.Conn, error) {
+	if conn := d.conn.Load(); conn != nil {
+		public, err := publicKey(d.file)
+		if err != nil {
+			return nil, err
+		}
+		conn.Opts.Nkey = public
+	}
+	return d.Dialer.Dial(network, address)
+}
+
+func publicKey(file string) (string, error) {
+	pair, err := seed(file)
+	if err != nil {
+		return "", err
+	}
+	defer pair.Wipe()
+	return pair.PublicKey()
+}
+
+// seed reads a user's nkey from a file, with or without the decoration that tools write around it.
+func seed(file string) (nkeys.KeyPair, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the nkey file: %w", err)
+	}
+	defer clear(text)
+	pair, err := nkeys.ParseDecoratedUserNKey(bytes.TrimSpace(text))
+	if err != nil {
+		return nil, fmt.Errorf("reading the nkey file %s: it holds no seed of a user", file)
+	}
+	return pair, nil
+}

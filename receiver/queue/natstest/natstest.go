@@ -1,0 +1,226 @@
+// Package natstest runs a cluster of real NATS servers on loopback, inside the process of a test: nodes that can be
+// stopped and started again, each with a store of its own.
+package natstest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// patience is how long a cluster may take to be ready, on a slow and busy machine.
+const patience = 2 * time.Minute
+
+// Options says what a cluster is like; the zero value is three nodes without users, TLS, or limits.
+type Options struct {
+	// Nodes is how many there are; 0: three.
+	Nodes int
+	// Load makes the options of a node each time that it starts, such as from a configuration file; nil: [Node.Options].
+	Load func(Node) (*server.Options, error)
+	// Connect is how the cluster itself may connect, to see whether it is ready; nil: as anybody.
+	Connect []nats.Option
+}
+
+// Node is what a node must be told.
+type Node struct {
+	Name                  string
+	Dir                   string // of its store
+	ClientPort, RoutePort int    // on 127.0.0.1
+	Routes                string // the URLs of all nodes' routes, separated by commas
+}
+
+// Cluster is nodes that run. Methods are not safe for concurrent use, but the nodes are.
+type Cluster struct {
+	options Options
+	nodes   []Node
+	servers []*server.Server // nil: it does not run
+}
+
+// New starts a cluster, which ends with the test.
+func New(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c, err := Start(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Start starts a cluster whose stores are in a directory. The caller must Close it.
+func Start(dir string, o Options) (*Cluster, error) {
+	if o.Nodes == 0 {
+		o.Nodes = 3
+	}
+	if o.Load == nil {
+		o.Load = func(n Node) (*server.Options, error) { return n.Options(), nil }
+	}
+	nodes, err := plan(dir, o.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{options: o, nodes: nodes, servers: make([]*server.Server, o.Nodes)}
+	for i := range nodes {
+		if err = errors.Join(err, c.start(i)); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, c.Ready()); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// plan gives each node a name, a directory and two ports that are free now.
+func plan(dir string, n int) ([]Node, error) {
+	ports, err := freePorts(2 * n)
+	if err != nil {
+		return nil, fmt.Errorf("finding free ports: %w", err)
+	}
+	var nodes []Node
+	var routes []string
+	for i := range n {
+		name := fmt.Sprintf("n%d", i+1)
+		nodes = append(nodes, Node{
+			Name: name, Dir: filepath.Join(dir, name), ClientPort: ports[2*i], RoutePort: ports[2*i+1],
+		})
+		routes = append(routes, fmt.Sprintf("nats-route://127.0.0.1:%d", ports[2*i+1]))
+	}
+	for i := range nodes {
+		nodes[i].Routes = strings.Join(routes, ",")
+	}
+	return nodes, nil
+}
+
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// Options is a node with JetStream that flushes what it acknowledges, without users and without TLS.
+func (n Node) Options() *server.Options {
+	return &server.Options{
+		ServerName: n.Name,
+		Host:       "127.0.0.1", Port: n.ClientPort,
+		Cluster:    server.ClusterOpts{Name: "stanch", Host: "127.0.0.1", Port: n.RoutePort},
+		Routes:     server.RoutesFromStr(n.Routes),
+		JetStream:  true,
+		StoreDir:   n.Dir,
+		SyncAlways: true,
+		NoSigs:     true, NoLog: true,
+	}
+}
+
+func (c *Cluster) start(i int) error {
+	o, err := c.options.Load(c.nodes[i])
+	if err != nil {
+		return fmt.Errorf("configuring node %d: %w", i, err)
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		return fmt.Errorf("making node %d: %w", i, err)
+	}
+	s.Start()
+	c.servers[i] = s
+	if !s.ReadyForConnections(patience) {
+		return fmt.Errorf("node %d takes no connections", i)
+	}
+	return nil
+}
+
+// URLs are the addresses of all nodes, as nats.Connect takes them.
+func (c *Cluster) URLs() string {
+	var urls []string
+	for _, n := range c.nodes {
+		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", n.ClientPort))
+	}
+	return strings.Join(urls, ",")
+}
+
+// URL is the address of one node.
+func (c *Cluster) URL(i int) string { return fmt.Sprintf("nats://127.0.0.1:%d", c.nodes[i].ClientPort) }
+
+// Server is a node that runs, or nil.
+func (c *Cluster) Server(i int) *server.Server { return c.servers[i] }
+
+// Stop ends a node; its store stays.
+func (c *Cluster) Stop(i int) {
+	if s := c.servers[i]; s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		c.servers[i] = nil
+	}
+}
+
+// Start starts a node again that was stopped.
+func (c *Cluster) Start(t testing.TB, i int) {
+	t.Helper()
+	if err := c.start(i); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Leader is the node that leads a stream of the account that users are in who have none of their own, or -1.
+func (c *Cluster) Leader(account, stream string) int {
+	for i, s := range c.servers {
+		if s != nil && s.JetStreamIsStreamLeader(account, stream) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Ready waits until the nodes that run have a leader and know each other.
+func (c *Cluster) Ready() error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if c.ready() {
+			return nil
+		}
+	}
+	return errors.New("the cluster is not ready in time")
+}
+
+func (c *Cluster) ready() bool {
+	led, running, current := false, 0, 0
+	for _, s := range c.servers {
+		if s == nil {
+			continue
+		}
+		running++
+		led = led || s.JetStreamIsLeader() || !s.JetStreamIsClustered()
+		if s.JetStreamIsCurrent() || !s.JetStreamIsClustered() {
+			current++
+		}
+	}
+	for _, s := range c.servers {
+		if s != nil && s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) < running {
+			return false
+		}
+	}
+	return led && current == running
+}
+
+// Close ends all nodes, at once.
+func (c *Cluster) Close() {
+	var all sync.WaitGroup
+	for i := range c.servers {
+		all.Go(func() { c.Stop(i) })
+	}
+	all.Wait()
+}
