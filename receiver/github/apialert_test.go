@@ -11,6 +11,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/github/githubtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // planted is a secret that must be nowhere but in a Content.
@@ -145,7 +146,7 @@ func TestFetchOddPlaces(t *testing.T) {
 
 // answer makes every call of an operation answer 200 with this body.
 func (w *world) answer(op githubtest.Operation, body string) {
-	w.AddFault(githubtest.Fault{Op: op, Times: githubtest.Forever, Status: http.StatusOK, Body: body})
+	w.AddFault(githubtest.Fault{Op: op, Times: vendortest.Forever, Status: http.StatusOK, Body: body})
 }
 
 // TestFetchOddAlerts: no field but the number and the secret is needed.
@@ -192,7 +193,7 @@ func TestFetchWithoutPlaces(t *testing.T) {
 	} {
 		w := newWorld(t, githubtest.Options{})
 		ref := w.add(githubtest.Alert{Locations: []githubtest.Location{{}, {Type: "issue_title"}}})
-		fault.Op, fault.Times = githubtest.ListLocations, githubtest.Forever
+		fault.Op, fault.Times = githubtest.ListLocations, vendortest.Forever
 		w.AddFault(fault)
 		got := w.mustFetch(t, ref)
 		if len(got) != 1 || !got[0].Secret.Equal(planted) || got[0].Place != "commit" {

@@ -11,6 +11,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/github/githubtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // fetchFails fetches an alert and returns the error that must come of it.
@@ -118,7 +119,7 @@ func TestErrorsSayWhatHelps(t *testing.T) {
 		"anything for a scope": {githubtest.Fault{
 			Status: 403, Body: `{"message":"no"}`, Header: map[string]string{"X-Accepted-OAuth-Scopes": "https://x/?" + planted.Reveal()},
 		}, []string{"403"}, collect.ErrRefused},
-		"renamed":      {githubtest.Redirect(301, "https://api.github.example/repositories/7"), []string{"301", "renamed or moved"}, nil},
+		"renamed":      {vendortest.Redirect(301, "https://api.github.example/repositories/7"), []string{"301", "renamed or moved"}, nil},
 		"code":         {githubtest.Fault{Status: 422, Body: `{"message":"no","errors":[{"code":"invalid","field":"x"}]}`}, []string{"422 invalid"}, nil},
 		"no code":      {githubtest.Fault{Status: 422, Body: `{"message":"no","errors":[{"code":"` + planted.Reveal() + `"}]}`}, []string{"422"}, nil},
 		"not modified": {githubtest.Fault{Status: 304}, []string{"304"}, nil},

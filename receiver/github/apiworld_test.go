@@ -19,6 +19,7 @@ import (
 	"stanch/receiver/github"
 	"stanch/receiver/github/githubtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // sourceName is what the source is called in these tests; its hook delivers to a URL that ends with it.
@@ -129,8 +130,8 @@ func (w *world) conforming() collecttest.World {
 		Calls: func() int { return w.Count("", "", 0) }, PageSize: 100,
 		Break: w.spoil, Mend: w.ClearFaults,
 		Redirect: func(url string) {
-			fault := githubtest.Redirect(http.StatusMovedPermanently, url)
-			fault.Times = githubtest.Forever
+			fault := vendortest.Redirect(http.StatusMovedPermanently, url)
+			fault.Times = vendortest.Forever
 			w.AddFault(fault)
 		},
 	}
@@ -150,7 +151,7 @@ func (w *world) spoil(how collecttest.Breakage) {
 		collecttest.Forbidden:     {Status: 403, Header: inJSON, Body: `{"message":"Resource not accessible"}`},
 		collecttest.Throttle:      githubtest.SecondaryLimit(http.StatusForbidden, "7"),
 		collecttest.ServerError:   {Status: 500, Header: inJSON, Body: `{"message":"Server Error"}`},
-		collecttest.HTML:          githubtest.BadGateway(),
+		collecttest.HTML:          vendortest.BadGateway(),
 		collecttest.HTMLSuccess:   {Status: 200, Header: inHTML, Body: plainPage},
 		collecttest.EmptySuccess:  {Status: 200, Header: inJSON, Body: "{}"},
 		collecttest.NoSuccess:     {Status: 200, Header: inJSON},
@@ -170,6 +171,6 @@ func (w *world) spoil(how collecttest.Breakage) {
 		},
 		collecttest.Lie: {Op: githubtest.UpdateAlert, Status: 200, Header: inJSON, Body: someAlert},
 	}[how]
-	fault.Times = githubtest.Forever
+	fault.Times = vendortest.Forever
 	w.AddFault(fault)
 }

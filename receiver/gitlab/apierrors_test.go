@@ -12,6 +12,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/gitlab/gitlabtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // TestErrors: what each answer means, whose words count, and that nothing of a body is shown.
@@ -35,7 +36,7 @@ func TestErrors(t *testing.T) {
 		"400 of GitLab":        {gitlabtest.Fault{Status: 400, Body: `{"error":"planted-token-4f1c"}`}, nil},
 		"418":                  {gitlabtest.Fault{Status: 418, Body: `{"message":"planted-token-4f1c"}`}, nil},
 		"503":                  {gitlabtest.Fault{Status: 503, Body: `{"message":"planted-token-4f1c"}`}, nil},
-		"another place":        {gitlabtest.Redirect(http.StatusMovedPermanently, "https://planted-token-4f1c.example/"), nil},
+		"another place":        {vendortest.Redirect(http.StatusMovedPermanently, "https://planted-token-4f1c.example/"), nil},
 		"304 out of the blue":  {gitlabtest.Fault{Status: 304}, nil},
 		"too long":             {gitlabtest.Fault{Status: 200, Body: strings.Repeat("planted-token-4f1c", 1<<20)}, nil},
 		"a secret in the JSON": {gitlabtest.Fault{Status: 200, Body: `{"id":"planted-token-4f1c"}`}, nil},
@@ -121,7 +122,7 @@ func TestOnce(t *testing.T) {
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		w := newWorld(t, gitlabtest.Options{})
 		id := w.add(gitlabtest.Vulnerability{})
-		w.AddFault(gitlabtest.Fault{Status: status, Times: gitlabtest.Forever})
+		w.AddFault(gitlabtest.Fault{Status: status, Times: vendortest.Forever})
 		_, _ = w.vendor.Fetch(t.Context(), id)
 		_ = w.vendor.Resolve(t.Context(), id, "dead")
 		if n := w.Count("", "", 0); n != 2 {

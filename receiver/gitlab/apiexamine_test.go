@@ -10,6 +10,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/gitlab/gitlabtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // examine returns what an examination finds, a line a finding.
@@ -78,12 +79,12 @@ func TestExamineFaults(t *testing.T) {
 		},
 		"failure: hook: the group's hook sends neither": func(_ *testing.T, w *world) { w.hook(gitlabtest.PushHooks) },
 		"warning: rate limit: 9 of 100 ": func(_ *testing.T, w *world) {
-			w.AddFault(gitlabtest.Fault{Op: gitlabtest.ListHooks, Times: gitlabtest.Forever, Status: 500, Header: map[string]string{
+			w.AddFault(gitlabtest.Fault{Op: gitlabtest.ListHooks, Times: vendortest.Forever, Status: 500, Header: map[string]string{
 				"RateLimit-Limit": "100", "RateLimit-Remaining": "9",
 			}})
 		},
 		"failure: clock: ": func(_ *testing.T, w *world) {
-			w.AddFault(gitlabtest.Fault{Times: gitlabtest.Forever, Status: 500, Header: map[string]string{
+			w.AddFault(gitlabtest.Fault{Times: vendortest.Forever, Status: 500, Header: map[string]string{
 				"Date": "Mon, 02 Jan 2006 15:04:05 GMT",
 			}})
 		},

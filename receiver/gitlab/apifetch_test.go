@@ -11,6 +11,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/gitlab/gitlabtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // plantedToken is a secret that must be nowhere but in a Content.
@@ -217,15 +218,15 @@ func TestCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range w.Journal() {
-		if want := e.Op == gitlabtest.ConfirmVulnerability; (e.EventUUID == chain) != want {
-			t.Errorf("%s carries the chain %q, want it to: %v", e.Op, e.EventUUID, want)
+		if want := e.Op == gitlabtest.ConfirmVulnerability; (e.Cause == chain) != want {
+			t.Errorf("%s carries the chain %q, want it to: %v", e.Op, e.Cause, want)
 		}
 	}
 }
 
 // answer makes every call of an operation answer 200 with this body.
 func (w *world) answer(op gitlabtest.Operation, body string) {
-	w.AddFault(gitlabtest.Fault{Op: op, Times: gitlabtest.Forever, Status: http.StatusOK, Body: body})
+	w.AddFault(gitlabtest.Fault{Op: op, Times: vendortest.Forever, Status: http.StatusOK, Body: body})
 }
 
 // TestFetchOddAnswers: what is not about what was asked, or cannot be read, is no answer.

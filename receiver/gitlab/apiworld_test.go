@@ -14,6 +14,7 @@ import (
 	"stanch/receiver/gitlab"
 	"stanch/receiver/gitlab/gitlabtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // sourceName is what the source is called in these tests; its hooks deliver to a URL that ends with it.
@@ -91,8 +92,8 @@ func (w *world) conforming() collecttest.World {
 		Calls: func() int { return w.Count("", "", 0) }, PageSize: 100, MaxPlaces: 1,
 		Break: w.spoil, Mend: w.ClearFaults,
 		Redirect: func(url string) {
-			fault := gitlabtest.Redirect(http.StatusMovedPermanently, url)
-			fault.Times = gitlabtest.Forever
+			fault := vendortest.Redirect(http.StatusMovedPermanently, url)
+			fault.Times = vendortest.Forever
 			w.AddFault(fault)
 		},
 	}
@@ -109,8 +110,8 @@ func (w *world) spoil(how collecttest.Breakage) {
 		collecttest.Forbidden:     {Status: 403, Header: inJSON, Body: `{"error":"insufficient_scope","scope":"api"}`},
 		collecttest.Throttle:      {Status: 429, Header: map[string]string{"Retry-After": "7"}, Body: "Retry later\n"},
 		collecttest.ServerError:   {Status: 500, Header: inJSON, Body: `{"message":"500 Internal Server Error"}`},
-		collecttest.HTML:          gitlabtest.BadGateway(),
-		collecttest.HTMLSuccess:   gitlabtest.SignIn(),
+		collecttest.HTML:          vendortest.BadGateway(),
+		collecttest.HTMLSuccess:   vendortest.SignIn(),
 		collecttest.EmptySuccess:  {Status: 200, Header: inJSON, Body: "{}"},
 		collecttest.NoSuccess:     {Status: 200, Header: inJSON},
 		collecttest.Empty:         {Status: 503},
@@ -134,6 +135,6 @@ func (w *world) spoil(how collecttest.Breakage) {
 				`"state":"DETECTED"},"errors":[]}}}`,
 		},
 	}[how]
-	fault.Times = gitlabtest.Forever
+	fault.Times = vendortest.Forever
 	w.AddFault(fault)
 }

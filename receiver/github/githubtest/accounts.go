@@ -1,9 +1,7 @@
 package githubtest
 
 import (
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
@@ -143,10 +141,4 @@ func stamp(t time.Time) any {
 
 func nodeID(kind string, id int64) string {
 	return base64.RawStdEncoding.EncodeToString(fmt.Appendf(nil, "%s%d", kind, id))
-}
-
-func random(bytes int) string {
-	data := make([]byte, bytes)
-	_, _ = rand.Read(data) // it never fails
-	return hex.EncodeToString(data)
 }

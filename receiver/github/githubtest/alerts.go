@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // Alert is a secret scanning alert as a test adds it and reads it back.
@@ -68,7 +69,7 @@ func (f *Fake) put(a Alert) *alert {
 	a.DisplayName = cmp.Or(a.DisplayName, a.SecretType)
 	a.Validity = cmp.Or(a.Validity, "unknown")
 	if a.Secret.Empty() {
-		a.Secret = leak.NewSecret("acme_" + random(16))
+		a.Secret = leak.NewSecret("acme_" + vendortest.Random(16))
 	}
 	if a.CreatedAt.IsZero() {
 		a.CreatedAt = f.now()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // App is a GitHub App, as a test adds it.
@@ -46,7 +47,7 @@ type installation struct {
 // AddApp adds an App and installs it. It returns its id and its private key, in PEM.
 func (f *Fake) AddApp(a App) (id int64, key leak.Secret) {
 	a.Slug = cmp.Or(a.Slug, "stanch")
-	a.ClientID = cmp.Or(a.ClientID, "Iv23"+random(8))
+	a.ClientID = cmp.Or(a.ClientID, "Iv23"+vendortest.Random(8))
 	if a.Key == nil {
 		a.Key, _ = rsa.GenerateKey(rand.Reader, 2048) // it never fails
 	}
@@ -142,9 +143,9 @@ func (c *call) createToken() *answer {
 		return no
 	}
 	t.ExpiresAt = f.now().Add(f.options.TokenLife)
-	value := "ghs_" + random(18)
+	value := "ghs_" + vendortest.Random(18)
 	f.tokens[value] = t
-	return &answer{status: http.StatusCreated, body: object{
+	return &answer{Status: http.StatusCreated, Body: object{
 		"token": value, "expires_at": t.ExpiresAt.UTC().Format(time.RFC3339), "permissions": t.Permissions,
 		"repository_selection": map[bool]string{true: "all", false: "selected"}[t.Repositories == nil],
 	}}

@@ -8,10 +8,18 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"stanch/receiver/vendortest"
 )
 
 // object is a JSON object; a nil value reads null.
 type object map[string]any
+
+// answer is what a call is answered with.
+type answer = vendortest.Answer
+
+// mediaType is what GitHub calls its JSON.
+const mediaType = "application/json; charset=utf-8"
 
 // maxBody is the most that is read of a request, in bytes.
 const maxBody = 1 << 20
@@ -32,15 +40,6 @@ type call struct {
 	delivery *delivery
 	body     []byte            // of the request
 	links    map[string]string // of the answer, by relation
-	answer   answer
-}
-
-// answer is what a call is answered with.
-type answer struct {
-	status int
-	header map[string]string
-	body   any    // sent as JSON; nil: none
-	raw    []byte // sent as it is, when there is no body
 }
 
 // ServeHTTP answers one call of a route.
@@ -48,20 +47,21 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := rt.fake
 	c := &call{fake: f, request: r, route: rt, links: map[string]string{}}
 	c.event = Event{Op: rt.op, Target: target(r), Number: number(r), Query: r.URL.RawQuery}
-	fault := f.meet(c)
-	if !fault.wait(r.Context()) {
-		return
-	}
-	c.answer = fault.replace(c)
-	f.record(c)
-	if fault.Cut {
-		panic(http.ErrAbortHandler)
-	}
-	c.answer.write(w)
+	w.Header().Set("X-GitHub-Request-Id", strings.ToUpper(vendortest.Random(16)))
+	c.identify()
+	f.Meet(c.event).Answer(w, r, c.serve, c.record)
+}
+
+// record puts a call into the journal, with the status of its answer.
+func (c *call) record(status int) {
+	c.event.At, c.event.Status = c.fake.options.Now(), status
+	c.fake.Record(c.event)
 }
 
 // serve answers a call as GitHub does.
-func (c *call) serve() answer {
+func (c *call) serve() answer { return c.decide().Encode(mediaType) }
+
+func (c *call) decide() answer {
 	f := c.fake
 	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, maxBody)) // a body that is cut reads as bad input
 	f.mu.Lock()
@@ -73,49 +73,41 @@ func (c *call) serve() answer {
 	if window.spent(f.options.RateLimit) && !c.route.free {
 		return window.mark(f.limited(), f.options.RateLimit)
 	}
-	a := c.find().or(c.permit).or(func() *answer { return c.route.handle(c) })
+	a := c.find().Or(c.permit).Or(func() *answer { return c.route.handle(c) })
 	done := c.conditional(*a)
-	if done.status != http.StatusNotModified && !c.route.free {
+	if done.Status != http.StatusNotModified && !c.route.free {
 		window.used++
 	}
 	return c.describe(window.mark(done, f.options.RateLimit))
 }
 
-// or returns an answer that is there, and otherwise what next gives.
-func (a *answer) or(next func() *answer) *answer {
-	if a != nil {
-		return a
-	}
-	return next()
-}
-
 // conditional turns an answer into 304 when the caller has it already.
 func (c *call) conditional(a answer) answer {
-	a = a.encode()
-	if c.request.Method != http.MethodGet || a.status != http.StatusOK {
+	a = a.Encode(mediaType)
+	if c.request.Method != http.MethodGet || a.Status != http.StatusOK {
 		return a
 	}
-	sum := sha256.Sum256(append(a.raw, c.linkHeader()...))
+	sum := sha256.Sum256(append(a.Raw, c.linkHeader()...))
 	tag := `W/"` + hex.EncodeToString(sum[:]) + `"`
 	if c.request.Header.Get("If-None-Match") == tag {
 		c.event.Secrets = 0
-		return answer{status: http.StatusNotModified}.with("ETag", tag)
+		return answer{Status: http.StatusNotModified}.With("ETag", tag)
 	}
-	return a.with("ETag", tag)
+	return a.With("ETag", tag)
 }
 
 // describe adds the header fields that go with every answer.
 func (c *call) describe(a answer) answer {
 	if link := c.linkHeader(); link != "" {
-		a = a.with("Link", link)
+		a = a.With("Link", link)
 	}
 	for name, value := range c.scopeHeaders() {
-		a = a.with(name, value)
+		a = a.With(name, value)
 	}
 	if c.fake.options.Enterprise {
-		a = a.with("X-GitHub-Enterprise-Version", "3.16.0")
+		a = a.With("X-GitHub-Enterprise-Version", "3.16.0")
 	}
-	return a.with("X-GitHub-Media-Type", "github.v3; format=json")
+	return a.With("X-GitHub-Media-Type", "github.v3; format=json")
 }
 
 func (c *call) linkHeader() string {
@@ -128,40 +120,11 @@ func (c *call) linkHeader() string {
 	return strings.Join(links, ", ")
 }
 
-func (a answer) with(name, value string) answer {
-	if a.header == nil {
-		a.header = map[string]string{}
-	}
-	a.header[name] = value
-	return a
-}
-
-// encode turns the body into what is sent.
-func (a answer) encode() answer {
-	if a.body == nil {
-		return a
-	}
-	// The bodies are our own objects of plain values: they always marshal.
-	a.raw, _ = json.Marshal(a.body)
-	a.body = nil
-	return a.with("Content-Type", "application/json; charset=utf-8")
-}
-
-func (a answer) write(w http.ResponseWriter) {
-	a = a.encode()
-	w.Header().Set("X-GitHub-Request-Id", strings.ToUpper(random(16)))
-	for name, value := range a.header {
-		w.Header().Set(name, value)
-	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.raw) // a reader that went away needs no answer
-}
-
-func ok(body any) *answer { return &answer{status: http.StatusOK, body: body} }
+func ok(body any) *answer { return &answer{Status: http.StatusOK, Body: body} }
 
 // refuse is an error answer.
 func refuse(status int, message string) *answer {
-	return &answer{status: status, body: object{
+	return &answer{Status: status, Body: object{
 		"message": message, "documentation_url": "https://docs.github.example/rest", "status": fmt.Sprint(status),
 	}}
 }
@@ -170,7 +133,7 @@ func notFound() *answer { return refuse(http.StatusNotFound, "Not Found") }
 
 // invalid is the answer to a value that a field cannot have.
 func invalid(field string) *answer {
-	return &answer{status: http.StatusUnprocessableEntity, body: object{
+	return &answer{Status: http.StatusUnprocessableEntity, Body: object{
 		"message":           "Validation Failed",
 		"errors":            []object{{"field": field, "code": "invalid"}},
 		"documentation_url": "https://docs.github.example/rest", "status": "422",

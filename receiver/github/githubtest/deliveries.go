@@ -122,7 +122,7 @@ func (c *call) redeliver() *answer {
 	again.installation = c.delivery.installation
 	again.Redelivery, again.Status, again.StatusCode = true, "", 0
 	c.fake.enqueue(again)
-	return &answer{status: http.StatusAccepted, body: object{}}
+	return &answer{Status: http.StatusAccepted, Body: object{}}
 }
 
 func (d *delivery) show() object {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"stanch/receiver/vendortest"
 )
 
 // event is something that hooks are told of.
@@ -122,6 +124,6 @@ func (e event) installation(h *hook) *installation {
 
 // uuid is a GUID as GitHub writes it.
 func uuid() string {
-	h := random(16)
+	h := vendortest.Random(16)
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

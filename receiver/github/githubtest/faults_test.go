@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"stanch/receiver/github/githubtest"
+	"stanch/receiver/vendortest"
 )
 
 func TestFaults(t *testing.T) {
@@ -27,9 +28,9 @@ func TestFaults(t *testing.T) {
 		read(1, 200)
 		read(2, want)
 	}
-	server.AddFault(githubtest.BadGateway())
+	server.AddFault(vendortest.BadGateway())
 	read(1, 502)
-	server.AddFault(githubtest.Fault{Times: githubtest.Forever, Status: 503})
+	server.AddFault(githubtest.Fault{Times: vendortest.Forever, Status: 503})
 	read(1, 503)
 	read(2, 503)
 	server.ClearFaults()
@@ -103,7 +104,7 @@ func TestRedirect(t *testing.T) {
 	server, c := start(t, githubtest.Options{})
 	server.AddAlert(githubtest.Alert{})
 	for _, status := range []int{301, 302, 307} {
-		server.AddFault(githubtest.Redirect(status, elsewhere.URL))
+		server.AddFault(vendortest.Redirect(status, elsewhere.URL))
 		if _, err := get(t, c, firstAlert, nil); err != nil {
 			t.Errorf("%d: %v", status, err)
 		}

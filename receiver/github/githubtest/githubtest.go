@@ -6,11 +6,11 @@
 package githubtest
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"stanch/receiver/vendortest"
 )
 
 // Admin is the login of the user who does what tests do by hand, and whose tokens are when nothing else is said.
@@ -55,20 +55,25 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Fault is something that goes wrong with a call.
+type Fault = vendortest.Fault
+
+// Event is one call. Its Target is the owner/name of the repository, or the organisation, as the request had it; its Number
+// that of the alert, delivery, hook or installation.
+type Event = vendortest.Event
+
 // Fake is GitHub as an [http.Handler]. It starts without any repository, hook or token. Methods are safe for concurrent
 // use. Names of organisations and repositories compare without regard to case, as GitHub's do.
 type Fake struct {
+	vendortest.Faults
+	vendortest.Calls
+	*vendortest.Sender // of webhooks
+
 	options Options
 	routes  http.Handler
-	client  *http.Client // delivers to hooks
-	ctx     context.Context
-	stop    context.CancelFunc
 
 	mu       sync.Mutex
-	idle     *sync.Cond // on mu: a sender ran out of work
 	switches Switches
-	faults   []*Fault
-	journal  []Event
 	lastID   int64
 
 	accounts   map[string]*account // by login in lower case
@@ -79,9 +84,6 @@ type Fake struct {
 	apps       []*app
 	hooks      map[int64]*hook
 	deliveries []*delivery // oldest first
-	queue      []*delivery // not sent yet
-	senders    int         // at work
-	held       bool
 }
 
 // New makes a fake that holds nothing. Close ends its deliveries.
@@ -91,9 +93,7 @@ func New(o Options) *Fake {
 		accounts: map[string]*account{}, repos: map[string]*repo{}, lists: map[string][]*alert{},
 		tokens: map[string]*token{}, windows: map[string]*window{}, hooks: map[int64]*hook{},
 	}
-	f.idle = sync.NewCond(&f.mu)
-	f.ctx, f.stop = context.WithCancel(context.Background())
-	f.client = newDeliverer(f.options.HookTimeout)
+	f.Sender = vendortest.NewSender(f.options.Senders, f.options.HookTimeout)
 	f.routes = f.newRoutes()
 	return f
 }
@@ -101,37 +101,28 @@ func New(o Options) *Fake {
 // ServeHTTP answers as GitHub's API does, or as the first fault that matches says.
 func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.routes.ServeHTTP(w, r) }
 
-// Close gives up the deliveries that are under way or waiting.
-func (f *Fake) Close() {
-	f.stop()
-	f.client.CloseIdleConnections()
-}
-
 // Server is a fake that listens.
 type Server struct {
 	*Fake
-	listener net.Listener
-	server   *http.Server
+	server *vendortest.Server
 }
 
 // Start serves a new fake on a free port of the loopback interface, until Close.
 func Start(o Options) (*Server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fake := New(o)
+	server, err := vendortest.Serve(fake)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Fake: New(o), listener: listener}
-	s.server = &http.Server{Handler: s.Fake, ReadHeaderTimeout: time.Minute}
-	go func() { _ = s.server.Serve(listener) }()
-	return s, nil
+	return &Server{Fake: fake, server: server}, nil
 }
 
 // URL is the base URL of the API, with the slash at its end that go-github's BaseURL needs.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + s.prefix() + "/" }
+func (s *Server) URL() string { return s.server.Origin() + s.prefix() + "/" }
 
 // Close stops at once; calls and deliveries under way are cut.
 func (s *Server) Close() {
-	_ = s.server.Close()
+	s.server.Close()
 	s.Fake.Close()
 }
 

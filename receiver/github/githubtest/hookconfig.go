@@ -33,8 +33,8 @@ func (c *call) updateHook() *answer {
 		Events []string   `json:"events"`
 		Active *bool      `json:"active"`
 	}
-	no := c.theHook().or(func() *answer { return c.read(&u) })
-	no = no.or(func() *answer { return c.hook.configure(u.Config) })
+	no := c.theHook().Or(func() *answer { return c.read(&u) })
+	no = no.Or(func() *answer { return c.hook.configure(u.Config) })
 	if no != nil {
 		return no
 	}
@@ -50,9 +50,9 @@ func (c *call) updateHook() *answer {
 // updateHookConfig is PATCH of an App's hook.
 func (c *call) updateHookConfig() *answer {
 	var u hookConfig
-	no := c.theHook().or(func() *answer { return c.read(&u) })
-	no = no.or(func() *answer { return c.hook.configure(u) })
-	return no.or(func() *answer { return ok(c.hook.config()) })
+	no := c.theHook().Or(func() *answer { return c.read(&u) })
+	no = no.Or(func() *answer { return c.hook.configure(u) })
+	return no.Or(func() *answer { return ok(c.hook.config()) })
 }
 
 func (h *hook) configure(u hookConfig) *answer {
@@ -81,5 +81,5 @@ func (c *call) pingHook() *answer {
 		return no
 	}
 	c.fake.ping(c.hook, c.token.sender(c.fake))
-	return &answer{status: http.StatusNoContent}
+	return &answer{Status: http.StatusNoContent}
 }

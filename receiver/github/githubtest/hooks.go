@@ -128,11 +128,11 @@ func (c *call) listHooks() *answer {
 }
 
 func (c *call) getHook() *answer {
-	return c.theHook().or(func() *answer { return ok(c.hook.show()) })
+	return c.theHook().Or(func() *answer { return ok(c.hook.show()) })
 }
 
 func (c *call) getHookConfig() *answer {
-	return c.theHook().or(func() *answer { return ok(c.hook.config()) })
+	return c.theHook().Or(func() *answer { return ok(c.hook.config()) })
 }
 
 func (h *hook) show() object {

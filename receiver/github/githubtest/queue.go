@@ -24,67 +24,17 @@ func (f *Fake) deliver(h *hook, e event, guid string) {
 func (f *Fake) enqueue(d *delivery) {
 	d.ID = f.nextID()
 	f.deliveries = append(f.deliveries, d)
-	f.queue = append(f.queue, d)
-	f.work()
+	f.Enqueue(f.switches.Reversed, func() { f.transmit(d) })
 }
 
-// Hold keeps deliveries back until Release.
-func (f *Fake) Hold() {
+// transmit sends a delivery and writes down what became of it.
+func (f *Fake) transmit(d *delivery) {
+	f.mu.Lock()
+	request := f.newRequest(d)
+	d.request = request.Header
+	f.mu.Unlock()
+	sent := f.Post(request)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.held = true
-}
-
-// Release sends what was held back.
-func (f *Fake) Release() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.held = false
-	f.work()
-}
-
-// Wait blocks until no delivery waits or is under way. It must not be called between Hold and Release.
-func (f *Fake) Wait() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for f.senders > 0 || len(f.queue) > 0 {
-		f.idle.Wait()
-	}
-}
-
-// work starts a sender if there is something to send and room for one.
-func (f *Fake) work() {
-	if !f.held && len(f.queue) > 0 && f.senders < f.options.Senders {
-		f.senders++
-		go f.sendAll()
-	}
-}
-
-// sendAll sends until nothing waits.
-func (f *Fake) sendAll() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for !f.held && len(f.queue) > 0 {
-		f.work()
-		d := f.next()
-		request := f.newRequest(d)
-		d.request = request.Header
-		f.mu.Unlock()
-		sent := f.post(request)
-		f.mu.Lock()
-		f.note(d, sent)
-	}
-	f.senders--
-	f.idle.Broadcast()
-}
-
-// next takes what is to be sent next.
-func (f *Fake) next() *delivery {
-	at := 0
-	if f.switches.Reversed {
-		at = len(f.queue) - 1
-	}
-	d := f.queue[at]
-	f.queue = append(f.queue[:at:at], f.queue[at+1:]...)
-	return d
+	f.note(d, sent)
 }

@@ -45,9 +45,9 @@ func (w *window) mark(a answer, limit int) answer {
 	if limit == 0 {
 		return a
 	}
-	a = a.with("X-RateLimit-Limit", strconv.Itoa(limit)).with("X-RateLimit-Resource", "core")
-	a = a.with("X-RateLimit-Remaining", strconv.Itoa(limit-w.used)).with("X-RateLimit-Used", strconv.Itoa(w.used))
-	return a.with("X-RateLimit-Reset", strconv.FormatInt(w.reset.Unix(), 10))
+	a = a.With("X-RateLimit-Limit", strconv.Itoa(limit)).With("X-RateLimit-Resource", "core")
+	a = a.With("X-RateLimit-Remaining", strconv.Itoa(limit-w.used)).With("X-RateLimit-Used", strconv.Itoa(w.used))
+	return a.With("X-RateLimit-Reset", strconv.FormatInt(w.reset.Unix(), 10))
 }
 
 // limited is the answer to a request for which nothing is left.

@@ -1,7 +1,6 @@
 package githubtest
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // GitHub still sends it
@@ -10,27 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
-
-// maxAnswer is the most that is kept of what a receiver answers, in bytes.
-const maxAnswer = 64 << 10
-
-// newDeliverer makes the client that delivers: it follows no redirect.
-func newDeliverer(timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout: timeout, Transport: http.DefaultTransport.(*http.Transport).Clone(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
 
 // newRequest writes a delivery, signed with the secret that its hook has now. A URL that is none makes it go nowhere.
 func (f *Fake) newRequest(d *delivery) *http.Request {
@@ -38,10 +25,7 @@ func (f *Fake) newRequest(d *delivery) *http.Request {
 	if d.hook.Form {
 		body, kind = []byte(url.Values{"payload": {string(d.Payload)}}.Encode()), "application/x-www-form-urlencoded"
 	}
-	request, err := http.NewRequestWithContext(f.ctx, http.MethodPost, d.hook.URL, bytes.NewReader(body))
-	if err != nil {
-		request = &http.Request{Method: http.MethodPost, URL: &url.URL{}}
-	}
+	request := f.NewPost(d.hook.URL, body)
 	request.Header = Header(d.Event, d.GUID, d.hook.Secret, body)
 	request.Header.Set("Content-Type", kind)
 	request.Header.Set("X-GitHub-Hook-ID", strconv.FormatInt(d.Hook, 10))
@@ -88,30 +72,15 @@ func mac(algorithm func() hash.Hash, secret leak.Secret, body []byte) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// sent is what became of a POST.
-type sent struct {
-	status   string
-	code     int // 0: nobody answered
-	header   http.Header
-	body     string
-	duration time.Duration
-}
-
-// post sends a delivery. It runs without the fake's lock.
-func (f *Fake) post(request *http.Request) sent {
-	started := time.Now()
-	response, err := f.client.Do(request)
-	if err != nil {
-		return sent{status: failure(err), duration: time.Since(started)}
+// status says what became of a POST, in words.
+func status(s vendortest.Sent) string {
+	switch {
+	case s.Code == 0:
+		return failure(s.Err)
+	case s.Code < 200 || s.Code > 299:
+		return fmt.Sprintf("Invalid HTTP Response: %d", s.Code)
 	}
-	defer func() { _ = response.Body.Close() }()
-	data, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // the status has been read, and it decides
-	s := sent{status: "OK", code: response.StatusCode, header: response.Header, body: string(data)}
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		s.status = fmt.Sprintf("Invalid HTTP Response: %d", response.StatusCode)
-	}
-	s.duration = time.Since(started)
-	return s
+	return "OK"
 }
 
 // failure says why nobody answered.
@@ -123,10 +92,10 @@ func failure(err error) string {
 }
 
 // note writes down what became of a delivery.
-func (f *Fake) note(d *delivery, s sent) {
-	d.At, d.Duration, d.Status, d.StatusCode = f.options.Now(), s.duration, s.status, s.code
-	d.response, d.answered = s.header, s.body
-	if s.code == 0 {
+func (f *Fake) note(d *delivery, s vendortest.Sent) {
+	d.At, d.Duration, d.Status, d.StatusCode = f.options.Now(), s.Duration, status(s), s.Code
+	d.response, d.answered = s.Header, s.Body
+	if s.Code == 0 {
 		d.StatusCode = max(f.switches.Unreached, 0)
 	}
 }

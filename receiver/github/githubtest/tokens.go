@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // The permissions that fine-grained tokens and Apps have.
@@ -53,7 +54,7 @@ func (f *Fake) AddToken(t Token) leak.Secret {
 			t.Scopes = []string{"repo", "security_events", "admin:org_hook", "admin:repo_hook"}
 		}
 	}
-	value := prefix + random(18)
+	value := prefix + vendortest.Random(18)
 	f.tokens[value] = &token{Token: t}
 	return leak.NewSecret(value)
 }
@@ -66,8 +67,15 @@ func (f *Fake) RevokeTokens() {
 	f.changed()
 }
 
-// identify finds out whose request it is, or answers 401.
-func (c *call) identify() *answer {
+// identify finds out whose request it is, or what to answer instead.
+func (c *call) identify() {
+	c.fake.mu.Lock()
+	defer c.fake.mu.Unlock()
+	c.refused = c.authenticate()
+}
+
+// authenticate finds out whose request it is, or answers 401.
+func (c *call) authenticate() *answer {
 	scheme, value, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
 	if value == "" || scheme != "Bearer" && scheme != "token" {
 		return refuse(http.StatusUnauthorized, "Requires authentication")

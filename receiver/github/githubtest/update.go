@@ -41,9 +41,9 @@ type update struct {
 // updateAlert is PATCH of an alert.
 func (c *call) updateAlert() *answer {
 	var u update
-	no := c.theAlert().or(func() *answer { return c.read(&u) })
-	no = no.or(func() *answer { return u.check(c.fake.switches) })
-	no = no.or(func() *answer { return c.checkState(u) })
+	no := c.theAlert().Or(func() *answer { return c.read(&u) })
+	no = no.Or(func() *answer { return u.check(c.fake.switches) })
+	no = no.Or(func() *answer { return c.checkState(u) })
 	if no != nil {
 		return no
 	}

@@ -8,11 +8,11 @@ package gitlabtest
 
 import (
 	"cmp"
-	"context"
-	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"stanch/receiver/vendortest"
 )
 
 // Admin is the login of the user who does what tests do by hand, and whose tokens are when nothing else is said.
@@ -47,21 +47,27 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Fault is something that goes wrong with a call.
+type Fault = vendortest.Fault
+
+// Event is one call. Its Target is the path of the project or group, as the request had it, or its id; its Number that of the
+// vulnerability, job, event or hook; its Cause the X-Gitlab-Event-UUID.
+type Event = vendortest.Event
+
 // Fake is GitLab as an [http.Handler]. It starts without any project, hook or token. Methods are safe for concurrent use.
 // Paths of groups and projects compare without regard to case, as GitLab's do.
+// While deliveries are held, tests of hooks and resent events go out all the same.
 type Fake struct {
+	vendortest.Faults
+	vendortest.Calls
+	*vendortest.Sender // of webhooks
+
 	options Options
 	version version
 	routes  http.Handler
-	client  *http.Client // delivers to hooks
-	ctx     context.Context
-	stop    context.CancelFunc
 
 	mu       sync.Mutex
-	idle     *sync.Cond // on mu: a sender ran out of work
 	switches Switches
-	faults   []*Fault
-	journal  []Event
 	lastID   int64
 
 	users           map[string]int64  // ids by login
@@ -74,10 +80,7 @@ type Fake struct {
 	windows         map[string]*window
 	hooks           map[int64]*hook
 	deliveries      []*delivery // oldest first
-	queue           []*delivery // not sent yet
 	chains          map[string]*chain
-	senders         int // at work
-	held            bool
 }
 
 // New makes a fake that holds nothing. Close ends its deliveries.
@@ -89,9 +92,7 @@ func New(o Options) *Fake {
 		tokens: map[string]*token{}, windows: map[string]*window{}, hooks: map[int64]*hook{}, chains: map[string]*chain{},
 	}
 	f.version = parseVersion(f.options.Version)
-	f.idle = sync.NewCond(&f.mu)
-	f.ctx, f.stop = context.WithCancel(context.Background())
-	f.client = newDeliverer(f.options.HookTimeout)
+	f.Sender = vendortest.NewSender(f.options.Senders, f.options.HookTimeout)
 	f.routes = f.newRoutes()
 	return f
 }
@@ -99,36 +100,27 @@ func New(o Options) *Fake {
 // ServeHTTP answers as GitLab does, or as the first fault that matches says.
 func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.routes.ServeHTTP(w, r) }
 
-// Close gives up the deliveries that are under way or waiting.
-func (f *Fake) Close() {
-	f.stop()
-	f.client.CloseIdleConnections()
-}
-
 // Server is a fake that listens.
 type Server struct {
 	*Fake
-	listener net.Listener
-	server   *http.Server
+	server *vendortest.Server
 }
 
 // Start serves a new fake on a free port of the loopback interface, until Close.
 func Start(o Options) (*Server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fake := New(o)
+	server, err := vendortest.Serve(fake)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Fake: New(o), listener: listener}
-	s.server = &http.Server{Handler: s.Fake, ReadHeaderTimeout: time.Minute}
-	go func() { _ = s.server.Serve(listener) }()
-	return s, nil
+	return &Server{Fake: fake, server: server}, nil
 }
 
 // URL is the base URL of the instance, without a slash at its end: the APIs are below /api/v4 and /api/graphql.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+func (s *Server) URL() string { return s.server.Origin() }
 
 // Close stops at once; calls and deliveries under way are cut.
 func (s *Server) Close() {
-	_ = s.server.Close()
+	s.server.Close()
 	s.Fake.Close()
 }

@@ -2,11 +2,11 @@ package gitlabtest
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
+
+	"stanch/receiver/vendortest"
 )
 
 // firstID is where ids start: above 32 bits, as GitLab's own are for busy tables.
@@ -182,14 +182,8 @@ func null(s string) any {
 	return s
 }
 
-func random(bytes int) string {
-	data := make([]byte, bytes)
-	_, _ = rand.Read(data) // it never fails
-	return hex.EncodeToString(data)
-}
-
 // uuid is a UUID as GitLab writes it.
 func uuid() string {
-	h := random(16)
+	h := vendortest.Random(16)
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }

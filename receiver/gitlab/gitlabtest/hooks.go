@@ -123,7 +123,7 @@ func (c *call) listHooks() *answer {
 }
 
 func (c *call) getHook() *answer {
-	return c.theHook().or(func() *answer { return ok(c.showHook(c.hook)) })
+	return c.theHook().Or(func() *answer { return ok(c.showHook(c.hook)) })
 }
 
 // updateHook is PUT of a hook; a field that is absent is not changed. The url is required.
@@ -133,7 +133,7 @@ func (c *call) updateHook() *answer {
 		Token        *string `json:"token"`
 		SigningToken *string `json:"signing_token"`
 	}
-	if no := c.theHook().or(func() *answer { return c.read(&u) }); no != nil {
+	if no := c.theHook().Or(func() *answer { return c.read(&u) }); no != nil {
 		return no
 	}
 	if parsed, err := url.Parse(u.URL); err != nil || parsed.Host == "" {

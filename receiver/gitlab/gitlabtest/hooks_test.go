@@ -282,7 +282,7 @@ func TestChains(t *testing.T) {
 		t.Errorf("got %d deliveries, want none", len(heard))
 	}
 	last := server.Deliveries()[len(server.Deliveries())-1]
-	if last.Outcome != gitlabtest.Recursive || last.Hook != one || server.Journal()[1].EventUUID != chain {
+	if last.Outcome != gitlabtest.Recursive || last.Hook != one || server.Journal()[1].Cause != chain {
 		t.Errorf("got the delivery %+v", last)
 	}
 	chain = "a-uuid-of-ours"

@@ -127,7 +127,7 @@ func (c *call) theJob() *answer {
 }
 
 func (c *call) getJob() *answer {
-	return c.theJob().or(func() *answer { return ok(c.job.show()) })
+	return c.theJob().Or(func() *answer { return ok(c.job.show()) })
 }
 
 // archived finds the job that a call names and whose artifacts can be downloaded, or answers 404.
@@ -148,7 +148,7 @@ func (c *call) getArtifact() *answer {
 		return no
 	}
 	c.showed(string(c.job.report))
-	a := answer{status: http.StatusOK, raw: c.job.report}.with("Content-Type", "application/octet-stream")
+	a := answer{Status: http.StatusOK, Raw: c.job.report}.With("Content-Type", "application/octet-stream")
 	return &a
 }
 
@@ -163,7 +163,7 @@ func (c *call) getArchive() *answer {
 	_, _ = file.Write(c.job.report)
 	_ = archive.Close()
 	c.showed(string(c.job.report))
-	a := answer{status: http.StatusOK, raw: packed.Bytes()}.with("Content-Type", "application/zip")
+	a := answer{Status: http.StatusOK, Raw: packed.Bytes()}.With("Content-Type", "application/zip")
 	return &a
 }
 

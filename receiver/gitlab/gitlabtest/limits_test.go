@@ -14,6 +14,7 @@ import (
 
 	"stanch/receiver/gitlab/gitlabtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // get asks without go-gitlab, which slows itself down when it is told a limit.
@@ -142,9 +143,9 @@ func TestFaults(t *testing.T) {
 	if _, body, _ := get(t, server, token, path); json.Valid([]byte(body)) {
 		t.Errorf("got all of the body %q", body)
 	}
-	server.AddFault(gitlabtest.BadGateway())
-	server.AddFault(gitlabtest.SignIn())
-	server.AddFault(gitlabtest.Redirect(302, "https://elsewhere.example/"))
+	server.AddFault(vendortest.BadGateway())
+	server.AddFault(vendortest.SignIn())
+	server.AddFault(vendortest.Redirect(302, "https://elsewhere.example/"))
 	for i, want := range []int{502, 200, 302} {
 		response, body, err := get(t, server, token, path)
 		if err != nil || response.StatusCode != want || json.Valid([]byte(body)) != (want == 302) {
@@ -167,7 +168,7 @@ func TestFaults(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Errorf("got %v", err)
 	}
-	server.AddFault(gitlabtest.Fault{Op: gitlabtest.MutateResolve, Times: gitlabtest.Forever, Status: 500})
+	server.AddFault(gitlabtest.Fault{Op: gitlabtest.MutateResolve, Times: vendortest.Forever, Status: 500})
 	server.ClearFaults()
 	server.ClearJournal()
 	if _, got := ask(t, server, token, resolving, map[string]any{"id": "gid://gitlab/Vulnerability/1"}); len(got.Errors) != 1 || len(server.Journal()) != 1 {
@@ -181,7 +182,7 @@ func TestFaultOfAMutation(t *testing.T) {
 	token := server.AddToken(gitlabtest.Token{})
 	id := server.AddVulnerability(gitlabtest.Vulnerability{})
 	server.AddFault(gitlabtest.Fault{
-		Op: gitlabtest.MutateResolve, Number: id, Status: 500, Commit: true, Body: "{}", Times: gitlabtest.Forever,
+		Op: gitlabtest.MutateResolve, Number: id, Status: 500, Commit: true, Body: "{}", Times: vendortest.Forever,
 	})
 	for _, gid := range []string{"gid://gitlab/Vulnerability/1", "gid://gitlab/Vulnerability/" + strconv.FormatInt(id, 10)} {
 		status, _ := ask(t, server, token, resolving, map[string]any{"id": gid})

@@ -102,5 +102,5 @@ func listed[T any](c *call, all []T, id func(T) int64, show func(T) object) *ans
 	for i, item := range part {
 		shown[i] = show(item)
 	}
-	return &answer{status: http.StatusOK, body: shown}
+	return &answer{Status: http.StatusOK, Body: shown}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // The header fields of a delivery of the partner programme.
@@ -52,7 +53,7 @@ type partnerKey struct {
 
 // NewPartner makes a sender with one key.
 func NewPartner() (*Partner, error) {
-	p := &Partner{client: newDeliverer(10 * time.Second)}
+	p := &Partner{client: vendortest.NewClient(10 * time.Second)}
 	return p, p.Rotate()
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"stanch/receiver/vendortest"
 )
 
 // Outcome is what became of a delivery.
@@ -72,9 +74,12 @@ func (f *Fake) deliver(h *hook, d Delivery) {
 	for range times {
 		one := f.enter(h, d)
 		one.chained = chained
-		f.queue = append(f.queue, one)
+		f.Enqueue(f.switches.Reversed, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.transmit(one)
+		})
 	}
-	f.work()
 }
 
 // enter writes a delivery down, under an id of its own.
@@ -83,61 +88,6 @@ func (f *Fake) enter(h *hook, d Delivery) *delivery {
 	entered := &delivery{Delivery: d, hook: h}
 	f.deliveries = append(f.deliveries, entered)
 	return entered
-}
-
-// Hold keeps deliveries back until Release; tests of hooks and resent events go out all the same.
-func (f *Fake) Hold() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.held = true
-}
-
-// Release sends what was held back.
-func (f *Fake) Release() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.held = false
-	f.work()
-}
-
-// Wait blocks until no delivery waits or is under way. It must not be called between Hold and Release.
-func (f *Fake) Wait() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for f.senders > 0 || len(f.queue) > 0 {
-		f.idle.Wait()
-	}
-}
-
-// work starts a sender if there is something to send and room for one.
-func (f *Fake) work() {
-	if !f.held && len(f.queue) > 0 && f.senders < f.options.Senders {
-		f.senders++
-		go f.sendAll()
-	}
-}
-
-// sendAll sends until nothing waits.
-func (f *Fake) sendAll() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for !f.held && len(f.queue) > 0 {
-		f.work()
-		f.transmit(f.next())
-	}
-	f.senders--
-	f.idle.Broadcast()
-}
-
-// next takes what is to be sent next.
-func (f *Fake) next() *delivery {
-	at := 0
-	if f.switches.Reversed {
-		at = len(f.queue) - 1
-	}
-	d := f.queue[at]
-	f.queue = append(f.queue[:at:at], f.queue[at+1:]...)
-	return d
 }
 
 // transmit sends a delivery, unless something is against it, and writes down what became of it. It gives the fake's lock
@@ -151,9 +101,9 @@ func (f *Fake) transmit(d *delivery) {
 	request := f.newRequest(d)
 	d.request, d.url = request.Header, d.hook.URL
 	f.mu.Unlock()
-	s := f.post(request)
+	sent := f.Post(request)
 	f.mu.Lock()
-	f.note(d, s)
+	f.note(d, sent)
 }
 
 // against is why a delivery is not sent; Waiting: it is.
@@ -169,9 +119,13 @@ func (f *Fake) against(d *delivery) Outcome {
 }
 
 // note writes down what became of a delivery, and counts it for or against its hook.
-func (f *Fake) note(d *delivery, s sent) {
-	d.Outcome, d.Duration, d.StatusCode, d.response, d.answered = Sent, s.duration, s.code, s.header, s.body
-	if s.code >= 200 && s.code < 400 {
+func (f *Fake) note(d *delivery, s vendortest.Sent) {
+	if s.Err != nil {
+		s = vendortest.Sent{Duration: s.Duration} // an answer that is cut is none
+	}
+	d.Outcome, d.Duration, d.StatusCode = Sent, s.Duration, s.Code
+	d.response, d.answered = s.Header, s.Body[:min(len(s.Body), maxAnswer)]
+	if s.Code >= 200 && s.Code < 400 {
 		d.hook.succeeded()
 	} else {
 		d.hook.failed(f.options.Now())

@@ -44,28 +44,28 @@ func (w *window) spend(limit int) bool {
 // mark adds what is left to an answer, and to a refusal how long to wait.
 func (w *window) mark(a answer, limit int) answer {
 	wait := strconv.Itoa(int(w.reset.Sub(w.now)/time.Second) + 1)
-	if a.status == http.StatusTooManyRequests {
-		a = a.with("Retry-After", wait)
+	if a.Status == http.StatusTooManyRequests {
+		a = a.With("Retry-After", wait)
 	}
 	if limit == 0 {
 		return a
 	}
-	a = a.with("RateLimit-Name", "throttle_authenticated_api").with("RateLimit-Limit", strconv.Itoa(limit))
-	a = a.with("RateLimit-Observed", strconv.Itoa(w.used)).with("RateLimit-Remaining", strconv.Itoa(max(limit-w.used, 0)))
-	a = a.with("RateLimit-ResetTime", w.reset.UTC().Format(http.TimeFormat))
-	return a.with("RateLimit-Reset", strconv.FormatInt(w.reset.Unix(), 10))
+	a = a.With("RateLimit-Name", "throttle_authenticated_api").With("RateLimit-Limit", strconv.Itoa(limit))
+	a = a.With("RateLimit-Observed", strconv.Itoa(w.used)).With("RateLimit-Remaining", strconv.Itoa(max(limit-w.used, 0)))
+	a = a.With("RateLimit-ResetTime", w.reset.UTC().Format(http.TimeFormat))
+	return a.With("RateLimit-Reset", strconv.FormatInt(w.reset.Unix(), 10))
 }
 
 // limited is the answer to a request that is one too many: it is no JSON.
 func limited() answer {
-	a := answer{status: http.StatusTooManyRequests, raw: []byte("Retry later\n")}
-	return a.with("Content-Type", "text/plain")
+	a := answer{Status: http.StatusTooManyRequests, Raw: []byte("Retry later\n")}
+	return a.With("Content-Type", "text/plain")
 }
 
 // tooOften is the answer of an operation that has a limit of its own.
 func tooOften() *answer {
 	a := refuse(http.StatusTooManyRequests, object{
 		"error": "This endpoint has been requested too many times. Try again later.",
-	}).with("Retry-After", "60")
+	}).With("Retry-After", "60")
 	return &a
 }

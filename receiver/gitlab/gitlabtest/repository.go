@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"stanch/receiver/vendortest"
 )
 
 // branch is the default branch of every project.
@@ -28,7 +30,7 @@ func (p *project) commit(files map[string]string) string {
 	maps.Copy(tree, p.commits[p.head])
 	maps.Copy(tree, files)
 	maps.DeleteFunc(tree, func(_, content string) bool { return content == "" })
-	p.head = random(20)
+	p.head = vendortest.Random(20)
 	p.commits[p.head] = tree
 	return p.head
 }
@@ -81,17 +83,17 @@ func (c *call) getRawFile() *answer {
 		return no
 	}
 	path := c.request.PathValue("path")
-	a := answer{status: http.StatusOK, raw: []byte(content)}.with("Content-Type", "text/plain; charset=utf-8")
-	a = a.with("X-Gitlab-File-Name", name(path)).with("X-Gitlab-File-Path", path).with("X-Gitlab-Size", strconv.Itoa(len(content)))
-	a = a.with("X-Gitlab-Ref", cmp.Or(c.request.URL.Query().Get("ref"), "HEAD"))
-	a = a.with("X-Gitlab-Commit-Id", sha).with("X-Gitlab-Last-Commit-Id", sha)
+	a := answer{Status: http.StatusOK, Raw: []byte(content)}.With("Content-Type", "text/plain; charset=utf-8")
+	a = a.With("X-Gitlab-File-Name", name(path)).With("X-Gitlab-File-Path", path).With("X-Gitlab-Size", strconv.Itoa(len(content)))
+	a = a.With("X-Gitlab-Ref", cmp.Or(c.request.URL.Query().Get("ref"), "HEAD"))
+	a = a.With("X-Gitlab-Commit-Id", sha).With("X-Gitlab-Last-Commit-Id", sha)
 	return &a
 }
 
 // getFile answers a file as JSON. Unlike the raw file's, its ref must be given.
 func (c *call) getFile() *answer {
 	if c.request.URL.Query().Get("ref") == "" {
-		return &answer{status: http.StatusBadRequest, body: object{"error": "ref is missing, ref is empty"}}
+		return &answer{Status: http.StatusBadRequest, Body: object{"error": "ref is missing, ref is empty"}}
 	}
 	sha, content, no := c.file()
 	if no != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // PersonalAccessToken is the type of GitLab's own tokens, which it revokes itself and tells no service of, as older versions
@@ -83,7 +84,7 @@ func NewRevoker(o RevokerOptions) *Revoker {
 	if o.Backoff == nil {
 		o.Backoff = func(n int) time.Duration { return Sidekiq(n) + time.Duration(rand.IntN(10*(n+1)))*time.Second }
 	}
-	return &Revoker{options: o, client: newDeliverer(cmp.Or(o.Timeout, 20*time.Second))}
+	return &Revoker{options: o, client: vendortest.NewClient(cmp.Or(o.Timeout, 20*time.Second))}
 }
 
 // Sidekiq is how long a job waits after it failed for the nth time, n being 0 at first, before the jitter of up to 10(n+1)

@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"stanch/receiver/vendortest"
 )
 
 // Operation names what a call asks for, in the journal and in faults.
-type Operation string
+type Operation = vendortest.Operation
 
 // The operations of the REST API, and those of GraphQL, which go by the first field that a document asks for.
 const (

@@ -1,14 +1,12 @@
 package gitlabtest
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +14,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// maxAnswer is the most that is kept of what a receiver answers, in bytes.
+// maxAnswer is the most that GitLab keeps of what a receiver answers, in bytes.
 const maxAnswer = 8 << 10
 
 // signingPrefix is what signing tokens start with, before the key in base64.
@@ -68,20 +66,9 @@ func signInto(header http.Header, id string, at time.Time, signing leak.Secret, 
 	}
 }
 
-// newDeliverer makes the client that delivers: it follows no redirect.
-func newDeliverer(timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout: timeout, Transport: http.DefaultTransport.(*http.Transport).Clone(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // newRequest writes a delivery, with the tokens that its hook has now. A URL that is none makes it go nowhere.
 func (f *Fake) newRequest(d *delivery) *http.Request {
-	request, err := http.NewRequestWithContext(f.ctx, http.MethodPost, d.hook.URL, bytes.NewReader(d.Payload))
-	if err != nil {
-		request = &http.Request{Method: http.MethodPost, URL: &url.URL{}}
-	}
+	request := f.NewPost(d.hook.URL, d.Payload)
 	header := plainHeader(d.Trigger, d.IdempotencyKey)
 	header.Set("User-Agent", "GitLab/"+f.version.String())
 	header.Set(uuidHeader, d.EventUUID)
@@ -105,27 +92,4 @@ func (f *Fake) signMore(header http.Header, d *delivery) {
 		other := Sign(NewSigningToken(), d.IdempotencyKey, d.At, d.Payload)
 		header.Set("webhook-signature", "v1a"+strings.TrimPrefix(other, "v1")+" "+other+" "+good)
 	}
-}
-
-// sent is what became of a POST.
-type sent struct {
-	code     int // 0: nobody answered
-	header   http.Header
-	body     string
-	duration time.Duration
-}
-
-// post sends a delivery. It runs without the fake's lock.
-func (f *Fake) post(request *http.Request) sent {
-	started := time.Now()
-	response, err := f.client.Do(request)
-	if err != nil {
-		return sent{duration: time.Since(started)}
-	}
-	defer func() { _ = response.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return sent{duration: time.Since(started)}
-	}
-	return sent{code: response.StatusCode, header: response.Header, body: string(data), duration: time.Since(started)}
 }

@@ -31,7 +31,7 @@ func change(state State) func(*call) *answer {
 		}
 		v := c.vulnerability
 		if v.State == state {
-			return &answer{status: http.StatusNotModified}
+			return &answer{Status: http.StatusNotModified}
 		}
 		if c.fake.switches.NoComment {
 			said.Comment = ""
@@ -45,7 +45,7 @@ func change(state State) func(*call) *answer {
 // enter changes the state as the caller, and as part of the chain that the request belongs to.
 func (c *call) enter(v *vulnerability, state State, comment string) {
 	c.event.Changed = true
-	c.fake.change(v, state, c.token.Login, comment, c.event.EventUUID)
+	c.fake.change(v, state, c.token.Login, comment, c.event.Cause)
 }
 
 // filter is what a listing of vulnerabilities is about; nil slices: any.

@@ -1,6 +1,10 @@
 package gitlabtest
 
-import "cmp"
+import (
+	"cmp"
+
+	"stanch/receiver/vendortest"
+)
 
 // Switches choose between answers that GitLab does not document, and turn on what an installation or a day may bring.
 // Product code must work with every position.
@@ -54,17 +58,7 @@ var choices = [][]func(*Switches){
 
 // Positions returns the defaults, and then each other position of each switch with the rest at their defaults: every
 // answer occurs, in as few runs as possible. Drop stays off, because it is a loss and not an answer.
-func Positions() []Switches {
-	positions := []Switches{Switches{}.withDefaults()}
-	for _, others := range choices {
-		for _, choose := range others[1:] {
-			s := Switches{}.withDefaults()
-			choose(&s)
-			positions = append(positions, s)
-		}
-	}
-	return positions
-}
+func Positions() []Switches { return vendortest.Positions(Switches{}.withDefaults(), choices) }
 
 // SetSwitches changes the positions; zero fields are set to their defaults.
 func (f *Fake) SetSwitches(s Switches) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // Role is what a user is in the groups and projects that it sees, as GitLab numbers access levels.
@@ -51,7 +52,7 @@ func (f *Fake) AddToken(t Token) leak.Secret {
 	if t.Scopes == nil {
 		t.Scopes = []string{"api"}
 	}
-	value := "glpat-" + random(10)
+	value := "glpat-" + vendortest.Random(10)
 	f.tokens[value] = &token{Token: t, id: f.nextID()}
 	return leak.NewSecret(value)
 }
@@ -73,8 +74,15 @@ func (f *Fake) Revoked(value leak.Secret) bool {
 	return ok && t.revoked
 }
 
-// identify finds out whose request it is, or answers 401.
-func (c *call) identify() *answer {
+// identify finds out whose request it is, or what to answer instead.
+func (c *call) identify() {
+	c.fake.mu.Lock()
+	defer c.fake.mu.Unlock()
+	c.refused = c.authenticate()
+}
+
+// authenticate finds out whose request it is, or answers 401.
+func (c *call) authenticate() *answer {
 	value := c.request.Header.Get("PRIVATE-TOKEN")
 	if bearer, ok := strings.CutPrefix(c.request.Header.Get("Authorization"), "Bearer "); ok && value == "" {
 		value = bearer
@@ -82,7 +90,7 @@ func (c *call) identify() *answer {
 	t, ok := c.fake.tokens[value]
 	switch {
 	case !ok && c.route.op == GraphQL:
-		return &answer{status: http.StatusUnauthorized, body: object{"errors": []object{{"message": "Invalid token"}}}}
+		return &answer{Status: http.StatusUnauthorized, Body: object{"errors": []object{{"message": "Invalid token"}}}}
 	case !ok:
 		return refuse(http.StatusUnauthorized, "401 Unauthorized") //nolint:misspell // GitLab's word
 	}
@@ -98,7 +106,7 @@ func (c *call) identify() *answer {
 
 func unusable(why string) *answer {
 	return &answer{
-		status: http.StatusUnauthorized, body: object{"error": "invalid_token", "error_description": why},
+		Status: http.StatusUnauthorized, Body: object{"error": "invalid_token", "error_description": why},
 	}
 }
 
@@ -123,7 +131,7 @@ func (c *call) permit() *answer {
 	if c.token.scoped(c.route.needs) {
 		return nil
 	}
-	return &answer{status: http.StatusForbidden, body: object{
+	return &answer{Status: http.StatusForbidden, Body: object{
 		"error": "insufficient_scope", "scope": strings.Join(c.route.needs.scopes, " "),
 		"error_description": "The request requires higher privileges than provided by the access token.",
 	}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // State is what a vulnerability is in, as REST and hooks write it; GraphQL writes it in capitals.
@@ -79,7 +80,7 @@ func (f *Fake) put(v Vulnerability) *vulnerability {
 	v.Title = cmp.Or(v.Title, v.Rule)
 	v.File, v.Line = cmp.Or(v.File, "config/settings.env"), cmp.Or(v.Line, 7)
 	if v.Secret.Empty() {
-		v.Secret = leak.NewSecret("acme_" + random(16))
+		v.Secret = leak.NewSecret("acme_" + vendortest.Random(16))
 	}
 	if v.CreatedAt.IsZero() {
 		v.CreatedAt = f.now()

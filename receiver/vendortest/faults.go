@@ -1,8 +1,9 @@
-package githubtest
+package vendortest
 
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -12,8 +13,8 @@ const Forever = -1
 // Fault is something that goes wrong with a call. Fields combine: what is not set goes as usual.
 type Fault struct {
 	Op     Operation // empty: any
-	Target string    // owner/name of a repository, or an organisation; empty: any
-	Number int64     // of the alert, hook, delivery or installation; 0: any
+	Target string    // as in [Event]; empty: any
+	Number int64     // as in [Event]; 0: any
 	Times  int       // how many calls meet it; 0: one; Forever
 	Skip   int       // how many matching calls go as usual before
 
@@ -28,17 +29,24 @@ type Fault struct {
 	// Truncate answers as usual, with half of the body.
 	Truncate bool
 
-	Status int               // of the answer instead of GitHub's; 0: GitHub answers
+	Status int               // of the answer instead of the vendor's; 0: the vendor answers
 	Header map[string]string // Retry-After, Location, Content-Type ...
 	Body   string
 }
 
-// BadGateway is a fault of whatever stands before GitHub: 502 and a page of HTML.
+// BadGateway is a fault of whatever stands before a vendor: 502 and a page of HTML.
 func BadGateway() Fault {
 	return Fault{
 		Status: http.StatusBadGateway, Header: map[string]string{"Content-Type": "text/html"},
-		Body: "<html><head><title>502 Bad Gateway</title></head><body>Unicorn!</body></html>",
+		Body: "<html><head><title>502 Bad Gateway</title></head><body>Taking too much time to respond.</body></html>",
 	}
+}
+
+// SignIn is a fault of a proxy that wants people to sign in: 200 and a page of HTML.
+func SignIn() Fault {
+	fault := BadGateway()
+	fault.Status, fault.Body = http.StatusOK, "<html><body><form action=/sign_in></form></body></html>"
+	return fault
 }
 
 // Redirect is a fault that sends the caller elsewhere, with 301, 302, 307 or 308.
@@ -46,30 +54,35 @@ func Redirect(status int, url string) Fault {
 	return Fault{Status: status, Header: map[string]string{"Location": url}, Body: "{}"}
 }
 
+// Faults are those in front of a fake's calls. The zero value is none. It is safe for concurrent use.
+type Faults struct {
+	mu   sync.Mutex
+	left []*Fault
+}
+
 // AddFault puts a fault in front of the calls that it matches. A call meets the oldest one that is left.
-func (f *Fake) AddFault(fault Fault) {
+func (f *Faults) AddFault(fault Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fault.Times == 0 {
 		fault.Times = 1
 	}
-	f.faults = append(f.faults, &fault)
+	f.left = append(f.left, &fault)
 }
 
 // ClearFaults takes every fault away.
-func (f *Fake) ClearFaults() {
+func (f *Faults) ClearFaults() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.faults = nil
+	f.left = nil
 }
 
-// meet finds out whose a call is, and takes the fault that it meets, used up by one; the zero Fault when there is none.
-func (f *Fake) meet(c *call) Fault {
+// Meet takes the fault that a call meets, used up by one; the zero Fault when there is none.
+func (f *Faults) Meet(e Event) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c.refused = c.identify()
-	for _, fault := range f.faults {
-		if fault.Times == 0 || !c.event.is(fault.Op, fault.Target, fault.Number) {
+	for _, fault := range f.left {
+		if fault.Times == 0 || !e.is(fault.Op, fault.Target, fault.Number) {
 			continue
 		}
 		if fault.Skip > 0 {
@@ -84,20 +97,33 @@ func (f *Fake) meet(c *call) Fault {
 	return Fault{}
 }
 
-// replace answers a call as the fault says, letting it have its effect where the fault does.
-func (fault Fault) replace(c *call) answer {
+// Answer answers a call as the fault says, with what serve gives where it says nothing else. Serve has the call's effect and
+// returns an encoded answer. Record is called before the answer is sent, with its status; 0: the connection is cut. A caller
+// that goes away while the fault waits gets no answer, and is not recorded.
+func (fault Fault) Answer(w http.ResponseWriter, r *http.Request, serve func() Answer, record func(status int)) {
+	if !fault.wait(r.Context()) {
+		return
+	}
+	answer := fault.replace(serve)
+	record(answer.Status)
+	if fault.Cut {
+		panic(http.ErrAbortHandler)
+	}
+	answer.write(w)
+}
+
+func (fault Fault) replace(serve func() Answer) Answer {
 	if fault.Status == 0 && !fault.Cut {
-		a := c.serve()
+		a := serve()
 		if fault.Truncate {
-			a = a.encode()
-			a.raw = a.raw[:len(a.raw)/2]
+			a.Raw = a.Raw[:len(a.Raw)/2]
 		}
 		return a
 	}
 	if fault.Commit {
-		c.serve()
+		serve()
 	}
-	return answer{status: fault.Status, header: fault.Header, raw: []byte(fault.Body)}
+	return Answer{Status: fault.Status, Header: fault.Header, Raw: []byte(fault.Body)}
 }
 
 // wait reports whether what the fault waits for came before the caller went away.
