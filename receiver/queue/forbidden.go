@@ -30,7 +30,7 @@ type rights struct {
 
 // watch is an operation that waits.
 type watch struct {
-	subjects []string // to which it publishes; one that ends with a dot or an underscore stands for all that begin so
+	subjects []string // to which it publishes, or which it answers; one that ends with a dot or an underscore stands for all that begin so
 	cancel   context.CancelCauseFunc
 }
 
@@ -63,7 +63,7 @@ func (r *rights) event(_ *nats.Conn, sub *nats.Subscription, err error) {
 	verb, subject := forbidden(err)
 	switch {
 	case verb == "Publish" && r.deny(subject, fmt.Errorf("%w to publish to %s", ErrForbidden, subject)):
-	case verb == "Subscription" && r.deny("", fmt.Errorf("%w to subscribe to %s", ErrForbidden, subject)):
+	case verb == "Subscription" && r.deny(waitingOn(subject), fmt.Errorf("%w to subscribe to %s", ErrForbidden, subject)):
 	case sub != nil:
 		r.log.Warn("nats connection", "subject", sub.Subject, "err", err)
 	default:
@@ -83,8 +83,15 @@ func forbidden(err error) (verb, subject string) {
 	return found[1], found[2]
 }
 
-// deny ends the operations that publish to a subject, and reports whether there were any. Without a subject it ends all:
-// none is answered when we may not read our own inbox.
+// waitingOn is who waits in vain when we may not subscribe to a subject: nobody is answered when that is our inbox.
+func waitingOn(subject string) string {
+	if strings.HasPrefix(subject, "_INBOX") {
+		return ""
+	}
+	return subject
+}
+
+// deny ends the operations that wait on a subject, and reports whether there were any. Without a subject it ends all.
 func (r *rights) deny(subject string, why error) (any bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

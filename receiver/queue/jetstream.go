@@ -125,16 +125,25 @@ func (j *JetStream) Last(ctx context.Context, subject string) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
+	return j.following(ctx, s, subject, 0)
+}
+
+// following is the first message on a subject with at least that sequence, or its last one for 0, or ErrNoMessage.
+func (j *JetStream) following(ctx context.Context, s stream, subject string, seq uint64) (Message, error) {
 	var raw *jetstream.RawStreamMsg
-	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
-		raw, err = j.streams[s.name].GetLastMsgForSubject(ctx, subject)
+	err := j.patiently(ctx, unanswered, func(ctx context.Context) (err error) {
+		if seq == 0 {
+			raw, err = j.streams[s.name].GetLastMsgForSubject(ctx, subject)
+		} else {
+			raw, err = j.streams[s.name].GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		}
 		return err
 	}, apiMessageGet+s.name)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Message{}, ErrNoMessage
 	}
 	if err != nil {
-		return Message{}, fmt.Errorf("reading the last message: %w", err)
+		return Message{}, fmt.Errorf("reading a message of %s: %w", s.name, err)
 	}
 	return Message{
 		Subject: raw.Subject,

@@ -15,6 +15,10 @@ const (
 	// a small number would let a few hundred that wait for a day keep everything else waiting too. What a worker takes
 	// is bounded by what it asks for: one.
 	maxAckPending = 20_000
+	// maxRefusals is how many requests in a row may be refused, one every askAfterRefusal, before we look whether the
+	// consumer is there: a new leader is elected within that time.
+	maxRefusals     = 10
+	askAfterRefusal = time.Second
 	// settleTimeout is how long the server may take to confirm that a message is settled.
 	settleTimeout = 10 * time.Second
 )
@@ -81,12 +85,12 @@ func (j *JetStream) durable(ctx context.Context, c Consumer) error {
 
 // hand opens a worker's hand.
 func (j *JetStream) hand(ctx context.Context, s stream, c Consumer) (hand, error) {
-	p, err := newPuller(ctx, j.js.Conn(), c)
+	p, err := j.puller(ctx, c.Stream, c.Name, 1)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) (handed, error) {
-		raw, err := p.next(ctx)
+		raw, err := j.take(ctx, p, c)
 		if err != nil {
 			return handed{}, err
 		}
@@ -94,29 +98,62 @@ func (j *JetStream) hand(ctx context.Context, s stream, c Consumer) (hand, error
 	}, nil
 }
 
+// take returns the next message of a durable consumer. It blocks until there is one, or until ctx has ended, however long
+// nobody leads the consumer: who starts anew has nothing else to ask either.
+func (j *JetStream) take(ctx context.Context, p *puller, c Consumer) (*nats.Msg, error) {
+	for refusals := 0; ; {
+		m, err := p.next(ctx, maxSilence)
+		refusal, again := errors.AsType[*refused](err)
+		switch {
+		case m != nil:
+			return m, nil
+		case !again && err != nil && !errors.Is(err, errSilent):
+			return nil, err
+		case !again:
+			continue
+		}
+		if refusals++; refusals%maxRefusals == 0 {
+			j.log.Warn("consumer does not answer", "stream", c.Stream, "consumer", c.Name, "err", refusal)
+			if err := j.durable(ctx, c); errors.Is(err, ErrForbidden) {
+				return nil, p.ended(err)
+			}
+		}
+		waited(ctx, askAfterRefusal)
+	}
+}
+
 // onLoan says how a message is given back. Waiting for the server's word makes a settled message settled for good on a
 // work queue, and only there.
 func onLoan(s stream, raw *nats.Msg) (handed, error) {
-	meta, err := raw.Metadata()
+	m, meta, err := stored(raw)
 	if err != nil {
-		return handed{}, fmt.Errorf("reading a message: %w", err)
+		return handed{}, err
 	}
+	m.Delivered = int(meta.NumDelivered)
 	h := handed{
-		Message: Message{
-			Subject:   raw.Subject,
-			ID:        raw.Header.Get(jetstream.MsgIDHeader),
-			Data:      raw.Data,
-			Seq:       meta.Sequence.Stream,
-			Time:      meta.Timestamp,
-			Delivered: int(meta.NumDelivered),
-			origin:    originOf(raw.Header),
-		},
-		done: func() error { return raw.Ack() },
-		back: func(delay time.Duration) error { return raw.NakWithDelay(delay) },
-		keep: func() error { return raw.InProgress() },
+		Message: m,
+		done:    func() error { return raw.Ack() },
+		back:    func(delay time.Duration) error { return raw.NakWithDelay(delay) },
+		keep:    func() error { return raw.InProgress() },
 	}
 	if s.workQueue {
 		h.done = func() error { return raw.AckSync(nats.AckWait(settleTimeout)) }
 	}
 	return h, nil
+}
+
+// stored is a message as a consumer delivers it.
+func stored(raw *nats.Msg) (Message, *nats.MsgMetadata, error) {
+	meta, err := raw.Metadata()
+	if err != nil {
+		return Message{}, nil, fmt.Errorf("reading a message: %w", err)
+	}
+	return Message{
+		Subject: raw.Subject,
+		ID:      raw.Header.Get(jetstream.MsgIDHeader),
+		Data:    raw.Data,
+		Seq:     meta.Sequence.Stream,
+		Time:    meta.Timestamp,
+		origin:  originOf(raw.Header),
+	}, meta, nil
 }

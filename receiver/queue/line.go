@@ -28,13 +28,14 @@ const askAgain = 50 * time.Millisecond
 
 // Ask implements [Line].
 func (j *JetStream) Ask(ctx context.Context, subject string, question []byte) ([]byte, error) {
+	ctx, done := j.rights.watch(ctx, subject)
 	for {
 		reply, err := j.js.Conn().RequestWithContext(ctx, subject, question)
 		if err == nil {
-			return reply.Data, nil
+			return reply.Data, done(nil)
 		}
-		if !errors.Is(err, nats.ErrNoResponders) || !waited(ctx, askAgain) {
-			return nil, fmt.Errorf("asking on %s: %w", subject, err)
+		if !unsent(err) || !waited(ctx, askAgain) {
+			return nil, fmt.Errorf("asking on %s: %w", subject, done(err))
 		}
 	}
 }
@@ -53,16 +54,21 @@ func waited(ctx context.Context, d time.Duration) bool {
 func (j *JetStream) Answer(ctx context.Context, subject string, answer func(context.Context, []byte) []byte) error {
 	var group sync.WaitGroup
 	defer group.Wait()
+	watched, done := j.rights.watch(ctx, subject)
 	subscription, err := j.js.Conn().QueueSubscribe(subject, subject, func(m *nats.Msg) {
 		group.Go(func() {
 			_ = m.Respond(answer(ctx, m.Data)) // who asked is gone
 		})
 	})
 	if err != nil {
+		return fmt.Errorf("answering on %s: %w", subject, done(err))
+	}
+	<-watched.Done()
+	err = subscription.Unsubscribe()
+	if err := done(watched.Err()); errors.Is(err, ErrForbidden) {
 		return fmt.Errorf("answering on %s: %w", subject, err)
 	}
-	<-ctx.Done()
-	if err := subscription.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("ending to answer on %s: %w", subject, err)
 	}
 	return nil

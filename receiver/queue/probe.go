@@ -11,8 +11,8 @@ import (
 const (
 	// probeEvery is the time between two probes of the store, and how long each may take.
 	probeEvery = 5 * time.Second
-	// maxProbeFailures is how many probes in a row may fail: a store whose disk was full or failed stays dead until its
-	// process starts anew.
+	// maxProbeFailures is how many probes in a row may fail: an embedded store whose disk was full or failed stays dead
+	// until its process starts anew.
 	maxProbeFailures = 3
 )
 
@@ -20,7 +20,8 @@ var errNotProbed = errors.New("the store was not probed yet")
 
 // Probe shows that the store's disk works, by writing a small message every few seconds.
 type Probe struct {
-	store Store
+	store  Store
+	remote bool // the store is none of this process, which is none the better for starting anew
 
 	mu  sync.Mutex
 	err error // of the last probe
@@ -28,11 +29,12 @@ type Probe struct {
 
 // NewProbe returns a probe of a store. It is not ready before Run wrote for the first time.
 func NewProbe(store Store) *Probe {
-	return &Probe{store: store, err: errNotProbed}
+	_, remote := store.(*Cluster)
+	return &Probe{store: store, remote: remote, err: errNotProbed}
 }
 
-// Run probes until ctx ends, and then returns nil. It returns an error after three failures in a row: the process must
-// exit then, and be started again.
+// Run probes until ctx ends, and then returns nil. Of an embedded store it returns an error after three failures in a row:
+// the process must exit then, and be started again. A [Cluster] that fails is only not ready, until it recovers.
 func (p *Probe) Run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -43,7 +45,7 @@ func (p *Probe) Run(ctx context.Context) error {
 		}
 		if p.note(err); err == nil {
 			failures = 0
-		} else if failures++; failures == maxProbeFailures {
+		} else if failures++; failures == maxProbeFailures && !p.remote {
 			return fmt.Errorf("%d probes in a row: %w", failures, err)
 		}
 		select {

@@ -71,7 +71,8 @@ func testScanStops(t *testing.T, s queue.Store) {
 	}
 }
 
-// testScanRemoval: a scan ends although what it was to end with was removed meanwhile.
+// testScanRemoval: a scan ends although what it was to end with was removed meanwhile. Some of that may have been on its way
+// already, from a node that had not heard of the removal.
 func testScanRemoval(t *testing.T, s queue.Store) {
 	const stored = 1000
 	subject := func(i int) string { return queue.SightingSubject("f", fmt.Sprint(i)) }
@@ -94,8 +95,8 @@ func testScanRemoval(t *testing.T, s queue.Store) {
 			}
 		}
 	}
-	if seen != stored-10 {
-		t.Errorf("saw %d messages, want %d", seen, stored-10)
+	if seen < stored-10 || seen > stored {
+		t.Errorf("saw %d messages, want %d, or a few more", seen, stored-10)
 	}
 }
 
