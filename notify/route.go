@@ -79,6 +79,11 @@ func (d *Dispatcher) Ready() <-chan struct{} { return d.first.ready }
 // alone, somebody gathers the rest.
 const workers = defaultBurst + 2
 
+// Consumer is the durable consumer of the log that the notifier of a configured name has.
+func Consumer(name string) queue.Consumer {
+	return queue.Consumer{Stream: queue.Incidents, Name: "notify-" + name, Workers: workers, New: true}
+}
+
 // Run delivers notices, and runs what notifiers run of their own, until ctx ends, and then returns nil. Call it once.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -116,9 +121,9 @@ func (d *Dispatcher) travel(ctx context.Context, name string, exists func()) err
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return l.run(ctx) })
 	both.Go(func() error {
-		return d.store.Work(ctx, queue.Consumer{
-			Stream: queue.Incidents, Name: "notify-" + name, Workers: workers, New: true, Ready: exists,
-		}, l.handle)
+		c := Consumer(name)
+		c.Ready = exists
+		return d.store.Work(ctx, c, l.handle)
 	})
 	return both.Wait()
 }

@@ -32,6 +32,7 @@ type house struct {
 	keys     *sourcetest.KeyServer
 	store    *queue.Memory
 	queued   map[string][]queue.Message // taken off each work queue
+	seal     *seal.Recipient
 	opener   *seal.Identities
 	log      bytes.Buffer // of one delivery after the other
 	registry *prometheus.Registry
@@ -47,7 +48,7 @@ func newHouse(tb testing.TB, change ...func(*house, *receiver.Config)) *house {
 	}
 	h.keys = sourcetest.NewKeyServer(h.signer)
 	recipient, opener := newSealing(tb)
-	h.opener = opener
+	h.seal, h.opener = recipient, opener
 	config := receiver.Config{
 		Sources: map[string]receiver.Source{"gh": newPartner(tb, h.keys)},
 		Seal:    recipient,

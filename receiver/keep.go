@@ -26,7 +26,7 @@ const (
 
 // keep seals everything that a delivery says and waits until all of it is on disk.
 func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) error {
-	messages, err := h.messages(ctx, d, p)
+	messages, err := d.messages(ctx, h.seal, p)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) 
 
 // messages seals the records of a delivery on all processors: one takes a tenth of a millisecond, and a delivery may
 // hold thousands.
-func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.Message, error) {
+func (d *delivery) messages(ctx context.Context, seal sealer, p Parsed) ([]queue.Message, error) {
 	messages := make([]queue.Message, len(p.Found)+len(p.Bad))
 	d.named = make([]leak.Labelled, len(p.Found))
 	group, ctx := errgroup.WithContext(ctx)
@@ -66,10 +66,10 @@ func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.
 				return fmt.Errorf("sealing a delivery: %w", err)
 			}
 			if i < len(p.Found) {
-				messages[i], err = h.alert(d, i, p.Found[i])
+				messages[i], err = d.alert(seal, i, p.Found[i])
 			} else {
 				bad := p.Bad[i-len(p.Found)]
-				messages[i], err = h.deadLetter(d, leak.Content{Secret: bad.Raw}, bad.Reason)
+				messages[i], err = d.deadLetter(seal, leak.Content{Secret: bad.Raw}, bad.Reason)
 			}
 			return err
 		})
@@ -78,27 +78,27 @@ func (h *Handler) messages(ctx context.Context, d *delivery, p Parsed) ([]queue.
 }
 
 // alert makes the message of the alert i, or of a dead letter if no message can hold it.
-func (h *Handler) alert(d *delivery, i int, c leak.Content) (queue.Message, error) {
+func (d *delivery) alert(seal sealer, i int, c leak.Content) (queue.Message, error) {
 	c.URL, c.Type, c.Place = cut(c.URL, maxURL), cut(c.Type, maxName), cut(c.Place, maxName)
-	alert, err := h.seal.Seal(d.source, d.at, c)
+	alert, err := seal.Seal(d.source, d.at, c)
 	if err != nil {
 		return queue.Message{}, err
 	}
 	d.named[i] = leak.Labelled{Fingerprint: alert.Fingerprint, ID: alert.ID}
 	message, err := encode(queue.AlertSubject(d.source), alert.ID, alert)
 	if err == nil && len(message.Data) > queue.MaxAlertSize {
-		return h.deadLetter(d, c, "the token is longer than an alert can be")
+		return d.deadLetter(seal, c, "the token is longer than an alert can be")
 	}
 	return message, err
 }
 
 // deadLetter makes the message of a record that cannot be an alert. What is too long for one is cut.
-func (h *Handler) deadLetter(d *delivery, c leak.Content, reason string) (queue.Message, error) {
+func (d *delivery) deadLetter(seal sealer, c leak.Content, reason string) (queue.Message, error) {
 	if raw := c.Secret.Reveal(); len(raw) > maxRaw {
 		c.Secret = leak.NewSecret(raw[:maxRaw])
 		reason = fmt.Sprintf("%s (only its first %d bytes are kept)", reason, maxRaw)
 	}
-	alert, err := h.seal.Seal(d.source, d.at, c)
+	alert, err := seal.Seal(d.source, d.at, c)
 	if err != nil {
 		return queue.Message{}, err
 	}

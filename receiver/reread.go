@@ -4,25 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
 
-// errNoSource means that a record is of a source that is not configured any more.
-var errNoSource = errors.New("its source is not configured")
-
-// Reread reads a [Bad] record again, which a later version may be able to, and makes the messages of its alerts: sealed, and
-// as received when the record was. Nothing is queued. An error says in words that hold nothing of the record why it cannot
-// be read. The record must be one of an array; the body of an event cannot be read without its header.
-func (h *Handler) Reread(ctx context.Context, source string, at time.Time, record leak.Secret) ([]queue.Message, error) {
-	s := h.terms.Load().sources[source]
-	if s == nil {
-		return nil, errNoSource
-	}
-	parsed, err := s.Parse(http.Header{}, []byte("["+record.Reveal()+"]"))
+// Reread reads a [Bad] record of a source again, which a later version may be able to, and makes the messages of its alerts:
+// sealed, and as received when the record was. Nothing is queued. An error says in words that hold nothing of the record why
+// it cannot be read. The record must be one of an array, with the fields as its vendor calls them; the body of an event
+// cannot be read without its header.
+func Reread(
+	ctx context.Context, seal sealer, names Fields, source string, at time.Time, record leak.Secret,
+) ([]queue.Message, error) {
+	parsed, err := ParseRecords([]byte("["+record.Reveal()+"]"), names)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the record again: %w", err)
@@ -31,7 +26,7 @@ func (h *Handler) Reread(ctx context.Context, source string, at time.Time, recor
 	case len(parsed.Found) == 0:
 		return nil, errors.New("reading the record again: it holds no alert")
 	}
-	messages, err := h.messages(ctx, &delivery{at: at, source: source}, parsed)
+	messages, err := (&delivery{at: at, source: source}).messages(ctx, seal, parsed)
 	if err != nil {
 		return nil, err
 	}

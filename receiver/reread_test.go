@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"stanch/receiver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
@@ -12,17 +13,17 @@ import (
 // TestReread reads records again: what can be read now becomes sealed alerts, received when the record was.
 func TestReread(t *testing.T) {
 	h := newHouse(t)
+	names := receiver.Fields{Token: "token", Type: "type", URL: "url"}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, row := range []struct{ name, source, record, problem string }{
-		{"good", "gh", record(planted), ""},
-		{"no token", "gh", `{"token":"","type":"` + planted + `"}`, "the record has no token"},
-		{"no object", "gh", `"` + planted + `"`, "the record is no object"},
-		{"cut", "gh", `{"token":"` + planted, "not in the source's format"},
-		{"nothing", "gh", "", "it holds no alert"},
-		{"another source", "gone", record(planted), "its source is not configured"},
-		{"too long", "gh", record(strings.Repeat(planted, 10_000)), "longer than an alert can be"},
+	for _, row := range []struct{ name, record, problem string }{
+		{"good", record(planted), ""},
+		{"no token", `{"token":"","type":"` + planted + `"}`, "the record has no token"},
+		{"no object", `"` + planted + `"`, "the record is no object"},
+		{"cut", `{"token":"` + planted, "not in the source's format"},
+		{"nothing", "", "it holds no alert"},
+		{"too long", record(strings.Repeat(planted, 10_000)), "longer than an alert can be"},
 	} {
-		messages, err := h.handler.Reread(t.Context(), row.source, at, leak.NewSecret(row.record))
+		messages, err := receiver.Reread(t.Context(), h.seal, names, "gh", at, leak.NewSecret(row.record))
 		if row.problem != "" {
 			if err == nil || !strings.Contains(err.Error(), row.problem) || strings.Contains(err.Error(), planted) || messages != nil {
 				t.Errorf("%s: got %d messages, %v", row.name, len(messages), err)

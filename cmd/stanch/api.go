@@ -32,7 +32,8 @@ type view struct {
 // defaultList is how many incidents a list holds when nobody asks for another number.
 const defaultList = 100
 
-// api answers operators, on the private listener and on the unix socket. It only reads; [orders] act.
+// api answers operators, on the private listener and on the unix socket. It only reads; [orders] act. Without a ledger, which
+// only the engine's role has, it tells nothing of incidents.
 type api struct {
 	ledger    *ledger.Ledger
 	index     *ledger.Index
@@ -44,8 +45,10 @@ type api struct {
 
 func (a *api) handler() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/incidents", a.list)
-	mux.HandleFunc("GET /api/v1/incidents/{id}", a.show)
+	if a.ledger != nil {
+		mux.HandleFunc("GET /api/v1/incidents", a.list)
+		mux.HandleFunc("GET /api/v1/incidents/{id}", a.show)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET /-/ready", a.answerReady)

@@ -30,9 +30,7 @@ func (f faultFunc) under(path string) faultFunc {
 
 // check reports every fault of a configuration whose defaults are filled in.
 func (c *Config) check(fault faultFunc) {
-	if b := c.Store.Embedded.MaxBytes; b != 0 && b < queue.MinMaxStore {
-		fault("store.embedded.max_bytes", "must be at least 16MiB, or the largest messages have no room")
-	}
+	c.Store.check(fault.under("store"))
 	c.Web.check(fault.under("web"))
 	c.Limits.check(fault.under("limits"))
 	c.Policy.check(fault.under("policy"))
@@ -48,6 +46,59 @@ func (c *Config) check(fault faultFunc) {
 	}{{"sources", len(c.Sources)}, {"issuers", len(c.Issuers)}} {
 		if required.count == 0 {
 			fault(required.field, "give at least one")
+		}
+	}
+}
+
+func (s Store) check(fault faultFunc) {
+	if s.NATS == nil {
+		checkMaxBytes(fault, "embedded.max_bytes", s.Embedded.MaxBytes)
+		return
+	}
+	if s.Embedded != (Embedded{}) {
+		fault("embedded", "give embedded or nats, not both")
+	}
+	s.NATS.check(fault.under("nats"))
+}
+
+func checkMaxBytes(fault faultFunc, field string, b Size) {
+	if b != 0 && b < queue.MinMaxStore {
+		fault(field, "must be at least 16MiB, or the largest messages have no room")
+	}
+}
+
+func (n NATS) check(fault faultFunc) {
+	checkServers(fault, n.URL)
+	if n.CredsFile != "" && n.NKeyFile != "" {
+		fault("nkey_file", "give creds_file or nkey_file, not both")
+	}
+	if (n.CertFile == "") != (n.KeyFile == "") {
+		fault("cert_file", "needs key_file, and key_file needs cert_file")
+	}
+	if !slices.Contains([]int{1, 3, 5}, n.Replicas) {
+		fault("replicas", "must be 1, 3 or 5: most of them must be there for anything to be stored")
+	}
+	checkMaxBytes(fault, "max_bytes", n.MaxBytes)
+	for i, address := range n.MonitoringURLs {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
+			fault(fmt.Sprintf("monitoring_urls[%d]", i), "must be an http or https URL with a host and without a user")
+		}
+	}
+}
+
+func checkServers(fault faultFunc, urls string) {
+	if urls == "" {
+		fault("url", "is missing")
+		return
+	}
+	for address := range strings.SplitSeq(urls, ",") {
+		u, err := url.Parse(strings.TrimSpace(address))
+		switch {
+		case err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
+			fault("url", "must be nats or tls URLs, separated by commas")
+		case u.User != nil:
+			fault("url", "must hold no user and no password: they belong into creds_file or nkey_file")
 		}
 	}
 }
@@ -180,9 +231,19 @@ func checkAction(fault faultFunc, field string, action leak.Action, allowed ...l
 
 func (d *decoder) checkFiles() {
 	for _, file := range d.files {
+		if !d.roles.hold(file.path) {
+			continue
+		}
 		if problem := checkFile(file.name); problem != "" {
 			d.check(file.path, problem)
 		}
+	}
+}
+
+// checkHeld is check, and passes over files that the roles do not need.
+func (d *decoder) checkHeld(path, problem string) {
+	if d.roles.hold(path) {
+		d.check(path, problem)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 )
 
 func newCheckConfig() *cobra.Command {
-	return &cobra.Command{
+	var roles roles
+	command := &cobra.Command{
 		Use:   "check-config FILE",
 		Short: "Check a configuration file and print every fault of it",
 		Long: "Check a configuration file, and whether the secret files that it names are there. Every fault is printed\n" +
@@ -22,13 +23,15 @@ func newCheckConfig() *cobra.Command {
 		Example: "  stanch check-config /etc/stanch/stanch.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return checkConfig(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return checkConfig(args[0], roles, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	roles.flag(command.Flags())
+	return command
 }
 
-func checkConfig(file string, stdout, stderr io.Writer) error {
-	c, faults := Load(file)
+func checkConfig(file string, roles roles, stdout, stderr io.Writer) error {
+	c, faults := Load(file, roles...)
 	if len(faults) > 0 {
 		return faulty(stderr, faults)
 	}

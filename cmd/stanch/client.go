@@ -64,7 +64,7 @@ func (r *running) dial() (*client, error) {
 	return dial(dir), nil
 }
 
-// storeDir is the store directory of the serve.
+// storeDir is the directory of the serve's socket: that of its store, where the store is embedded.
 func (r *running) storeDir() (string, error) {
 	if r.dir != "" {
 		return r.dir, nil
@@ -80,8 +80,8 @@ func (r *running) storeDir() (string, error) {
 	case yaml.Load(data, &c) != nil:
 		return "", fmt.Errorf("reading the configuration: run 'stanch check-config %s'", r.config)
 	}
-	fallback(&c.Store.Embedded.Dir, defaultStore)
-	return c.Store.Embedded.Dir, nil
+	c.Store.fillIn()
+	return c.Store.dir(), nil
 }
 
 // dialServer returns a client over TCP.

@@ -11,6 +11,7 @@ import (
 
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
+	"stanch/receiver/queue"
 )
 
 // Config is the configuration file, and this comment with those of its fields is the operator's manual to it.
@@ -50,6 +51,7 @@ type Config struct {
 	Retention time.Duration `yaml:"retention"`
 
 	file      string          // that it was read from
+	roles     roles           // that it was read for
 	abilities []policy.Issuer // what each of the issuers can do
 }
 
@@ -57,6 +59,38 @@ type Config struct {
 type Store struct {
 	// Embedded is the NATS server inside the process, which is the default. Each write is on disk before it counts.
 	Embedded Embedded `yaml:"embedded"`
+	// NATS is a cluster of NATS servers with JetStream, instead: then roles can run in processes of their own (serve
+	// --role), any number of each. Its streams are made by "stanch streams create".
+	NATS *NATS `yaml:"nats"`
+}
+
+// NATS is a cluster of NATS servers. How much of what it acknowledged a power cut can lose is a setting of its servers
+// (sync_interval), of which "stanch doctor" tells; deploy/nats has one that is right.
+type NATS struct {
+	// URL is where the servers are, separated by commas: tls://a:4222,tls://b:4222. It must hold no user and no password.
+	URL string `yaml:"url"`
+	// CredsFile holds the credentials of a user: its JWT and its seed, as nsc writes them. It is read again at each
+	// connection.
+	CredsFile string `yaml:"creds_file"`
+	// NKeyFile holds the seed of a user's nkey alone, for servers that list their users.
+	NKeyFile string `yaml:"nkey_file"`
+	// CAFile holds the certificates of who signs the servers'; those of the system by default.
+	CAFile string `yaml:"ca_file"`
+	// CertFile and KeyFile hold our own certificate and its key, where the servers ask for one.
+	CertFile string `yaml:"cert_file"`
+	// KeyFile holds the key of CertFile.
+	KeyFile string `yaml:"key_file"`
+	// Replicas is on how many servers each message is, 3 by default: 1, 3 or 5.
+	Replicas int `yaml:"replicas"`
+	// MaxBytes is how much the streams may hold together before deliveries are refused with 503, on each server; 8GiB by
+	// default.
+	MaxBytes Size `yaml:"max_bytes"`
+	// MonitoringURLs are the servers' monitoring addresses, such as http://a:8222, which "stanch doctor" asks what a power
+	// cut would lose. A client cannot ask that otherwise.
+	MonitoringURLs []string `yaml:"monitoring_urls"`
+	// Dir is the directory of the process's unix socket, by which commands reach it, ./run by default. Processes on one
+	// machine each need their own.
+	Dir string `yaml:"dir"`
 }
 
 // Embedded is the store of the NATS server inside the process.
@@ -180,39 +214,41 @@ type Fuse struct {
 	Per time.Duration `yaml:"per"`
 }
 
-// Where things are when nobody says: the configuration file, and the store.
+// Where things are when nobody says: the configuration file, the store, and the socket where the store is elsewhere.
 const (
 	defaultConfig = "stanch.yaml"
 	defaultStore  = "./data"
+	defaultRun    = "./run"
 )
 
 // maxRetention is how long a sighting of a partner source may be kept.
 const maxRetention = 30 * 24 * time.Hour
 
-// Load reads a configuration file and returns it with its defaults filled in, or every fault of it, sorted by line.
-func Load(file string) (*Config, []Fault) { return load(file) }
+// Load reads a configuration file and returns it with its defaults filled in, or every fault of it, sorted by line. The
+// secret files that it names must be there as far as the roles, such as "engine", need them; without any, all must.
+func Load(file string, roles ...string) (*Config, []Fault) { return load(file, roles) }
 
 // loadAfter reads the file of a configuration again. What cannot change while that one is in force is a fault.
 func loadAfter(running *Config) (*Config, []Fault) {
-	return load(running.file, func(c *Config, fault faultFunc) { c.checkSame(running, fault) })
+	return load(running.file, running.roles, func(c *Config, fault faultFunc) { c.checkSame(running, fault) })
 }
 
-func load(file string, more ...func(*Config, faultFunc)) (*Config, []Fault) {
+func load(file string, roles roles, more ...func(*Config, faultFunc)) (*Config, []Fault) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, []Fault{{File: file, Text: "cannot be read: " + reason(err)}}
 	}
-	return parse(file, data, more...)
+	return parse(file, data, roles, more...)
 }
 
 // parse takes further checks of a configuration whose defaults are filled in.
-func parse(file string, data []byte, more ...func(*Config, faultFunc)) (*Config, []Fault) {
-	d := decoder{faultList: newFaultList(file), source: string(data), scalars: map[string]*yaml.Node{}}
-	c := &Config{file: file}
+func parse(file string, data []byte, roles roles, more ...func(*Config, faultFunc)) (*Config, []Fault) {
+	d := decoder{roles: roles, faultList: newFaultList(file), source: string(data), scalars: map[string]*yaml.Node{}}
+	c := &Config{file: file, roles: roles}
 	if d.document(data, c) {
 		c.fillIn()
 		d.checkFiles()
-		c.check(d.check)
+		c.check(d.checkHeld)
 		d.checkRules(c)
 		d.checkConditions(c)
 		for _, check := range more {
@@ -226,7 +262,7 @@ func parse(file string, data []byte, more ...func(*Config, faultFunc)) (*Config,
 }
 
 func (c *Config) fillIn() {
-	fallback(&c.Store.Embedded.Dir, defaultStore)
+	c.Store.fillIn()
 	fallback(&c.KeysDir, "./keys")
 	fallback(&c.Web.Public.Address, "127.0.0.1:8080")
 	fallback(&c.Web.Private.Address, "127.0.0.1:9095")
@@ -238,6 +274,24 @@ func (c *Config) fillIn() {
 	fallback(&c.Policy.Fuse.Max, 50)
 	fallback(&c.Policy.Fuse.Per, 10*time.Minute)
 	fallback(&c.Retention, maxRetention)
+}
+
+func (s *Store) fillIn() {
+	if s.NATS == nil {
+		fallback(&s.Embedded.Dir, defaultStore)
+		return
+	}
+	fallback(&s.NATS.Replicas, 3)
+	fallback(&s.NATS.MaxBytes, queue.DefaultMaxStore)
+	fallback(&s.NATS.Dir, defaultRun)
+}
+
+// dir is where the unix socket of a process is.
+func (s Store) dir() string {
+	if s.NATS != nil {
+		return s.NATS.Dir
+	}
+	return s.Embedded.Dir
 }
 
 func fallback[T comparable](field *T, value T) { *field = cmp.Or(*field, value) }

@@ -24,6 +24,7 @@ type decoder struct {
 	source  string                // the document
 	scalars map[string]*yaml.Node // by path
 	files   []secretFile
+	roles   roles // of which the files must be there
 }
 
 // secretFile is a field that holds the path of a file.

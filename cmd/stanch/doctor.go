@@ -25,15 +25,18 @@ func newDoctor() *cobra.Command {
 		Short: "Examine everything that the service depends on",
 		Long: `Doctor asks every source, issuer and notifier of the configuration, the store, and a serve that runs on it, how they
 stand: reachable, authorised, durable, on time. It changes nothing. A result is ok, warning (it works, and somebody
-should look) or failure; the exit code is 0 without any failure, and 1 otherwise. Run it as the user that serve runs as.`,
+should look) or failure; the exit code is 0 without any failure, and 1 otherwise. Run it as the user that serve runs as, and
+with the same roles: it examines what those need.`,
 		Example: "  stanch doctor --config.file stanch.yaml\n  stanch doctor --config.file stanch.yaml -o json",
 		Args:    cobra.NoArgs,
 	}
 	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
 	output := &choice{value: "table", words: []string{"table", "json"}}
 	command.Flags().VarP(output, "output", "o", "table or json")
+	var roles roles
+	roles.flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		config, faults := Load(*file)
+		config, faults := Load(*file, roles...)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
 		}

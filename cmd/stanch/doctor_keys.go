@@ -16,9 +16,13 @@ import (
 func (c *Config) examineKeys(context.Context) []leak.Finding {
 	var found leak.Findings
 	const check = "directory"
+	if c.roles.keyless() {
+		found.Good("keys", "a notifier needs none")
+		return found
+	}
 	info, err := os.Stat(c.KeysDir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && !queue.Exists(c.Store.Embedded.Dir):
+	case errors.Is(err, fs.ErrNotExist) && c.Store.NATS == nil && !queue.Exists(c.Store.Embedded.Dir):
 		found.Doubt(check, "it is not there: the first start makes it, and its keys")
 		return found
 	case err != nil:
@@ -26,30 +30,31 @@ func (c *Config) examineKeys(context.Context) []leak.Finding {
 		return found
 	}
 	examineOwner(check, info, &found)
-	if within(c.KeysDir, c.Store.Embedded.Dir) {
+	if c.Store.NATS == nil && within(c.KeysDir, c.Store.Embedded.Dir) {
 		found.Doubt("place", "they are inside the store's directory: whoever copies the store can read the secrets in it")
 	} else {
 		found.Good("place", "they are apart from the store")
 	}
-	if err := checkKeys(c.KeysDir); err != nil {
-		found.Broken("keys", "%v", err)
-	} else {
-		found.Good("keys", "they are there, readable by us alone, and open what is sealed")
-	}
+	c.examineKeyFiles(&found)
 	return found
 }
 
-// checkKeys says what is wrong with the keys of a directory.
-func checkKeys(dir string) error {
-	recipient, err := seal.LoadRecipient(dir)
-	if err != nil {
-		return err
+// examineKeyFiles looks at whether the keys are those that the roles need, and no more.
+func (c *Config) examineKeyFiles(found *leak.Findings) {
+	const check = "keys"
+	if _, err := readKeys(c); err != nil {
+		found.Broken(check, "%v", err)
+		return
 	}
-	identities, err := seal.LoadIdentities(dir)
-	if err != nil {
-		return err
+	if c.roles.have(deciding) {
+		found.Good(check, "they are there, readable by us alone, and open what is sealed")
+		return
 	}
-	return identities.Matches(recipient)
+	if _, err := seal.LoadIdentities(c.KeysDir); err == nil {
+		found.Doubt(check, "the private sealing key is here too, which only the engine needs: take it away")
+		return
+	}
+	found.Good(check, "they are there, readable by us alone, and seal what nobody here can open")
 }
 
 // within reports whether one directory is another, or lies in it.

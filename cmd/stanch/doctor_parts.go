@@ -18,17 +18,17 @@ func (c *Config) parts() []part {
 	var parts []part
 	add := func(name string, ask func(context.Context) []leak.Finding) { parts = append(parts, part{name, ask}) }
 	for _, s := range c.Sources {
-		add("source "+s.Name, s.examine)
+		add("source "+s.Name, func(ctx context.Context) []leak.Finding { return s.examine(ctx, c.roles) })
 	}
-	for _, i := range c.Issuers {
+	for _, i := range forRole(c, deciding, c.Issuers) {
 		add("issuer "+i.Name, func(ctx context.Context) []leak.Finding { return i.examine(ctx, c.Policy) })
 	}
-	add("store", c.Store.Embedded.examine)
-	add("serve", c.Store.Embedded.examineServe)
+	add("store", c.examineStore)
+	add("serve", c.Store.examineServe)
 	add("keys", c.examineKeys)
 	add("web", c.examineWeb)
 	add("policy", c.Policy.examine)
-	for _, n := range c.Notifiers {
+	for _, n := range forRole(c, notifying, c.Notifiers) {
 		add("notifier "+n.Name, n.examine)
 	}
 	if len(c.Notifiers) == 0 {
@@ -47,16 +47,26 @@ func notOpened(err error) []leak.Finding {
 	return []leak.Finding{{Check: "configuration", Result: leak.Broken, Text: err.Error()}}
 }
 
-func (s Source) examine(ctx context.Context) []leak.Finding {
+func (s Source) examine(ctx context.Context, roles roles) (found []leak.Finding) {
+	if roles.have(receiving) {
+		found = s.examineFeed(ctx)
+	}
+	if roles.have(collecting) {
+		found = append(found, s.examineAPI(ctx)...)
+	}
+	return found
+}
+
+// examineFeed examines what the receiver depends on.
+func (s Source) examineFeed(ctx context.Context) []leak.Finding {
 	source, err := s.Adapter.Open(s.Name, quiet, prometheus.NewRegistry())
 	if err != nil {
 		return notOpened(err)
 	}
-	var found []leak.Finding
 	if e, ok := source.(receiver.Examiner); ok {
-		found = e.Examine(ctx)
+		return e.Examine(ctx)
 	}
-	return append(found, s.examineAPI(ctx)...)
+	return nil
 }
 
 // examineAPI examines what the collector depends on.

@@ -24,10 +24,10 @@ const longWait = 5 * time.Minute
 const maxText = 4 << 20
 
 // examineServe asks a serve that runs on the store how it is.
-func (e Embedded) examineServe(ctx context.Context) []leak.Finding {
+func (s Store) examineServe(ctx context.Context) []leak.Finding {
 	var found leak.Findings
 	const check = "ready"
-	c := dial(e.Dir)
+	c := dial(s.dir())
 	status, text, err := c.text(ctx, "/-/ready")
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

@@ -29,6 +29,32 @@ const (
 // inMemory are the kinds of file systems, as statfs(2) of Linux calls them, that keep nothing: tmpfs and ramfs.
 var inMemory = []int64{0x01021994, 0x858458f6}
 
+// examineStore looks at the store, wherever it is.
+func (c *Config) examineStore(ctx context.Context) []leak.Finding {
+	if n := c.Store.NATS; n != nil {
+		keys, err := readKeys(c)
+		if err != nil {
+			return notOpened(err)
+		}
+		return n.examine(ctx, n.cluster(c.roles, keys, quiet))
+	}
+	return c.Store.Embedded.examine(ctx)
+}
+
+// examine looks whether the cluster can be used.
+func (n NATS) examine(ctx context.Context, c queue.ClusterConfig) []leak.Finding {
+	store, err := queue.OpenCluster(ctx, c)
+	if err != nil {
+		return notOpened(err)
+	}
+	var found leak.Findings
+	found.Good("streams", "every stream is there and as it should be")
+	if err := store.Close(); err != nil {
+		found.Doubt("connection", "%v", err)
+	}
+	return found
+}
+
 // examine looks at the store's directory as far as that is possible beside a serve.
 func (e Embedded) examine(context.Context) []leak.Finding {
 	var found leak.Findings

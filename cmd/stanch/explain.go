@@ -73,7 +73,11 @@ func (q question) ask(command *cobra.Command, server *running) ([]explained, err
 	if q.incident != "" {
 		return q.askServe(ctx, server)
 	}
-	c, faults := Load(server.config)
+	roles := []string{deciding}
+	if q.alert != "" {
+		roles = append(roles, receiving)
+	}
+	c, faults := Load(server.config, roles...)
 	if len(faults) > 0 {
 		return nil, faulty(command.ErrOrStderr(), faults)
 	}

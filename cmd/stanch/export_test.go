@@ -11,10 +11,12 @@ import (
 
 // What the external tests see of the command.
 var (
-	Main  = main
-	Run   = run
-	Parse = parse
+	Main = main
+	Run  = run
 )
+
+// Parse reads a configuration for every role.
+func Parse(file string, data []byte) (*Config, []Fault) { return parse(file, data, nil) }
 
 // NewAPI is the API over what it shows.
 func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler {

@@ -41,22 +41,22 @@ type feed struct {
 	stop    context.CancelFunc // of its Runner; nil: it has none, or was not started
 }
 
-// open opens what a configuration names, and takes over from the generation before it what is the same. It asks nobody
-// for anything. The generation is of use only when nothing is bad.
+// open opens what a configuration names and its roles need, and takes over from the generation before it what is the same.
+// It asks nobody for anything. The generation is of use only when nothing is bad.
 func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad []error) {
-	sources, badSources := openAll("source", c.Sources, before.sources, func(s Source) (*feed, error) {
+	sources, badSources := openAll("source", forRole(c, receiving, c.Sources), before.sources, func(s Source) (*feed, error) {
 		f := &feed{metrics: prometheus.NewRegistry()}
 		var err error
 		f.Source, err = s.Adapter.Open(s.Name, log, f.metrics)
 		return f, err
 	})
-	vendors, badVendors := openAll("the API of source", c.collected(), before.vendors, func(s Source) (collect.Vendor, error) {
+	vendors, badVendors := openAll("the API of source", forRole(c, collecting, c.collected()), before.vendors, func(s Source) (collect.Vendor, error) {
 		return s.Adapter.(vendorConfig).OpenVendor(s.Name, log)
 	})
-	issuers, badIssuers := openAll("issuer", c.Issuers, before.issuers, func(i Issuer) (dispositions.Issuer, error) {
+	issuers, badIssuers := openAll("issuer", forRole(c, deciding, c.Issuers), before.issuers, func(i Issuer) (dispositions.Issuer, error) {
 		return i.Adapter.Open(i.Name, log)
 	})
-	notifiers, badNotifiers := openAll("notifier", c.Notifiers, before.notifiers, func(n Notifier) (notify.Route, error) {
+	notifiers, badNotifiers := openAll("notifier", forRole(c, notifying, c.Notifiers), before.notifiers, func(n Notifier) (notify.Route, error) {
 		return n.open(log)
 	})
 	bad = slices.Concat(badSources, badVendors, badIssuers, badNotifiers)
@@ -65,6 +65,14 @@ func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad [
 		bad = append(bad, fmt.Errorf("the policy has a fault: %s", fault.Text)) // which Load has reported
 	}
 	return &generation{c, sources, vendors, issuers, notifiers, decides}, bad
+}
+
+// forRole are the entries of a list that a role needs, if it is among those of the process.
+func forRole[E any](c *Config, role string, entries []E) []E {
+	if !c.roles.have(role) {
+		return nil
+	}
+	return entries
 }
 
 // openAll opens the entries of one list.
@@ -114,7 +122,7 @@ func (c *Config) collected() []Source {
 // collected are the sources as the collector takes them.
 func (g *generation) collected() map[string]collect.Source {
 	sources := map[string]collect.Source{}
-	for _, entry := range g.config.collected() {
+	for _, entry := range forRole(g.config, collecting, g.config.collected()) {
 		sources[entry.Name] = collect.Source{
 			Vendor: g.vendors[entry.Name].it, Sweep: entry.Adapter.(vendorConfig).SweepEvery(),
 		}
@@ -129,7 +137,7 @@ func (g *generation) terms() notify.Terms {
 		Routes: map[string]notify.Route{}, ExternalURL: g.config.Web.ExternalURL,
 		Partner: func(source string) bool { return slices.Contains(partnerTypes, types[source]) },
 	}
-	for _, n := range g.config.Notifiers {
+	for _, n := range forRole(g.config, notifying, g.config.Notifiers) {
 		route := g.notifiers[n.Name].it
 		route.When = n.condition(types)
 		terms.Routes[n.Name] = route
@@ -146,7 +154,7 @@ func (g *generation) mandate() dispositions.Mandate {
 		Policy: g.policy, Sources: g.config.sourceTypes(),
 		Fuse: dispositions.Fuse{Max: g.config.Policy.Fuse.Max, Per: g.config.Policy.Fuse.Per},
 	}
-	for _, entry := range g.config.Issuers {
+	for _, entry := range forRole(g.config, deciding, g.config.Issuers) {
 		configured := dispositions.Configured{
 			Name: entry.Name, Issuer: g.issuers[entry.Name].it, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
 			Rate: float64(entry.Rate),
@@ -213,6 +221,21 @@ func (c *Config) sourceTypes() map[string]string {
 		types[s.Name] = s.Type
 	}
 	return types
+}
+
+// follows reports whether pointers of a source are followed.
+func (g *generation) follows(source string) bool {
+	return slices.ContainsFunc(g.config.collected(), func(s Source) bool { return s.Name == source })
+}
+
+// records are the fields of a source's records, if its deliveries hold some.
+func (g *generation) records(source string) (receiver.Fields, bool) {
+	for _, s := range g.config.Sources {
+		if adapter, ok := s.Adapter.(recordsConfig); ok && s.Name == source {
+			return adapter.Records(), true
+		}
+	}
+	return receiver.Fields{}, false
 }
 
 // limits are the limits as the receiver takes them.

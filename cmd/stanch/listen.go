@@ -28,10 +28,10 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// listen opens the socket and both listeners and serves them; what it could open is closed when it cannot open the rest.
+// listen opens the socket and the listeners and serves them; what it could open is closed when it cannot open the rest.
 func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
 	c := s.current.Load().config
-	socket, err := listenSocket(c.Store.Embedded.Dir)
+	socket, err := listenSocket(c.Store.dir())
 	if err != nil {
 		return err
 	}
@@ -39,9 +39,9 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 	if err != nil {
 		return errors.Join(fmt.Errorf("listening privately: %w", err), socket.Close())
 	}
-	public, err := net.Listen("tcp", c.Web.Public.Address)
+	public, err := s.listenPublicly(c)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listening publicly: %w", err), private.Close(), socket.Close())
+		return errors.Join(err, private.Close(), socket.Close())
 	}
 	checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		checkHost(s.api, s.hostNames()...).ServeHTTP(w, r)
@@ -50,9 +50,25 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 		Handler: s.api, ReadTimeout: privateTimeout, ConnContext: withPeer,
 	})
 	s.serveOn(ctx, group, private, c.Web.Private.ConfigFile, &http.Server{Handler: checked, ReadTimeout: privateTimeout})
+	if public == nil {
+		started(nil, private.Addr())
+		return nil
+	}
 	s.serveOn(ctx, group, public, c.Web.Public.ConfigFile, &http.Server{Handler: s.receiver, ReadTimeout: publicTimeout})
 	started(public.Addr(), private.Addr())
 	return nil
+}
+
+// listenPublicly opens the public listener, which the receiver's role alone has; otherwise it is nil.
+func (s *service) listenPublicly(c *Config) (net.Listener, error) {
+	if s.receiver == nil {
+		return nil, nil
+	}
+	public, err := net.Listen("tcp", c.Web.Public.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listening publicly: %w", err)
+	}
+	return public, nil
 }
 
 // hostNames are the names that the private listener goes by.

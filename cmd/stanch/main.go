@@ -80,6 +80,7 @@ func newRoot() *cobra.Command {
 		newNotify(),
 		newDead(),
 		newAudit(),
+		newStreams(),
 		newCheckConfig(),
 		newKeygen(),
 		newVersion(),

@@ -67,7 +67,7 @@ func termsFor(command *cobra.Command, file, name string) (notify.Terms, error) {
 	if name == "" && file == defaultConfig && checkFile(file) != "" {
 		return notify.Terms{}, nil
 	}
-	c, faults := Load(file)
+	c, faults := Load(file, notifying)
 	if len(faults) > 0 {
 		return notify.Terms{}, faulty(command.ErrOrStderr(), faults)
 	}

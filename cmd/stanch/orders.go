@@ -18,8 +18,8 @@ import (
 	"stanch/receiver/seal"
 )
 
-// orders is the part of the API that needs the engine: it explains, and it acts. Whatever acts needs somebody who answers
-// for it, and a reason.
+// orders is the part of the API that explains and acts: what its engine does, and its collector, as far as the process has
+// their roles. Whatever acts needs somebody who answers for it, and a reason.
 type orders struct {
 	*api
 	engine       *dispositions.Engine
@@ -64,11 +64,16 @@ func (o *orders) register(mux *http.ServeMux) {
 	handle := func(pattern string, h func(w http.ResponseWriter, r *http.Request, by string)) {
 		mux.Handle(pattern, guard.Handler(o.acting(h)))
 	}
+	handle("POST /-/reload", o.reloadNow)
+	if o.collector != nil {
+		handle("POST /api/v1/sources/{name}/sweep", o.sweep)
+	}
+	if o.engine == nil {
+		return
+	}
 	mux.HandleFunc("GET /api/v1/incidents/{id}/explanation", o.explanation)
 	handle("POST /api/v1/incidents/{id}/{verb}", o.one)
 	handle("POST /api/v1/held/{verb}", o.held)
-	handle("POST /api/v1/sources/{name}/sweep", o.sweep)
-	handle("POST /-/reload", o.reloadNow)
 	mux.HandleFunc("GET /api/v1/dead", o.listDead)
 	mux.HandleFunc("GET /api/v1/dead/{id}", o.showDead)
 	handle("POST /api/v1/dead/{id}/replay", o.replayDead)

@@ -64,6 +64,9 @@ type vendorConfig interface {
 	SweepEvery() time.Duration
 }
 
+// recordsConfig is a sourceConfig whose deliveries are records, each with a secret.
+type recordsConfig interface{ Records() receiver.Fields }
+
 // issuerConfig is the part of an issuer's entry that its adapter reads, and the way from it to the issuer.
 type issuerConfig interface {
 	checker

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,7 +37,9 @@ func (s *service) tend(ctx context.Context, group *errgroup.Group) error {
 	for _, f := range s.current.Load().without(&generation{}) {
 		f.run(ctx, group)
 	}
-	s.forget(ctx, group)
+	if s.sightings != nil {
+		s.forget(ctx, group)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,11 +109,17 @@ func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, n
 		endAll(fresh)
 		return err
 	}
-	s.engine.Use(next.mandate())
-	s.collector.Use(next.collected(), next.config.Web.ExternalURL)
-	s.receiver.Use(next.feeds(), next.config.limits())
+	if s.engine != nil {
+		s.engine.Use(next.mandate())
+	}
+	if s.collector != nil {
+		s.collector.Use(next.collected(), next.config.Web.ExternalURL)
+	}
+	if s.receiver != nil {
+		s.receiver.Use(next.feeds(), next.config.limits())
+	}
 	s.current.Store(next)
-	if next.config.Retention != before.config.Retention {
+	if s.sightings != nil && next.config.Retention != before.config.Retention {
 		s.forget(ctx, group)
 	}
 	endAll(before.without(next))
@@ -130,6 +139,9 @@ func (s *service) await(ctx context.Context, feeds map[string]*feed) {
 }
 
 func (s *service) exchangeNotifiers(ctx context.Context, next *generation) error {
+	if s.notices == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	return s.notices.Use(ctx, next.terms())
@@ -147,7 +159,7 @@ func (c *Config) checkSame(running *Config, fault faultFunc) {
 		field string
 		same  bool
 	}{
-		{"store", c.Store == running.Store},
+		{"store", reflect.DeepEqual(c.Store, running.Store)},
 		{"keys_dir", c.KeysDir == running.KeysDir},
 		{"web.public", c.Web.Public == running.Web.Public},
 		{"web.private", c.Web.Private == running.Web.Private},

@@ -50,14 +50,14 @@ func (d *decoder) checkWithin(path string, line, column int, text string) {
 	}
 }
 
-// abilities opens every issuer, which asks nobody, to see what it can do. One with a fault is thought to be able to do
-// everything, so that nothing more is said than its fault.
+// abilities opens every issuer, which asks nobody, to see what it can do. One with a fault, and one that is another role's, is
+// thought to be able to do everything, so that nothing more is said.
 func (d *decoder) abilities(issuers []Issuer) []policy.Issuer {
 	var all []policy.Issuer
 	for i, entry := range issuers {
 		path := fmt.Sprintf("issuers[%d]", i)
 		able := policy.Issuer{Name: entry.Name, Strongest: leak.Delete, Unlocks: true}
-		if entry.Adapter != nil && !d.faulty(path) {
+		if entry.Adapter != nil && d.roles.have(deciding) && !d.faulty(path) {
 			issuer, err := entry.Adapter.Open(entry.Name, slog.New(slog.DiscardHandler))
 			if err == nil {
 				able = dispositions.Abilities(entry.Name, issuer)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,7 +26,6 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/seal"
 )
 
 // gcPercent is how much garbage the service lets pile up, unless GOGC says otherwise. What it holds is small and what it
@@ -36,29 +36,46 @@ func newServe() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the service",
-		Long: `Serve runs the receiver, the engine and the notifiers, with the store inside the process, until SIGINT or SIGTERM.
-SIGHUP reads the configuration file again, and the secret files that it names. When it has a fault, or changes what
+		Long: `Serve runs the receiver, the collector, the engine and the notifier, with the store inside the process, until SIGINT or
+SIGTERM. With store.nats each role can run in processes of its own (--role), any number of each; only the receiver has a
+public listener, and only the engine answers for incidents. SIGHUP reads the configuration file again, and the secret files that it names. When it has a fault, or changes what
 needs a restart (store, keys_dir, web.public, web.private), the old configuration stays in force and the log says why.`,
-		Example: "  stanch serve --config.file stanch.yaml",
-		Args:    cobra.NoArgs,
+		Example: "  stanch serve --config.file stanch.yaml\n" +
+			"  stanch serve --config.file stanch.yaml --role engine,notifier",
+		Args: cobra.NoArgs,
 	}
 	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
+	var roles roles
+	roles.flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		reloads := hangups()
-		config, faults := Load(*file)
+		config, faults := Load(*file, roles...)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
+		}
+		if !roles.all() && config.Store.NATS == nil {
+			return errOneProcess
 		}
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
 		log := newLog(command.ErrOrStderr())
 		return serve(command.Context(), config, log, reloads, func(public, private net.Addr) {
-			log.Info("serving", "public", public.String(), "private", private.String())
+			log.Info("serving", "public", addressOf(public), "private", addressOf(private), "roles", roles.String())
 		})
 	}
 	return command
 }
+
+// addressOf is where is listened; empty: nowhere.
+func addressOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}
+
+var errOneProcess = errors.New("--role needs store.nats: the embedded store is in one process, which has every role")
 
 // newLog logs one JSON object a line; a duration is in seconds.
 func newLog(w io.Writer) *slog.Logger {
@@ -72,7 +89,7 @@ func newLog(w io.Writer) *slog.Logger {
 }
 
 // serve runs the service until ctx ends, and reads its configuration file again at each of the hangups; nil: there are
-// none. It calls started when both listeners take connections.
+// none. It calls started when its listeners take connections; public is nil without the receiver's role.
 func serve(
 	ctx context.Context, c *Config, log *slog.Logger, hangups <-chan os.Signal, started func(public, private net.Addr),
 ) (err error) {
@@ -85,20 +102,25 @@ func serve(
 	return s.run(ctx, started)
 }
 
-// service is everything that runs, put together and not started.
+// service is everything that runs, put together and not started. What belongs to a role that the process does not have is
+// nil.
 type service struct {
-	log         *slog.Logger
-	registry    *prometheus.Registry
-	store       *queue.Embedded
-	probe       *queue.Probe
+	log      *slog.Logger
+	registry *prometheus.Registry
+	keys     keyring
+	store    store
+	probe    *queue.Probe
+	api      *http.ServeMux // the private listener and the socket
+
+	receiver  *receiver.Handler // the public listener
+	collector *collect.Collector
+
+	engine      *dispositions.Engine
 	index       *ledger.Index
 	sightings   *ledger.Sightings
-	engine      *dispositions.Engine
 	checkpoints *ledger.Checkpoints
-	collector   *collect.Collector
-	notices     *notify.Dispatcher
-	receiver    *receiver.Handler // the public listener
-	api         http.Handler      // the private listener and the socket
+
+	notices *notify.Dispatcher
 
 	current        atomic.Pointer[generation]
 	hangups        <-chan os.Signal
@@ -109,13 +131,11 @@ type service struct {
 
 // assemble wires the service, in the order in which an alert travels. Nothing runs yet but the store.
 func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err error) {
-	keys, err := openKeys(c.KeysDir, queue.Exists(c.Store.Embedded.Dir))
+	keys, err := openKeys(c)
 	if err != nil {
 		return nil, err
 	}
-	store, err := queue.OpenEmbedded(ctx, queue.Config{
-		Dir: c.Store.Embedded.Dir, MaxStore: int64(c.Store.Embedded.MaxBytes), Keys: keys.fingerprints.ID(), Log: log,
-	})
+	store, err := c.openStore(ctx, keys, log)
 	if err != nil {
 		return nil, err
 	}
@@ -130,50 +150,92 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	}
 	registry := newRegistry()
 	s = &service{
-		log: log, registry: registry, store: store, probe: queue.NewProbe(store),
+		log: log, registry: registry, keys: keys, store: store, probe: queue.NewProbe(store, c.Store.NATS != nil),
 		reloads: make(chan chan<- error), reloaded: newReloaded(registry),
 	}
 	s.current.Store(g)
-
-	s.receiver = receiver.New(receiver.Config{
-		Sources: g.feeds(), Limits: c.limits(), Seal: keys.recipient, Store: store, Line: store, Log: log,
-		Metrics: registry,
-	})
-
-	s.collector = collect.New(collect.Config{
-		Store: store, Seal: keys.recipient, Sources: g.collected(), ExternalURL: c.Web.ExternalURL, Log: log, Registerer: registry,
-	})
-
-	journal := ledger.New(store)
-	s.index = ledger.NewIndex(journal)
-	s.sightings = ledger.NewSightings(store, keys.recipient, keys.identities)
-	s.engine = dispositions.New(dispositions.Config{
-		Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.identities, Mandate: g.mandate(),
-		Line: store, Log: log, Registerer: registry,
-	})
-
-	s.notices = notify.NewDispatcher(notify.Config{
-		Store: store, Terms: g.terms(), Log: log, Registerer: registry,
-		Sightings: func(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) { return s.sightings.Of(ctx, i.ID) },
-	})
-
-	s.checkpoints = ledger.NewCheckpoints(store, log)
-
-	registry.MustRegister(newState(store, s.index, log))
-	reading := &api{
-		ledger: journal, index: s.index, sightings: s.sightings, gatherer: scrape{s}, ready: s.probe.Ready, log: log,
-	}
-	mux := reading.handler()
-	(&orders{
-		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: keys.fingerprints,
-		reload: s.reload, collector: s.collector, audit: &auditor{store: store},
-		dead: &dispositions.DeadLetters{
-			Store: store, Identities: keys.identities, Follows: s.collector.Has, Reread: s.receiver.Reread,
-		},
-	}).register(mux)
-	s.api = mux
+	s.addRoles(g)
+	s.addAPI(c)
 	return s, nil
 }
+
+// addRoles makes what the roles of the process need.
+func (s *service) addRoles(g *generation) {
+	c := g.config
+	if c.roles.have(receiving) {
+		s.receiver = receiver.New(receiver.Config{
+			Sources: g.feeds(), Limits: c.limits(), Seal: s.keys.recipient, Store: s.store, Line: s.store, Log: s.log,
+			Metrics: s.registry,
+		})
+	}
+	if c.roles.have(collecting) {
+		s.collector = collect.New(collect.Config{
+			Store: s.store, Seal: s.keys.recipient, Sources: g.collected(), ExternalURL: c.Web.ExternalURL, Log: s.log,
+			Registerer: s.registry,
+		})
+	}
+	if c.roles.have(deciding) {
+		s.addEngine(g)
+	}
+	if c.roles.have(notifying) {
+		s.notices = notify.NewDispatcher(notify.Config{
+			Store: s.store, Terms: g.terms(), Log: s.log, Registerer: s.registry, Sightings: s.seen,
+		})
+	}
+}
+
+func (s *service) addEngine(g *generation) {
+	journal := ledger.New(s.store)
+	s.index = ledger.NewIndex(journal)
+	s.sightings = ledger.NewSightings(s.store, s.keys.recipient, s.keys.identities)
+	s.checkpoints = ledger.NewCheckpoints(s.store, s.log)
+	s.engine = dispositions.New(dispositions.Config{
+		Store: s.store, Ledger: journal, Sightings: s.sightings, Identities: s.keys.identities, Mandate: g.mandate(),
+		Line: s.store, Log: s.log, Registerer: s.registry,
+	})
+	s.registry.MustRegister(newState(s.store, s.index, s.log))
+}
+
+// seen is where an incident's key was seen: the notifier's role alone cannot open that, and asks an engine.
+func (s *service) seen(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) {
+	if s.sightings != nil {
+		return s.sightings.Of(ctx, i.ID)
+	}
+	return ledger.Ask(ctx, s.store, i.ID)
+}
+
+// addAPI makes what operators are answered: every role has health, metrics and reload.
+func (s *service) addAPI(c *Config) {
+	reading := &api{
+		index: s.index, sightings: s.sightings, gatherer: scrape{s}, ready: s.probe.Ready, log: s.log,
+	}
+	if s.engine != nil {
+		reading.ledger = s.engine.Ledger
+	}
+	s.api = reading.handler()
+	(&orders{
+		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: s.keys.fingerprints,
+		reload: s.reload, collector: s.collector, audit: &auditor{store: s.store},
+		dead: &dispositions.DeadLetters{
+			Store: s.store, Identities: s.keys.identities, Follows: s.follows, Reread: s.reread,
+		},
+	}).register(s.api)
+}
+
+// follows reports whether pointers of a source are followed, here or elsewhere.
+func (s *service) follows(source string) bool { return s.current.Load().follows(source) }
+
+// reread makes the messages of a record that could not be read when it came.
+func (s *service) reread(ctx context.Context, source string, at time.Time, record leak.Secret) ([]queue.Message, error) {
+	names, ok := s.current.Load().records(source)
+	if !ok {
+		return nil, errNoRecords
+	}
+	return receiver.Reread(ctx, s.keys.recipient, names, source, at, record)
+}
+
+// errNoRecords means that a record is of a source that is not configured any more, or has no records now.
+var errNoRecords = errors.New("its source is not configured, or has no records")
 
 func newRegistry() *prometheus.Registry {
 	version.Version = buildVersion() // what stanch_build_info says; the Go tool stamps it, no linker flag sets it
@@ -184,32 +246,6 @@ func newRegistry() *prometheus.Registry {
 		versioncollector.NewCollector("stanch"),
 	)
 	return registry
-}
-
-// keyring is what keys_dir holds.
-type keyring struct {
-	fingerprints seal.FingerprintKey
-	recipient    *seal.Recipient
-	identities   *seal.Identities
-}
-
-// openKeys makes the keys at the first start, and reads them. New ones are of no use to a store that was made with others.
-func openKeys(dir string, storeExists bool) (k keyring, err error) {
-	if !storeExists {
-		if err := seal.Ensure(dir); err != nil {
-			return k, err
-		}
-	}
-	if k.fingerprints, err = seal.LoadFingerprintKey(dir); err != nil {
-		return k, err
-	}
-	if k.recipient, err = seal.LoadRecipient(dir); err != nil {
-		return k, err
-	}
-	if k.identities, err = seal.LoadIdentities(dir); err != nil {
-		return k, err
-	}
-	return k, k.identities.Matches(k.recipient)
 }
 
 // run starts everything and stops it in reverse order: first nothing more is taken in, then nothing more is done. The
@@ -244,18 +280,31 @@ var errWorker = errors.New("a worker has failed")
 
 // work starts what needs no listener. Notifiers are there before the engine, so that they miss nothing.
 func (s *service) work(ctx context.Context, group *errgroup.Group) {
-	group.Go(func() error { return s.probe.Run(ctx) })
-	group.Go(func() error { return s.index.Run(ctx) })
-	group.Go(func() error { return s.checkpoints.Run(ctx) })
+	start := func(run func(context.Context) error) { group.Go(func() error { return run(ctx) }) }
+	start(s.probe.Run)
 	group.Go(func() error { return s.tend(ctx, group) })
-	group.Go(func() error { return s.collector.Run(ctx) })
-	group.Go(func() error { return s.notices.Run(ctx) })
-	group.Go(func() error {
+	if s.collector != nil {
+		start(s.collector.Run)
+	}
+	if s.notices != nil {
+		start(s.notices.Run)
+	}
+	if s.engine != nil {
+		start(s.index.Run)
+		start(s.checkpoints.Run)
+		start(func(ctx context.Context) error { return s.sightings.Answer(ctx, s.store) })
+		start(s.decide)
+	}
+}
+
+// decide runs the engine, when the notifiers of this process are there.
+func (s *service) decide(ctx context.Context) error {
+	if s.notices != nil {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.notices.Ready():
 		}
-		return s.engine.Run(ctx)
-	})
+	}
+	return s.engine.Run(ctx)
 }

@@ -10,15 +10,22 @@ import (
 	"syscall"
 )
 
-// socketName is the unix socket in the store's directory, through which commands reach a running serve.
+// socketName is the unix socket in the store's directory, or where the configuration says when the store is elsewhere, through
+// which commands reach a running serve.
 const socketName = "stanch.sock"
 
-// listenSocket listens on the unix socket of a store that this process has locked; one that is left from a process that
-// was killed is replaced. Only the same user may connect.
+// listenSocket listens on the unix socket in a directory, which it makes if need be; one that is left from a process that was
+// killed is replaced. Only the same user may connect.
 func listenSocket(dir string) (net.Listener, error) {
 	path := filepath.Join(dir, socketName)
 	if tooLong(path) {
 		return nil, fmt.Errorf("listening on the store's socket: %w", errPathTooLong)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the socket's directory: %w", err)
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		return nil, errors.Join(errSocketTaken, conn.Close())
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("removing an old socket: %w", err)
@@ -32,6 +39,9 @@ func listenSocket(dir string) (net.Listener, error) {
 	}
 	return listener, nil
 }
+
+// errSocketTaken cannot happen where the store is embedded, because a process locks it.
+var errSocketTaken = errors.New("another stanch listens on the socket: give each process on a machine a store.nats.dir of its own")
 
 // errPathTooLong says what the system calls an invalid argument.
 var errPathTooLong = fmt.Errorf("the store directory's path is too long: with /%s it may have %d bytes", socketName, maxPath)

@@ -39,6 +39,9 @@ func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Regis
 	return &partner{source.(signed), c.Feedback}, nil
 }
 
+// Records are the fields of a delivery's records.
+func (*PartnerConfig) Records() receiver.Fields { return programme.Records }
+
 // partner is the source of type github_partner: a partner programme's, which is told what its tokens were.
 type partner struct {
 	signed

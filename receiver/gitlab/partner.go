@@ -37,3 +37,6 @@ func (c *PartnerConfig) Check(fault func(field, problem string)) {
 func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Registerer) (receiver.Source, error) {
 	return programme.Open(receiver.PublicKeysConfig{Source: name, URL: c.KeysURL, Log: log, Metrics: reg})
 }
+
+// Records are the fields of a delivery's records.
+func (*PartnerConfig) Records() receiver.Fields { return programme.Records }

@@ -68,6 +68,9 @@ func (c *RevocationConfig) Open(string, *slog.Logger, prometheus.Registerer) (re
 	return &revocation{sharedTokens{revocationTokenHeader, tokens}, string(types)}, nil
 }
 
+// Records are the fields of a delivery's records.
+func (*RevocationConfig) Records() receiver.Fields { return revocationRecords }
+
 // revocation is the source of type gitlab_revocation. Its whole proof is in the header, so that whoever has no token gets no
 // answer but 401, however busy we are.
 type revocation struct {

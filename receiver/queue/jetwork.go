@@ -45,6 +45,17 @@ func (j *JetStream) Work(ctx context.Context, c Consumer, handle func(context.Co
 	return nil
 }
 
+// Prepare makes a consumer that somebody will work as, so that nothing stored from then on passes it by.
+func (j *JetStream) Prepare(ctx context.Context, c Consumer) error {
+	if _, err := c.stream(); err != nil {
+		return err
+	}
+	if err := j.durable(ctx, c); err != nil {
+		return fmt.Errorf("making consumer %s of %s: %w", c.Name, c.Stream, err)
+	}
+	return nil
+}
+
 // stream checks a consumer and finds its stream.
 func (c Consumer) stream() (stream, error) {
 	s, err := streamNamed(c.Stream)

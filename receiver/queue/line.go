@@ -10,8 +10,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// AskLabels is where the receiver asks the engine what became of secrets.
-const AskLabels = "ask.labels"
+// What the engine is asked.
+const (
+	// AskLabels is where the receiver asks what became of secrets.
+	AskLabels = "ask.labels"
+	// AskSightings is where the notifier asks where the key of an incident was seen, because it does not hold the keys of
+	// days.
+	AskSightings = "ask.sightings"
+)
 
 // Line carries questions between roles, and their answers. Nothing of it is stored: who gets no answer in time goes without.
 // Methods are safe for concurrent use.

@@ -11,8 +11,8 @@ import (
 const (
 	// probeEvery is the time between two probes of the store, and how long each may take.
 	probeEvery = 5 * time.Second
-	// maxProbeFailures is how many probes in a row may fail: an embedded store whose disk was full or failed stays dead
-	// until its process starts anew.
+	// maxProbeFailures is how many probes in a row may fail where the store is in the process: one whose disk was full or
+	// failed stays dead until its process starts anew.
 	maxProbeFailures = 3
 )
 
@@ -20,21 +20,21 @@ var errNotProbed = errors.New("the store was not probed yet")
 
 // Probe shows that the store's disk works, by writing a small message every few seconds.
 type Probe struct {
-	store  Store
-	remote bool // the store is none of this process, which is none the better for starting anew
+	store    Store
+	recovers bool
 
 	mu  sync.Mutex
 	err error // of the last probe
 }
 
-// NewProbe returns a probe of a store. It is not ready before Run wrote for the first time.
-func NewProbe(store Store) *Probe {
-	_, remote := store.(*Cluster)
-	return &Probe{store: store, remote: remote, err: errNotProbed}
+// NewProbe returns a probe of a store. It is not ready before Run wrote for the first time. The embedded store does not
+// recover from a failure of its disk; a cluster does, as soon as most of it is there again.
+func NewProbe(store Store, recovers bool) *Probe {
+	return &Probe{store: store, recovers: recovers, err: errNotProbed}
 }
 
-// Run probes until ctx ends, and then returns nil. Of an embedded store it returns an error after three failures in a row:
-// the process must exit then, and be started again. A [Cluster] that fails is only not ready, until it recovers.
+// Run probes until ctx ends, and then returns nil. Of a store that cannot recover it returns an error after three failures
+// in a row: the process must exit then, and be started again.
 func (p *Probe) Run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -45,7 +45,7 @@ func (p *Probe) Run(ctx context.Context) error {
 		}
 		if p.note(err); err == nil {
 			failures = 0
-		} else if failures++; failures == maxProbeFailures && !p.remote {
+		} else if failures++; failures == maxProbeFailures && !p.recovers {
 			return fmt.Errorf("%d probes in a row: %w", failures, err)
 		}
 		select {

@@ -13,7 +13,7 @@ import (
 
 func TestProbe(t *testing.T) {
 	s := open(t, queue.Config{})
-	p := queue.NewProbe(s)
+	p := queue.NewProbe(s, false)
 	if p.Ready() == nil {
 		t.Error("ready before the first probe")
 	}
@@ -52,7 +52,7 @@ func TestProbeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := queue.NewMemory()
 		s := &failing{Store: memory}
-		p := queue.NewProbe(s)
+		p := queue.NewProbe(s, false)
 		ended := make(chan error, 1)
 		go func() { ended <- p.Run(t.Context()) }()
 		// 1. It works, and what it writes replaces what it wrote.
@@ -79,6 +79,31 @@ func TestProbeFails(t *testing.T) {
 		}
 		if err := p.Ready(); err == nil {
 			t.Error("ready after the end")
+		}
+	})
+}
+
+// TestProbeOutlivesACluster: what can recover is waited for.
+func TestProbeOutlivesACluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &failing{Store: queue.NewMemory()}
+		p := queue.NewProbe(s, true)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		s.fails.Store(true)
+		time.Sleep(time.Hour)
+		if p.Ready() == nil {
+			t.Error("ready although nothing can be stored")
+		}
+		s.fails.Store(false)
+		time.Sleep(time.Minute)
+		if err := p.Ready(); err != nil {
+			t.Errorf("not ready although the store is back: %v", err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v, want nil", err)
 		}
 	})
 }
