@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -12,13 +11,14 @@ import (
 
 // intend announces an action. Nothing is done to a key before that is on disk.
 func (t *turn) intend(ctx context.Context, issuer Configured, action leak.Action) error {
-	started := time.Now()
+	announcing, s := t.stage(ctx, turnIntend)
 	t.incident.State, t.incident.Intended = leak.Open, action
 	t.step(leak.Intended, fmt.Sprintf("about to %s the key", action))
-	if err := t.record(ctx); err != nil {
+	err := t.record(announcing)
+	s.end(err)
+	if err != nil {
 		return err
 	}
-	t.metrics.turn(turnIntend, started)
 	return t.act(ctx, issuer)
 }
 
@@ -73,13 +73,13 @@ func (t *turn) act(ctx context.Context, issuer Configured) error {
 		return err
 	}
 	key, action := t.incident.Key, t.incident.Intended
-	started := time.Now()
-	acted := perform(ctx, issuer.Issuer, key, action)
-	t.metrics.turn(turnAct, started)
+	acting, s := t.stage(ctx, turnAct)
+	acted := perform(acting, issuer.Issuer, key, action)
+	s.end(acted)
 
-	started = time.Now()
-	after, err := issuer.Issuer.Read(ctx, key.ID)
-	t.metrics.turn(turnProve, started)
+	proving, s := t.stage(ctx, turnProve)
+	after, err := issuer.Issuer.Read(proving, key.ID)
+	s.end(err)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return t.proved(ctx, issuer, leak.Key{})

@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 // Config is what an Engine runs on. Everything is required unless it says otherwise.
@@ -32,6 +34,7 @@ type Config struct {
 	Workers    int        // turns at once; 0: DefaultWorkers
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+	Tracer     trace.Tracer // nil: nothing is traced
 }
 
 // Opener opens sealed alerts; seal.Identities is the one.
@@ -159,7 +162,7 @@ func (e *Engine) handle(ctx context.Context, m queue.Message) error {
 // reported puts into the log what a source was told. The collector says so by the queue of alerts, because it may not write
 // to the log.
 func (e *Engine) reported(ctx context.Context, a leak.Alert) error {
-	return e.exclusively(ctx, a.Fingerprint, func() error {
+	return e.exclusively(ctx, spanReported, a.Fingerprint, func(ctx context.Context) error {
 		t, err := e.newTurn(ctx, a.Fingerprint, false)
 		if err != nil || !t.head.Exists() {
 			return err
@@ -188,25 +191,30 @@ func (e *Engine) bury(ctx context.Context, reason string, alert leak.Alert) erro
 	if err := e.Store.Append(ctx, queue.Message{Subject: queue.DeadSubject(source), Data: data}); err != nil {
 		return fmt.Errorf("storing a dead letter: %w", err)
 	}
-	e.Log.Error("alert became a dead letter", "source", source, "reason", reason)
+	e.Log.ErrorContext(ctx, "alert became a dead letter", "incident", alert.Fingerprint, "source", source, "reason", reason)
 	return nil
 }
 
 // turn takes an alert as far as it goes.
 func (e *Engine) turn(ctx context.Context, r report, lastTry bool) error {
-	return e.exclusively(ctx, r.Fingerprint, func() error { return e.takeTurn(ctx, r, lastTry) })
+	return e.exclusively(ctx, spanTurn, r.Fingerprint, func(ctx context.Context) error { return e.takeTurn(ctx, r, lastTry) })
 }
 
-// exclusively takes a turn while no other one is taken at the same incident here. When somebody else wrote to the
-// incident meanwhile it starts again.
-func (e *Engine) exclusively(ctx context.Context, f leak.Fingerprint, take func() error) error {
+// exclusively takes a turn while no other one is taken at the same incident here, and traces it under a name. When
+// somebody else wrote to the incident meanwhile it starts again.
+func (e *Engine) exclusively(
+	ctx context.Context, name string, f leak.Fingerprint, take func(context.Context) error,
+) (err error) {
+	ctx, s := span.Continue(ctx, e.Tracer, name)
+	s.Set(span.Incident, string(f))
+	defer func() { s.End(failure(err)) }()
 	unlock, err := e.busy.lock(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	for {
-		err := take()
+		err := take(ctx)
 		if !errors.Is(err, ledger.ErrConflict) || ctx.Err() != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (e *Engine) lookLater(ctx context.Context, m queue.Message) error {
 	if wait > 0 {
 		return &queue.Later{Delay: wait, Err: errTooEarly}
 	}
-	return e.exclusively(ctx, entry.Incident.ID, func() error {
+	return e.exclusively(ctx, spanLook, entry.Incident.ID, func(ctx context.Context) error {
 		return e.lookAt(ctx, entry.Incident, m.Delivered >= attemptsBeforePaging)
 	})
 }

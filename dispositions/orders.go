@@ -55,7 +55,7 @@ func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(form
 // there is none.
 func (e *Engine) Order(ctx context.Context, f leak.Fingerprint, o Order) (string, error) {
 	var text string
-	err := e.exclusively(ctx, f, func() (err error) {
+	err := e.exclusively(ctx, spanOrder, f, func(ctx context.Context) (err error) {
 		t, err := e.newTurn(ctx, f, false)
 		if err != nil {
 			return err

@@ -75,7 +75,7 @@ func (e *Engine) lookAgain(ctx context.Context, m queue.Message) error {
 	case later, err != nil && ctx.Err() != nil:
 		return err
 	case err != nil:
-		e.Log.Warn("taking up a parked incident", "incident", f, "err", err)
+		e.Log.WarnContext(ctx, "taking up a parked incident", "incident", f, "err", err)
 		return &queue.Later{Delay: failedPause(m.Delivered), Err: err}
 	case head.Finished():
 		return e.wipe(ctx, f)

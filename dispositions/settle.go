@@ -10,6 +10,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 // leave ends an incident that policy leaves alone.
@@ -70,7 +71,7 @@ func (t *turn) proved(ctx context.Context, issuer Configured, key leak.Key) erro
 		text = "proved: asked again, the issuer has no such key any more"
 	}
 	if prover, ok := issuer.Issuer.(Prover); ok && !t.content.Secret.Empty() {
-		if err := prover.Refused(ctx, t.content.Secret); err != nil {
+		if err := t.tryLeaked(ctx, prover); err != nil {
 			return t.fail(ctx, fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err))
 		}
 		text += ", and the leaked value is refused"
@@ -79,6 +80,14 @@ func (t *turn) proved(ctx context.Context, issuer Configured, key leak.Key) erro
 		return t.holdDisabled(ctx, key, text)
 	}
 	return t.contained(ctx, key, text)
+}
+
+// tryLeaked tries the leaked value.
+func (t *turn) tryLeaked(ctx context.Context, prover Prover) error {
+	ctx, s := span.Start(ctx, turnProve)
+	err := prover.Refused(ctx, t.content.Secret)
+	s.End(err)
+	return err
 }
 
 // holdDisabled keeps an incident whose key is disabled, as its issuer says, until somebody approves to delete it.
@@ -132,7 +141,7 @@ func (t *turn) repeated(ctx context.Context) error {
 	case err != nil && !t.lastTry:
 		return comeBack(err)
 	case err != nil:
-		t.Log.Warn("a closed incident was reported again, and whether its key works is not known", "incident", t.head.ID, "err", err)
+		t.Log.WarnContext(ctx, "a closed incident was reported again, and whether its key works is not known", "incident", t.head.ID, "err", err)
 		return nil
 	case key.Disabled:
 		return t.wipe(ctx, t.head.ID)
@@ -217,12 +226,15 @@ func (t *turn) record(ctx context.Context) error {
 		return nil
 	}
 	started := time.Now()
-	head, err := t.Ledger.Append(ctx, t.head, t.incident, t.steps...)
+	recording, s := span.Produce(ctx, turnRecord)
+	head, err := t.Ledger.Append(recording, t.head, t.incident, t.steps...)
+	s.End(err)
 	if err != nil {
 		return err
 	}
 	t.metrics.turn(turnRecord, started)
-	t.log(t.steps)
+	t.trace()
+	t.log(ctx, t.steps)
 	t.head, t.steps = head, nil
 	return nil
 }
@@ -231,9 +243,9 @@ func (t *turn) step(name leak.StepName, text string) {
 	t.steps = append(t.steps, leak.Step{At: time.Now(), Step: name, Text: text, By: by})
 }
 
-func (t *turn) log(steps []leak.Step) {
+func (t *turn) log(ctx context.Context, steps []leak.Step) {
 	for _, s := range steps {
-		t.Log.Info("step", "incident", t.incident.ID, "step", s.Step, "text", s.Text, "by", s.By,
+		t.Log.InfoContext(ctx, "step", "incident", t.incident.ID, "step", s.Step, "text", s.Text, "by", s.By,
 			"state", t.incident.State, "issuer", t.incident.Issuer, "key", t.incident.Key.ID, "action", t.incident.Action)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
+	"stanch/receiver/span"
 )
 
 // by is who takes the engine's steps.
@@ -29,6 +30,7 @@ type turn struct {
 	steps    []leak.Step   // taken, not on disk yet
 	sighting <-chan error  // the sighting on its way to disk; nil: it is known
 
+	span  span.Span
 	tries int    // how often the alert was handed out
 	at    string // the issuer at which the turn has a place; empty: none
 	away  func() // gives that up
@@ -85,7 +87,7 @@ func (e *Engine) newTurn(ctx context.Context, f leak.Fingerprint, lastTry bool) 
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{Engine: e, Mandate: e.mandate.Load(), lastTry: lastTry, head: head, incident: head.Incident}
+	t := &turn{Engine: e, Mandate: e.mandate.Load(), lastTry: lastTry, head: head, incident: head.Incident, span: span.Of(ctx)}
 	t.waited = head.Exists() && !head.Finished() && head.State != leak.Open
 	return t, nil
 }
@@ -128,9 +130,9 @@ func (t *turn) begin(ctx context.Context) error {
 	if err := t.visitFirst(ctx); err != nil {
 		return err
 	}
-	started := time.Now()
-	issuer, key, err := t.locate(ctx, t.content)
-	t.metrics.turn(turnLocate, started)
+	locating, s := t.stage(ctx, turnLocate)
+	issuer, key, err := t.locate(locating, t.content)
+	s.end(err)
 	if errors.Is(err, leak.ErrNotFound) {
 		return t.notFound(ctx, err)
 	}
@@ -205,7 +207,9 @@ func (t *turn) notFound(ctx context.Context, reason error) error {
 // decide lets policy choose, and goes on as it says.
 func (t *turn) decide(ctx context.Context, issuer Configured) error {
 	key := t.incident.Key
+	_, s := span.Start(ctx, spanDecide)
 	d := t.choose(issuer)
+	s.End(nil)
 	if t.head.State == leak.Contained && inForce(key, t.head.Action) && !d.Action.Stronger(t.head.Action) {
 		return t.record(ctx) // a new sighting of a key that is still dead
 	}

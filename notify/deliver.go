@@ -9,8 +9,11 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 const (
@@ -37,18 +40,18 @@ func (l *lane) handle(ctx context.Context, m queue.Message) error {
 	entry, ok := decode(m.Data)
 	if !ok {
 		// The error would quote the entry, so it is not logged.
-		l.log.Error("entry of the log is unreadable, nobody is told of it", "notifier", l.name, "seq", m.Seq)
+		l.log.ErrorContext(ctx, "entry of the log is unreadable, nobody is told of it", "notifier", l.name, "seq", m.Seq)
 		l.metrics.count(l.name, unreadable)
 		return nil
 	}
 	if l.told(m.Seq) || !l.wants(ctx, route, entry) {
 		return nil
 	}
-	alone, verdict := l.take(m.Seq, entry, route.burst())
+	alone, verdict := l.take(m.Seq, gathered{entry: entry, origin: trace.SpanContextFromContext(ctx)}, route.burst())
 	switch {
 	case alone != nil:
 		notice, _ := terms.composer(route.Notifier).compose(entry, l.lookUp(ctx, entry.Incident))
-		return l.tellAlone(ctx, m.Seq, alone, route, l.written(route, notice))
+		return l.tellAlone(ctx, m.Seq, alone, route, l.written(ctx, route, notice))
 	case verdict != nil:
 		l.metrics.count(l.name, gatherings)
 		return &queue.Postponed{Verdict: verdict}
@@ -68,7 +71,8 @@ func (l *lane) wants(ctx context.Context, route Route, e leak.Entry) bool {
 	}
 	wanted, err := route.When(e.Incident)
 	if err != nil {
-		l.log.Warn("condition of a notifier cannot be evaluated, the notice goes", "notifier", l.name, "incident", e.Incident.ID, "err", err)
+		l.log.WarnContext(ctx, "condition of a notifier cannot be evaluated, the notice goes",
+			"notifier", l.name, "incident", e.Incident.ID, "err", err)
 		l.metrics.countUnsure(l.name)
 		return true
 	}
@@ -94,10 +98,11 @@ func follows(n Notifier) bool {
 }
 
 // written is a notice in the operator's own words, where there are some that can be had.
-func (l *lane) written(route Route, n Notice) Notice {
+func (l *lane) written(ctx context.Context, route Route, n Notice) Notice {
 	own, err := route.Words.Write(n)
 	if err != nil {
-		l.log.Warn("template of a notifier does not work, the notice goes without", "notifier", l.name, "incident", n.Incident.ID, "err", err)
+		l.log.WarnContext(ctx, "template of a notifier does not work, the notice goes without",
+			"notifier", l.name, "incident", n.Incident.ID, "err", err)
 		l.metrics.countUnsure(l.name)
 		return n
 	}
@@ -125,7 +130,7 @@ func (d *Dispatcher) lookUp(ctx context.Context, i leak.Incident) []leak.Sightin
 	defer cancel()
 	seen, err := d.sightings(ctx, i)
 	if err != nil {
-		d.log.Warn("sightings are not available, the notice goes without", "incident", i.ID, "err", err)
+		d.log.WarnContext(ctx, "sightings are not available, the notice goes without", "incident", i.ID, "err", err)
 		return nil
 	}
 	if seen == nil {
@@ -134,18 +139,33 @@ func (d *Dispatcher) lookUp(ctx context.Context, i leak.Incident) []leak.Sightin
 	return seen
 }
 
-// attempt tries once. A notifier that panics has not delivered; of the panic's value, which may hold anything, only the
-// type is told.
-func (d *Dispatcher) attempt(ctx context.Context, n Notifier, notice Notice) (err error) {
+// attempt tries once, in the trace of the turn that is told of, or with links to those of several. A notifier that panics
+// has not delivered; of the panic's value, which may hold anything, only the type is told.
+func (l *lane) attempt(ctx context.Context, n Notifier, notice Notice, origins ...trace.SpanContext) (err error) {
+	ctx, s := span.Continue(ctx, l.tracer, "notice", origins...)
+	l.trace(s, notice)
+	defer func() { s.End(err) }()
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("the notifier panicked with a %T", value)
-			d.log.Error("notifier panicked", "incident", notice.Incident.ID, "err", err, "stack", string(debug.Stack()))
+			l.log.ErrorContext(ctx, "notifier panicked",
+				"notifier", l.name, "incident", notice.Incident.ID, "err", err, "stack", string(debug.Stack()))
 		}
 	}()
 	return n.Notify(ctx, notice)
+}
+
+// trace says in its span what a notice is about. One that gathers several has no incident of the log.
+func (l *lane) trace(s span.Span, n Notice) {
+	s.Set(span.Notifier, l.name)
+	if n.Count > 0 {
+		s.SetInt(span.Count, n.Count)
+		return
+	}
+	s.Set(span.Incident, string(n.Incident.ID))
+	s.Set(span.State, string(n.Incident.State))
 }
 
 // delay is how long a notice waits after the nth try did not succeed. Up to a fifth is added, so that what was

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
@@ -25,6 +27,7 @@ type gathering struct {
 // gathered is one entry that waits for its gathering to be told.
 type gathered struct {
 	entry   leak.Entry
+	origin  trace.SpanContext // of the turn that made it
 	verdict chan error
 }
 
@@ -33,8 +36,8 @@ func newGathering(due time.Time) *gathering {
 }
 
 // add takes an entry in. One that comes again, because its acknowledgement was overdue, replaces itself.
-func (g *gathering) add(seq uint64, e leak.Entry) <-chan error {
-	member := gathered{e, make(chan error, 1)}
+func (g *gathering) add(seq uint64, member gathered) <-chan error {
+	member.verdict = make(chan error, 1)
 	g.members[seq] = member
 	return member.verdict
 }
@@ -69,6 +72,17 @@ func (g *gathering) newest() []leak.Entry {
 	return entries
 }
 
+// origins are where the traces of the members stood.
+func (g *gathering) origins() []trace.SpanContext {
+	var all []trace.SpanContext
+	for _, seq := range slices.Sorted(maps.Keys(g.members)) {
+		if origin := g.members[seq].origin; origin.IsValid() {
+			all = append(all, origin)
+		}
+	}
+	return all
+}
+
 // announcement names the members, under an id that is the same whenever the same are gathered.
 func (g *gathering) announcement() *announced {
 	seqs := slices.Sorted(maps.Keys(g.members))
@@ -88,11 +102,11 @@ func (l *lane) tellGathering(ctx context.Context, g *gathering) {
 	case err == nil:
 		g.conclude()
 	case gone:
-		l.dropped(notice, err)
+		l.dropped(ctx, notice, err)
 		g.conclude()
 	default:
 		l.metrics.count(l.name, retried)
-		l.log.Debug("gathered notices are told later", "notifier", l.name, "count", len(g.members), "after", wait, "err", err)
+		l.log.DebugContext(ctx, "gathered notices are told later", "notifier", l.name, "count", len(g.members), "after", wait, "err", err)
 		l.putBack(g, err, wait)
 	}
 }
@@ -128,8 +142,8 @@ func (l *lane) tryGathering(ctx context.Context, g *gathering) (notice Notice, e
 			trying, cancel := outlive(ctx)
 			defer cancel()
 			l.announce(trying, g)
-			notice = l.written(route, l.gathered(trying, terms.composer(route.Notifier), g))
-			if err := l.attempt(trying, route.Notifier, notice); err != nil {
+			notice = l.written(trying, route, l.gathered(trying, terms.composer(route.Notifier), g))
+			if err := l.attempt(trying, route.Notifier, notice, g.origins()...); err != nil {
 				return err
 			}
 			l.metrics.count(l.name, delivered)

@@ -79,7 +79,7 @@ func (r Route) burst() int {
 
 // take decides whether an entry is told alone. Otherwise it is gathered, and the verdict comes when the gathering was
 // told; without a verdict there was no room.
-func (l *lane) take(seq uint64, e leak.Entry, burst int) (alone *tries, verdict <-chan error) {
+func (l *lane) take(seq uint64, e gathered, burst int) (alone *tries, verdict <-chan error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -110,7 +110,7 @@ func (l *lane) calm(burst int) bool {
 }
 
 // gather takes an entry into the gathering that is open. The lock is held.
-func (l *lane) gather(seq uint64, e leak.Entry) <-chan error {
+func (l *lane) gather(seq uint64, e gathered) <-chan error {
 	now := time.Now()
 	if l.open != nil && len(l.open.members) == maxGathered {
 		if l.cut != nil {
@@ -127,7 +127,7 @@ func (l *lane) gather(seq uint64, e leak.Entry) <-chan error {
 		l.open = newGathering(now.Add(l.window))
 	}
 	l.stirred = now
-	if soon := now.Add(criticalWindow); e.Incident.Severity == leak.Critical && soon.Before(l.open.due) {
+	if soon := now.Add(criticalWindow); e.entry.Incident.Severity == leak.Critical && soon.Before(l.open.due) {
 		l.open.due = soon
 	}
 	return l.open.add(seq, e)
@@ -212,7 +212,7 @@ func (l *lane) note(ctx context.Context, change func(*progress)) {
 	p := l.progress
 	l.mu.Unlock()
 	if err := p.save(ctx, l.store, l.name); err != nil {
-		l.log.Error("a notice may come again", "notifier", l.name, "err", err)
+		l.log.ErrorContext(ctx, "a notice may come again", "notifier", l.name, "err", err)
 	}
 }
 
@@ -239,7 +239,7 @@ func (l *lane) tellAlone(ctx context.Context, seq uint64, t *tries, route Route,
 	case err == nil:
 		return nil
 	case gone:
-		l.dropped(notice, err)
+		l.dropped(ctx, notice, err)
 		return nil
 	}
 	l.metrics.count(l.name, retried)
@@ -247,9 +247,10 @@ func (l *lane) tellAlone(ctx context.Context, seq uint64, t *tries, route Route,
 }
 
 // dropped tells of a notice that is given up.
-func (l *lane) dropped(n Notice, err error) {
+func (l *lane) dropped(ctx context.Context, n Notice, err error) {
 	l.metrics.count(l.name, dropped)
-	l.log.Error("notice given up, the channel refuses it", "notifier", l.name, "incident", n.Incident.ID, "count", n.Count, "err", err)
+	l.log.ErrorContext(ctx, "notice given up, the channel refuses it",
+		"notifier", l.name, "incident", n.Incident.ID, "count", n.Count, "err", err)
 }
 
 // tries is how often something was tried in vain.

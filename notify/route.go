@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"stanch/receiver/leak"
@@ -33,6 +34,7 @@ type Config struct {
 	Sightings  func(context.Context, leak.Incident) ([]leak.Sighting, error)
 	Log        *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: nothing is measured
+	Tracer     trace.Tracer          // nil: nothing is traced
 }
 
 // Dispatcher delivers the notices of the log's entries to each notifier. Each notifier has a durable consumer of its
@@ -49,6 +51,7 @@ type Dispatcher struct {
 	sightings func(context.Context, leak.Incident) ([]leak.Sighting, error)
 	log       *slog.Logger
 	metrics   *metrics
+	tracer    trace.Tracer
 	first     *terms
 	current   atomic.Pointer[terms]
 	next      chan *terms // to Run
@@ -60,7 +63,7 @@ func NewDispatcher(c Config) *Dispatcher {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Dispatcher{
-		store: c.Store, sightings: c.Sightings, log: c.Log, metrics: newMetrics(c.Registerer),
+		store: c.Store, sightings: c.Sightings, log: c.Log, metrics: newMetrics(c.Registerer), tracer: c.Tracer,
 		first: newTerms(c.Terms), next: make(chan *terms),
 	}
 	d.adopt(d.first)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"stanch/receiver/span"
 )
 
 // MaxRecords is how many records a delivery can have whatever the limits say: a source that counts more while it
@@ -114,5 +116,23 @@ func (h *Handler) record(ctx context.Context, d *delivery, a answer, err error) 
 	if err != nil {
 		attrs = append(attrs, "err", err)
 	}
-	h.log.Log(ctx, a.level, "delivery", attrs...)
+	h.log.Log(d.span.In(ctx), a.level, "delivery", attrs...)
+	d.trace(a, err)
+}
+
+// trace says in the delivery's span what the log line says of it, and ends it. What the sender did wrong is no failure.
+func (d *delivery) trace(a answer, err error) {
+	d.span.Set(span.Result, a.result)
+	d.span.SetInt(span.Alerts, d.alerts)
+	d.span.SetInt(span.Pointers, d.pointers)
+	d.span.SetInt(span.Bad, d.bad)
+	status := a.status
+	if d.feedback != nil {
+		status = http.StatusOK
+	}
+	d.span.SetInt(span.Status, status)
+	if status < http.StatusInternalServerError {
+		err = nil
+	}
+	d.span.End(err)
 }

@@ -44,7 +44,7 @@ func (h *Handler) feedback(ctx context.Context, source Source, d *delivery, foun
 	for from := 0; from < len(found); from += maxQuestions {
 		to := min(from+maxQuestions, len(found))
 		if err := h.ask(ctx, until, d.named[from:to], labels[from:to]); err != nil {
-			h.log.Warn("labels are not known in time", "source", d.source, "err", err)
+			h.log.WarnContext(ctx, "labels are not known in time", "source", d.source, "err", err)
 			break
 		}
 	}

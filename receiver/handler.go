@@ -18,9 +18,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 // GitHub waits 15 seconds for an answer (partner agreement, 3.1), and counts a later one as none. What is not read or
@@ -50,6 +52,7 @@ type Config struct {
 	Line    asker                 // to the engine, for labels; nil: nobody is told any
 	Log     *slog.Logger          // nil: nothing is logged
 	Metrics prometheus.Registerer // nil: nothing is exported
+	Tracer  trace.Tracer          // nil: nothing is traced
 }
 
 // Handler serves POST /hooks/NAME for every configured source, the further paths of a Pather below that, and nothing else.
@@ -61,6 +64,7 @@ type Handler struct {
 	asker   asker
 	log     *slog.Logger
 	metrics *metrics
+	tracer  trace.Tracer
 	strikes *strikes
 }
 
@@ -75,6 +79,7 @@ func New(c Config) *Handler {
 		asker:   c.Line,
 		log:     c.Log,
 		metrics: newMetrics(c.Metrics),
+		tracer:  c.Tracer,
 		strikes: newStrikes(),
 	}
 	h.Use(c.Sources, c.Limits)
@@ -105,6 +110,7 @@ type delivery struct {
 	at      time.Time
 	address address
 	source  string // configured name; empty while, and if, there is no such source
+	span    span.Span
 	// document is what a request that reads is answered with; empty: it delivers.
 	document string
 
@@ -150,12 +156,26 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, d *delivery) (
 	if d.document != "" {
 		return nil
 	}
+	ctx = d.traced(ctx, h.tracer)
 	err = h.take(ctx, d, source, r.Header, body, terms.limits)
 	if m, ok := source.(Rememberer); ok && (err == nil || errors.Is(err, ErrIgnored)) {
 		m.Remember(r.Header)
 	}
 	return err
 }
+
+// traced begins the span of a verified delivery, as of its receipt. What is not verified has none, so that strangers cannot
+// crowd out what matters; and no delivery, verified or not, goes on with a trace that its sender names.
+func (d *delivery) traced(ctx context.Context, t trace.Tracer) context.Context {
+	ctx, d.span = span.Root(ctx, t, "delivery", d.at)
+	d.span.Set(span.Method, d.method())
+	d.span.Set(span.Route, route)
+	d.span.Set(span.Source, d.source)
+	return ctx
+}
+
+// route is the path of every delivery, as traces tell it.
+const route = "/hooks/{name}"
 
 // take parses a verified delivery and keeps what it says.
 func (h *Handler) take(ctx context.Context, d *delivery, s Source, header http.Header, body []byte, l Limits) error {

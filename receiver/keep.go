@@ -12,6 +12,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 // maxRaw is how much of a record a dead letter keeps, in bytes: twice in base64 it still fits its stream.
@@ -35,10 +36,8 @@ func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) 
 		return err
 	}
 	messages = append(messages, pointers...)
-	if len(messages) > 0 {
-		if err := h.store.Append(ctx, messages...); err != nil {
-			return fmt.Errorf("queueing a delivery: %w", err)
-		}
+	if err := h.enqueue(ctx, messages); err != nil {
+		return err
 	}
 	for _, m := range messages {
 		switch m.Subject {
@@ -53,9 +52,24 @@ func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) 
 	return nil
 }
 
+// enqueue waits until all messages are on disk. Whoever takes one up goes on with the trace from there.
+func (h *Handler) enqueue(ctx context.Context, messages []queue.Message) (err error) {
+	if len(messages) == 0 {
+		return nil
+	}
+	ctx, s := span.Produce(ctx, "enqueue")
+	defer func() { s.End(err) }()
+	if err := h.store.Append(ctx, messages...); err != nil {
+		return fmt.Errorf("queueing a delivery: %w", err)
+	}
+	return nil
+}
+
 // messages seals the records of a delivery on all processors: one takes a tenth of a millisecond, and a delivery may
 // hold thousands.
-func (d *delivery) messages(ctx context.Context, seal sealer, p Parsed) ([]queue.Message, error) {
+func (d *delivery) messages(ctx context.Context, seal sealer, p Parsed) (_ []queue.Message, err error) {
+	ctx, s := span.Start(ctx, "seal")
+	defer func() { s.End(err) }()
 	messages := make([]queue.Message, len(p.Found)+len(p.Bad))
 	d.named = make([]leak.Labelled, len(p.Found))
 	group, ctx := errgroup.WithContext(ctx)

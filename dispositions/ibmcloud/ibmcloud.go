@@ -227,7 +227,7 @@ func (i *issuer) use(ctx context.Context, id string) leak.Activity {
 	defer cancel()
 	used, err := i.Activity(ctx, id)
 	if err != nil {
-		i.log.Debug("the use of a key is not known", "key_id", id, "err", err)
+		i.log.DebugContext(ctx, "the use of a key is not known", "key_id", id, "err", err)
 	}
 	return used
 }

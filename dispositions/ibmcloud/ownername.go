@@ -28,7 +28,7 @@ func (i *issuer) ownerName(ctx context.Context, key leak.Key) string {
 		return response, err
 	})
 	if err != nil || found == nil {
-		i.log.Debug("the name of a key's owner is not known", "key_id", key.ID, "err", err)
+		i.log.DebugContext(ctx, "the name of a key's owner is not known", "key_id", key.ID, "err", err)
 		return ""
 	}
 	return value(found.Name)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"stanch/receiver/span"
 )
 
 const (
@@ -23,7 +25,7 @@ func newClient(last *atomic.Pointer[exchange]) *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: bounded{last, &http.Transport{
+		Transport: bounded{last, span.Transport(&http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:      true,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
@@ -31,7 +33,7 @@ func newClient(last *atomic.Pointer[exchange]) *http.Client {
 			MaxIdleConnsPerHost:    maxConnections,
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 1 << 16,
-		}},
+		})},
 	}
 }
 

@@ -109,7 +109,7 @@ func (a *alertmanager) send(ctx context.Context, alerts ...alert) error {
 		return hopeful(failed)
 	}
 	for _, err := range failed {
-		a.log.Warn("one alertmanager of several did not take alerts", "err", err)
+		a.log.WarnContext(ctx, "one alertmanager of several did not take alerts", "err", err)
 	}
 	return nil
 }

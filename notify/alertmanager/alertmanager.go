@@ -130,7 +130,7 @@ func (a *alertmanager) Run(ctx context.Context) error {
 			err = a.again(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			a.log.Warn("alerts that fire could not be sent again", "err", err)
+			a.log.WarnContext(ctx, "alerts that fire could not be sent again", "err", err)
 		}
 		select {
 		case <-ctx.Done():

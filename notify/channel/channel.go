@@ -19,6 +19,7 @@ import (
 
 	"stanch/notify"
 	"stanch/receiver/leak"
+	"stanch/receiver/span"
 )
 
 const (
@@ -36,14 +37,14 @@ func NewClient() *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: bounded{&http.Transport{
+		Transport: bounded{span.Transport(&http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:      true,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    10 * time.Second,
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 1 << 16,
-		}},
+		})},
 	}
 }
 

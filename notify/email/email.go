@@ -58,7 +58,7 @@ func (e *email) Notify(ctx context.Context, n notify.Notice) error {
 			last.Told = append(last.Told, receipt(n, to))
 		}
 		last.Told = last.Told[max(0, len(last.Told)-maxTold*len(e.to)):]
-		return last, e.forgive(err, len(e.to)-len(missing)+len(got))
+		return last, e.forgive(ctx, n, err, len(e.to)-len(missing)+len(got))
 	})
 }
 
@@ -92,9 +92,9 @@ func hopeful(failed []error) error {
 }
 
 // forgive makes no error of recipients that were refused for good when others got the notice.
-func (e *email) forgive(err error, got int) error {
+func (e *email) forgive(ctx context.Context, n notify.Notice, err error, got int) error {
 	if _, refused := errors.AsType[*notify.Refused](err); refused && got > 0 {
-		e.log.Warn("the mail server refuses some of the recipients", "err", err)
+		e.log.WarnContext(ctx, "the mail server refuses some of the recipients", "incident", n.Incident.ID, "err", err)
 		return nil
 	}
 	return err

@@ -8,14 +8,16 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"stanch/receiver/span"
 )
 
 // What the APIs of vendors have in common.
 
 // NewTransport makes what a vendor's requests go through: a proxy if the environment names one, and TLS of a version that is
 // still good. Give it to a client that follows no redirect, which would hand our credential to another host.
-func NewTransport() *http.Transport {
-	return &http.Transport{
+func NewTransport() http.RoundTripper {
+	return span.Transport(&http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:      true,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
@@ -23,7 +25,7 @@ func NewTransport() *http.Transport {
 		MaxIdleConnsPerHost:    16,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 1 << 16,
-	}
+	})
 }
 
 // Reasons for which there is no answer.

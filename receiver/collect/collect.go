@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 // Source is a source that the collector works for.
@@ -38,6 +40,7 @@ type Config struct {
 	ExternalURL string                // of the private listener, for comments; empty: they hold no link
 	Log         *slog.Logger          // nil: nothing is logged
 	Registerer  prometheus.Registerer // nil: nothing is measured
+	Tracer      trace.Tracer          // nil: nothing is traced
 }
 
 // Collector follows pointers, reports outcomes and sweeps. Several may run on one store.
@@ -46,6 +49,7 @@ type Collector struct {
 	seal    sealer
 	log     *slog.Logger
 	metrics *metrics
+	tracer  trace.Tracer
 	terms   atomic.Pointer[terms]
 	changed chan struct{} // the terms have
 	known   *refs
@@ -63,7 +67,7 @@ func New(c Config) *Collector {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	collector := &Collector{
-		store: c.Store, seal: c.Seal, log: c.Log, metrics: newMetrics(c.Registerer),
+		store: c.Store, seal: c.Seal, log: c.Log, metrics: newMetrics(c.Registerer), tracer: c.Tracer,
 		changed: make(chan struct{}, 1), known: newRefs(),
 	}
 	collector.Use(c.Sources, c.ExternalURL)
@@ -121,11 +125,14 @@ func comeBack(err error) error {
 }
 
 // follow takes one pointer: it asks the source for the alert and queues it. A nil error settles it.
-func (c *Collector) follow(ctx context.Context, m queue.Message) error {
+func (c *Collector) follow(ctx context.Context, m queue.Message) (err error) {
+	ctx, s := span.Continue(ctx, c.tracer, "fetch")
+	defer func() { s.End(failure(err)) }()
 	var p leak.Pointer
 	if json.Unmarshal(m.Data, &p) != nil {
 		return c.bury(ctx, leak.Pointer{Source: "unknown"}, "the queued pointer is damaged")
 	}
+	s.Set(span.Source, p.Source)
 	source, ok := c.terms.Load().sources[p.Source]
 	if !ok {
 		return c.bury(ctx, p, "its source is not configured any more")
@@ -133,7 +140,7 @@ func (c *Collector) follow(ctx context.Context, m queue.Message) error {
 	asking, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if c.ours(asking, source.Vendor, p) {
-		c.metrics.fetched(p.Source, resultOwn)
+		c.fetched(ctx, p.Source, resultOwn)
 		return nil
 	}
 	found, err := source.Vendor.Fetch(WithCause(asking, p.Cause), p.Ref)
@@ -141,15 +148,15 @@ func (c *Collector) follow(ctx context.Context, m queue.Message) error {
 	case err == nil:
 		return c.queue(ctx, p, found)
 	case errors.Is(err, ErrGone):
-		c.metrics.fetched(p.Source, resultGone)
-		c.log.Info("pointer leads nowhere", "source", p.Source, "ref", p.Ref)
+		c.fetched(ctx, p.Source, resultGone)
+		c.log.InfoContext(ctx, "pointer leads nowhere", "source", p.Source, "ref", p.Ref)
 		return nil
 	case errors.Is(err, ErrNoSecret):
 		return c.bury(ctx, p, err.Error())
 	case time.Since(p.ReceivedAt) > giveUpAfter:
 		return c.bury(ctx, p, fmt.Sprintf("asked for %d days: %v", giveUpAfter/(24*time.Hour), err))
 	}
-	c.metrics.fetched(p.Source, resultRetried)
+	c.fetched(ctx, p.Source, resultRetried)
 	return comeBack(fmt.Errorf("fetching an alert of %s: %w", p.Source, err))
 }
 
@@ -182,8 +189,8 @@ func (c *Collector) queue(ctx context.Context, p leak.Pointer, found []leak.Cont
 	if err := c.store.Append(ctx, messages...); err != nil {
 		return fmt.Errorf("queueing a fetched alert: %w", err)
 	}
-	c.metrics.fetched(p.Source, resultQueued)
-	c.log.Info("alert fetched", "source", p.Source, "ref", p.Ref, "event", p.Event, "sightings", len(found))
+	c.fetched(ctx, p.Source, resultQueued)
+	c.log.InfoContext(ctx, "alert fetched", "source", p.Source, "ref", p.Ref, "event", p.Event, "sightings", len(found))
 	return nil
 }
 
@@ -196,9 +203,23 @@ func (c *Collector) bury(ctx context.Context, p leak.Pointer, reason string) err
 	if err := c.store.Append(ctx, message); err != nil {
 		return fmt.Errorf("storing a dead letter: %w", err)
 	}
-	c.metrics.fetched(p.Source, resultDead)
-	c.log.Error("pointer became a dead letter", "source", p.Source, "ref", p.Ref, "reason", reason)
+	c.fetched(ctx, p.Source, resultDead)
+	c.log.ErrorContext(ctx, "pointer became a dead letter", "source", p.Source, "ref", p.Ref, "reason", reason)
 	return nil
+}
+
+// fetched counts what came of a pointer, and traces it.
+func (c *Collector) fetched(ctx context.Context, source, result string) {
+	c.metrics.fetched(source, result)
+	span.Of(ctx).Set(span.Result, result)
+}
+
+// failure is what of an error makes the work one that failed: what comes back when its source wants it has not.
+func failure(err error) error {
+	if _, later := errors.AsType[*queue.Later](err); later {
+		return nil
+	}
+	return err
 }
 
 func encode(subject string, v any) (queue.Message, error) {

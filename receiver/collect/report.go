@@ -11,6 +11,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 // report takes one entry of the log, and tells the sources of its incident's alerts how things stand with the key, if that
@@ -96,14 +97,18 @@ func alive(i leak.Incident) bool {
 
 // tell reports to one alert, and lets the engine put that into the log. What no retry can help is logged there too, so that
 // it is not tried again.
-func (c *Collector) tell(ctx context.Context, s standing, a alert, lastTry bool) error {
+func (c *Collector) tell(ctx context.Context, s standing, a alert, lastTry bool) (err error) {
 	source, ok := c.terms.Load().sources[a.source]
 	if !ok {
 		return nil // when it is configured again, sweeps find its alerts
 	}
+	ctx, reporting := span.Continue(ctx, c.tracer, "report")
+	reporting.Set(span.Source, a.source)
+	reporting.Set(span.Incident, string(s.ID))
+	defer func() { reporting.End(err) }()
 	calling, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := c.put(calling, source.Vendor, s, a)
+	err = c.put(calling, source.Vendor, s, a)
 	switch {
 	case err == nil:
 		return c.record(ctx, s, a, resultReported, "told "+a.source+" that "+s.says()+": alert "+a.ref+" "+s.verb())
@@ -112,7 +117,7 @@ func (c *Collector) tell(ctx context.Context, s standing, a alert, lastTry bool)
 	case errors.Is(err, ErrRefused), lastTry:
 		return c.record(ctx, s, a, resultRefused, fmt.Sprintf("%s was not told that %s: alert %s: %v", a.source, s.says(), a.ref, err))
 	}
-	c.metrics.reported(a.source, resultRetried)
+	c.reported(ctx, a.source, resultRetried)
 	return fmt.Errorf("reporting to %s: %w", a.source, err)
 }
 
@@ -135,8 +140,14 @@ func (c *Collector) record(ctx context.Context, s standing, a alert, result, tex
 	if err := c.store.Append(ctx, message); err != nil {
 		return fmt.Errorf("queueing a report: %w", err)
 	}
-	c.metrics.reported(a.source, result)
+	c.reported(ctx, a.source, result)
 	return nil
+}
+
+// reported counts what came of a report, and traces it.
+func (c *Collector) reported(ctx context.Context, source, result string) {
+	c.metrics.reported(source, result)
+	span.Of(ctx).Set(span.Result, result)
 }
 
 func (s standing) verb() string {

@@ -8,6 +8,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/span"
 )
 
 const (
@@ -50,7 +51,10 @@ func (c *Collector) Has(name string) bool {
 
 // Sweep asks a source for what it still holds, and queues a pointer to each alert that no incident knows. It can be stopped
 // and begun again: what is known then is not pointed to again. Deliveries that failed are asked for as well.
-func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (Swept, error) {
+func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (swept Swept, err error) {
+	ctx, sweeping := span.Continue(ctx, c.tracer, "sweep")
+	sweeping.Set(span.Source, name)
+	defer func() { sweeping.SetInt(span.Pointers, swept.Missed); sweeping.End(err) }()
 	source, ok := c.terms.Load().sources[name]
 	if !ok {
 		return Swept{}, ErrNoSource
@@ -60,7 +64,7 @@ func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (Swept, err
 	case <-ctx.Done():
 		return Swept{}, fmt.Errorf("waiting for the log to be read: %w", ctx.Err())
 	}
-	swept, err := c.sweepAlerts(ctx, name, source.Vendor, s)
+	swept, err = c.sweepAlerts(ctx, name, source.Vendor, s)
 	if err != nil {
 		return swept, fmt.Errorf("sweeping %s: %w", name, err)
 	}
@@ -68,11 +72,11 @@ func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (Swept, err
 		swept.Redelivered, err = redeliverer.Redeliver(ctx, s.Since)
 		if err != nil {
 			swept.Problem = err.Error()
-			c.log.Warn("failed deliveries cannot be looked for", "source", name, "err", err)
+			c.log.WarnContext(ctx, "failed deliveries cannot be looked for", "source", name, "err", err)
 		}
 		c.metrics.switchedOff(name, err)
 	}
-	c.log.Info("swept", "source", name, "listed", swept.Listed, "missed", swept.Missed, "redelivered", swept.Redelivered)
+	c.log.InfoContext(ctx, "swept", "source", name, "listed", swept.Listed, "missed", swept.Missed, "redelivered", swept.Redelivered)
 	return swept, nil
 }
 
@@ -163,7 +167,7 @@ func (c *Collector) sweepOnSchedule(ctx context.Context, s schedule, name string
 	_, err := c.Sweep(ctx, name, order)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.log.Warn("sweeping a source", "source", name, "err", err)
+			c.log.WarnContext(ctx, "sweeping a source", "source", name, "err", err)
 		}
 		c.metrics.swept(name, resultFailed)
 		return

@@ -45,7 +45,7 @@ func (v *vendor) Fetch(ctx context.Context, text string) ([]leak.Content, error)
 		return nil, err
 	}
 	if err != nil {
-		v.log.Warn("the places of an alert are not known", "ref", text, "err", err)
+		v.log.WarnContext(ctx, "the places of an alert are not known", "ref", text, "err", err)
 	}
 	if len(seen) == 0 {
 		seen = []place{a.first()}

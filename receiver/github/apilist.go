@@ -50,7 +50,7 @@ func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Li
 				}
 				r, ok := v.ref(l)
 				if !ok {
-					v.log.Warn("a listed alert is not of the organisation, or has no repository and number")
+					v.log.WarnContext(ctx, "a listed alert is not of the organisation, or has no repository and number")
 				} else if l.State != resolved && !yield(collect.Listed{Ref: r.String(), UpdatedAt: l.UpdatedAt}, nil) {
 					return
 				}

@@ -80,7 +80,7 @@ func (v *vendor) projectFeeds(ctx context.Context) ([]hookFeed, error) {
 		}
 		for _, m := range page {
 			if looked++; looked > maxProjects {
-				v.log.Warn("the group has more projects than are looked at for hooks: let the group have a hook", "most", maxProjects)
+				v.log.WarnContext(ctx, "the group has more projects than are looked at for hooks: let the group have a hook", "most", maxProjects)
 				return found, nil
 			}
 			more, err := v.hooksOf(ctx, "projects/"+strconv.FormatInt(m.ID, 10), "a project's hook")

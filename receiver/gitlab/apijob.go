@@ -79,7 +79,7 @@ func (v *vendor) contents(ctx context.Context, p project, r ref, all []finding) 
 	if len(contents) == 0 {
 		return nil, fmt.Errorf("reading the report of the job: %w", collect.ErrNoSecret)
 	}
-	v.log.Error("a report has findings that hold no secret that can be told apart", "ref", r.String(), "findings", missed)
+	v.log.ErrorContext(ctx, "a report has findings that hold no secret that can be told apart", "ref", r.String(), "findings", missed)
 	return contents, nil
 }
 

@@ -54,7 +54,7 @@ func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Li
 				}
 				r, err := newRef(l.Project.FullPath, vulnerability, globalID(l.ID, vulnerabilityGID))
 				if err != nil || !r.in(v.group) {
-					v.log.Warn("a listed vulnerability is not of the group, or has no project and number")
+					v.log.WarnContext(ctx, "a listed vulnerability is not of the group, or has no project and number")
 				} else if !yield(collect.Listed{Ref: r.String(), UpdatedAt: l.DetectedAt}, nil) {
 					return
 				}

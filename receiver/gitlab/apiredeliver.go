@@ -140,7 +140,7 @@ func (v *vendor) redeliver(ctx context.Context, feed hookFeed, most int) (asked 
 			asked++
 		case answered(err, http.StatusNotFound): // a week has passed
 		case answered(err, http.StatusUnprocessableEntity): // its URL is another one now
-			v.log.Warn("a failed delivery is not sent again", "err", err)
+			v.log.WarnContext(ctx, "a failed delivery is not sent again", "err", err)
 		default:
 			return asked, err
 		}
@@ -183,7 +183,7 @@ func (v *vendor) again(ctx context.Context, feed hookFeed, s sent) error {
 
 // revive tests a hook that is switched off, and reports whether it is on again.
 func (v *vendor) revive(ctx context.Context, feed hookFeed) bool {
-	v.log.Warn("a hook is switched off because deliveries failed", "hook", feed.path)
+	v.log.WarnContext(ctx, "a hook is switched off because deliveries failed", "hook", feed.path)
 	trigger := "vulnerability_events"
 	if !feed.settings.Vulnerabilities {
 		trigger = "job_events"
@@ -193,10 +193,10 @@ func (v *vendor) revive(ctx context.Context, feed hookFeed) bool {
 		hints: map[int]string{http.StatusUnprocessableEntity: "it failed, or there is nothing to test it with"},
 	})
 	if err != nil {
-		v.log.Warn("a hook stays switched off", "hook", feed.path, "err", err)
+		v.log.WarnContext(ctx, "a hook stays switched off", "hook", feed.path, "err", err)
 		return false
 	}
-	v.log.Info("a hook is switched on again", "hook", feed.path)
+	v.log.InfoContext(ctx, "a hook is switched on again", "hook", feed.path)
 	return true
 }
 

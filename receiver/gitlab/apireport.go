@@ -134,7 +134,7 @@ func (v *vendor) confirm(ctx context.Context, r ref, is found) {
 	}
 	err := v.post(ctx, r, "", change{doing: "confirming the vulnerability", state: confirmed, verb: "confirm"})
 	if err != nil && !answered(err, http.StatusNotModified) {
-		v.log.Warn("a vulnerability is not confirmed", "ref", r.String(), "err", err)
+		v.log.WarnContext(ctx, "a vulnerability is not confirmed", "ref", r.String(), "err", err)
 	}
 }
 

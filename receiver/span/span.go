@@ -51,17 +51,22 @@ func Root(ctx context.Context, t trace.Tracer, name string, began time.Time) (co
 		trace.WithNewRoot(), trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindServer)))
 }
 
-// Continue begins the span of who takes up a message, below the span of who stored it, which ctx has from the queue; where it
-// has none, as a new trace. A nil tracer makes none. The span of one message of several links to those of the others.
+// Continue begins the span of work of our own: of who takes up a message below the span of who stored it, which ctx has from
+// the queue, and else as a new trace. A nil tracer makes none. Work on several messages links to the spans of those who
+// stored them.
 func Continue(ctx context.Context, t trace.Tracer, name string, others ...trace.SpanContext) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
+	}
+	kind := trace.SpanKindInternal
+	if trace.SpanContextFromContext(ctx).IsRemote() {
+		kind = trace.SpanKindConsumer
 	}
 	links := make([]trace.Link, len(others))
 	for i, other := range others {
 		links[i].SpanContext = other
 	}
-	return recorded(t.Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...)))
+	return recorded(t.Start(ctx, name, trace.WithSpanKind(kind), trace.WithLinks(links...)))
 }
 
 // Start begins a span below the one that ctx has, if that one is recorded in this process.
@@ -88,6 +93,20 @@ func recorded(ctx context.Context, s trace.Span) (context.Context, Span) {
 		return ctx, Span{}
 	}
 	return ctx, Span{s}
+}
+
+// Of is the span that a context belongs to, if it is recorded in this process.
+func Of(ctx context.Context) Span {
+	_, s := recorded(ctx, trace.SpanFromContext(ctx))
+	return s
+}
+
+// In returns a context in which what is done belongs to the span.
+func (s Span) In(ctx context.Context) context.Context {
+	if s.span == nil {
+		return ctx
+	}
+	return trace.ContextWithSpan(ctx, s.span)
 }
 
 // Set says something of what the span is about. An empty value says nothing.
