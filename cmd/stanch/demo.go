@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,9 +17,6 @@ import (
 	"stanch/receiver/leak"
 	"stanch/receiver/sourcetest"
 )
-
-// demoTimeout is how long the demo waits for the last key. It takes a fraction of a second; a failing one must end.
-const demoTimeout = 30 * time.Second
 
 func newDemo() *cobra.Command {
 	command := &cobra.Command{
@@ -40,32 +33,6 @@ if every sample key ended as its policy says. With --keep it stays up until it i
 		return demo(command.Context(), command.OutOrStdout(), *keep)
 	}
 	return command
-}
-
-// sample is a leaked key of the demo, and how it has to end.
-type sample struct {
-	what   string // what is said of it
-	key    ibmtest.Key
-	state  leak.State
-	action leak.Action
-	alive  bool // at the issuer, afterwards
-
-	value leak.Secret
-}
-
-func samples() []*sample {
-	key := func(name, setting string) ibmtest.Key { return ibmtest.Key{Name: name, Setting: setting} }
-	locked, disabled := key("billing-export", "delete"), key("old-laptop", "disable")
-	locked.Locked, disabled.Disabled = true, true
-	return []*sample{
-		{what: "set to disable", key: key("ci-deploy", "disable"), state: leak.Contained, action: leak.Disable},
-		{what: "set to delete", key: key("load-test", "delete"), state: leak.Contained, action: leak.Delete},
-		{what: "set to none", key: key("docs-search", "none"), state: leak.Left, action: leak.Nothing, alive: true},
-		{what: "not set at all", key: key("intern-2024", ""), state: leak.Contained, action: leak.Disable},
-		{what: "locked", key: locked, state: leak.Failed, action: leak.Delete, alive: true},
-		{what: "disabled already", key: disabled, state: leak.Contained, action: leak.Disable},
-		{what: "known to nobody", state: leak.Unknown, action: leak.Nothing},
-	}
 }
 
 func demo(ctx context.Context, out io.Writer, keep bool) (err error) {
@@ -258,154 +225,6 @@ func (d *demonstration) show(ctx context.Context) error {
 		return err
 	}
 	return d.showGitLab(ctx)
-}
-
-// forge posts a delivery that is signed with a key that GitHub does not publish.
-func (d *demonstration) forge(ctx context.Context) error {
-	stranger, err := sourcetest.NewSigner()
-	if err != nil {
-		return fmt.Errorf("making a signing key: %w", err)
-	}
-	body := d.delivery()
-	_, signature := stranger.Sign(body)
-	header := d.signer.GitHubHeader(body)
-	header.Set("Github-Public-Key-Signature", signature)
-	status, err := d.post(ctx, body, header)
-	if err != nil {
-		return err
-	}
-	d.say("a forged delivery: answered %d, nothing of it parsed or stored", status)
-	if status != http.StatusUnauthorized {
-		return fmt.Errorf("the forged delivery was answered %d", status)
-	}
-	return nil
-}
-
-// delivery is what GitHub posts to a partner whose keys leaked.
-func (d *demonstration) delivery() []byte {
-	type record struct {
-		Token  string `json:"token"`
-		Type   string `json:"type"`
-		URL    string `json:"url"`
-		Source string `json:"source"`
-	}
-	var records []record
-	for i, s := range d.samples {
-		url := fmt.Sprintf("https://github.com/example/app-%d/blob/main/.env", i+1)
-		records = append(records, record{s.value.Reveal(), "ibm_cloud_iam_key", url, "commit"})
-	}
-	body, _ := json.Marshal(records) // strings always marshal
-	return body
-}
-
-// post delivers a body; a nil header is GitHub's own signature.
-func (d *demonstration) post(ctx context.Context, body []byte, header http.Header) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.public+"/hooks/github", bytes.NewReader(body))
-	if err != nil {
-		return 0, fmt.Errorf("making a delivery: %w", err)
-	}
-	if header == nil {
-		header = d.signer.GitHubHeader(body)
-	}
-	request.Header = header
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, fmt.Errorf("posting a delivery: %w", err)
-	}
-	return response.StatusCode, response.Body.Close()
-}
-
-// wait polls until every sample has come to its end and was told.
-func (d *demonstration) wait(ctx context.Context) ([]view, error) {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
-	defer cancel()
-	for {
-		var views []view
-		if err := dial(d.store()).get(ctx, "/api/v1/incidents", nil, &views); err != nil {
-			return nil, err
-		}
-		if len(views) == len(d.samples) && settled(views) && d.told(ctx) {
-			return views, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.New("the sample keys did not come to their ends in time")
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-func settled(views []view) bool {
-	for _, v := range views {
-		if v.State == leak.Open {
-			return false
-		}
-	}
-	return true
-}
-
-// told reports whether every incident's notice is out.
-func (d *demonstration) told(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.private+"/metrics", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = response.Body.Close() }()
-	metrics, err := io.ReadAll(response.Body)
-	line := fmt.Sprintf("stanch_notices_total{notifier=\"console\",result=\"delivered\"} %d\n", len(d.samples))
-	return err == nil && strings.Contains(string(metrics), line)
-}
-
-// report prints the timeline, and compares what became of each key, as the issuer has it, with its policy.
-func (d *demonstration) report(views []view) error {
-	d.say("\nwhat became of each key:\n")
-	byKey := map[string]view{}
-	for _, v := range views {
-		byKey[v.Key.ID] = v
-	}
-	table := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "  KEY\tWHICH IS\tSTEPS AFTER RECEIPT\tSTATE\tPROVED DEAD AFTER\tAT THE ISSUER")
-	var wrong []error
-	for _, s := range d.samples {
-		v := byKey[s.key.ID]
-		now, alive := d.lookUp(s)
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", dash(s.key.Name), s.what, stepsAfter(v), v.State,
-			containedAfter(v.Incident), now)
-		if v.State != s.state || v.Action != s.action || alive != s.alive {
-			wrong = append(wrong, fmt.Errorf("the key that is %s ended %s by %s, want %s by %s",
-				s.what, v.State, v.Action, s.state, s.action))
-		}
-	}
-	if err := errors.Join(append(wrong, table.Flush())...); err != nil {
-		return err
-	}
-	d.say("\nevery sample key ended as its policy says")
-	return nil
-}
-
-// lookUp asks the fake IAM, not stanch.
-func (d *demonstration) lookUp(s *sample) (now string, alive bool) {
-	key, there := d.iam.Key(s.key.ID)
-	switch {
-	case !there:
-		return "no such key", false
-	case key.Disabled:
-		return "disabled", false
-	}
-	return "alive", true
-}
-
-// stepsAfter tells an incident's steps with the time from the receipt to each.
-func stepsAfter(v view) string {
-	var told []string
-	for _, step := range v.Steps {
-		told = append(told, fmt.Sprintf("%s %.1fms", step.Step, float64(step.At.Sub(v.ReceivedAt).Microseconds())/1000))
-	}
-	return strings.Join(told, " > ")
 }
 
 func (d *demonstration) invite() {

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"stanch/receiver/leak"
+)
+
+// demoTimeout is how long the demo waits for the last key. It takes a fraction of a second; a failing one must end.
+const demoTimeout = 30 * time.Second
+
+// wait polls until every sample has come to its end and was told.
+func (d *demonstration) wait(ctx context.Context) ([]view, error) {
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	for {
+		var views []view
+		if err := dial(d.store()).get(ctx, "/api/v1/incidents", nil, &views); err != nil {
+			return nil, err
+		}
+		if len(views) == len(d.samples) && settled(views) && d.told(ctx) {
+			return views, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.New("the sample keys did not come to their ends in time")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func settled(views []view) bool {
+	for _, v := range views {
+		if v.State == leak.Open {
+			return false
+		}
+	}
+	return true
+}
+
+// told reports whether every incident's notice is out.
+func (d *demonstration) told(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.private+"/metrics", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	metrics, err := io.ReadAll(response.Body)
+	line := fmt.Sprintf("stanch_notices_total{notifier=\"console\",result=\"delivered\"} %d\n", len(d.samples))
+	return err == nil && strings.Contains(string(metrics), line)
+}
+
+// report prints the timeline, and compares what became of each key, as the issuer has it, with its policy.
+func (d *demonstration) report(views []view) error {
+	d.say("\nwhat became of each key:\n")
+	byKey := map[string]view{}
+	for _, v := range views {
+		byKey[v.Key.ID] = v
+	}
+	table := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "  KEY\tWHICH IS\tSTEPS AFTER RECEIPT\tSTATE\tPROVED DEAD AFTER\tAT THE ISSUER")
+	var wrong []error
+	for _, s := range d.samples {
+		v := byKey[s.key.ID]
+		now, alive := d.lookUp(s)
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", dash(s.key.Name), s.what, stepsAfter(v), v.State,
+			containedAfter(v.Incident), now)
+		if v.State != s.state || v.Action != s.action || alive != s.alive {
+			wrong = append(wrong, fmt.Errorf("the key that is %s ended %s by %s, want %s by %s",
+				s.what, v.State, v.Action, s.state, s.action))
+		}
+	}
+	if err := errors.Join(append(wrong, table.Flush())...); err != nil {
+		return err
+	}
+	d.say("\nevery sample key ended as its policy says")
+	return nil
+}
+
+// lookUp asks the fake IAM, not stanch.
+func (d *demonstration) lookUp(s *sample) (now string, alive bool) {
+	key, there := d.iam.Key(s.key.ID)
+	switch {
+	case !there:
+		return "no such key", false
+	case key.Disabled:
+		return "disabled", false
+	}
+	return "alive", true
+}
+
+// stepsAfter tells an incident's steps with the time from the receipt to each.
+func stepsAfter(v view) string {
+	var told []string
+	for _, step := range v.Steps {
+		told = append(told, fmt.Sprintf("%s %.1fms", step.Step, float64(step.At.Sub(v.ReceivedAt).Microseconds())/1000))
+	}
+	return strings.Join(told, " > ")
+}
