@@ -19,7 +19,7 @@ var goodRef = regexp.MustCompile(`^acme/[a-z0-9._-]{1,100}/[1-9][0-9]{0,18} (cre
 // that means something else as a form.
 func FuzzHookParse(f *testing.F) {
 	for _, name := range []string{"created", "reopened", "resolved", "location"} {
-		f.Add("secret_scanning_alert", []byte(encode(f, readHook(f, name))))
+		f.Add("secret_scanning_alert", []byte(sourcetest.Encode(f, readHook(f, name))))
 	}
 	for _, body := range badHooks {
 		f.Add("secret_scanning_alert", []byte(body))

@@ -1,20 +1,16 @@
 package github_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
 	"stanch/receiver"
 	"stanch/receiver/leak"
+	"stanch/receiver/sourcetest"
 )
 
 // TestHookActions: what becomes of an event is what its body says, whatever the header, which nobody signed, calls it.
@@ -37,7 +33,7 @@ func TestHookActions(t *testing.T) {
 		for _, named := range []string{
 			"secret_scanning_alert", "secret_scanning_alert_location", "secret_scanning_scan", "ping", "dependabot_alert", "",
 		} {
-			for name, body := range map[string]string{"JSON": encode(t, event), "a form": "payload=" + url.QueryEscape(encode(t, event))} {
+			for name, body := range map[string]string{"JSON": sourcetest.Encode(t, event), "a form": "payload=" + url.QueryEscape(sourcetest.Encode(t, event))} {
 				if got := became(source, named, body); got != row.want {
 					t.Errorf("%s %s in %s, named %q: got %s, want %s", row.file, row.action, name, named, got, row.want)
 				}
@@ -95,21 +91,21 @@ func TestHookFieldByField(t *testing.T) {
 		}},
 	} {
 		event := readHook(t, row.file)
-		if got := became(source, row.named, encode(t, event)); got != row.want[""] {
+		if got := became(source, row.named, sourcetest.Encode(t, event)); got != row.want[""] {
 			t.Errorf("%s: got %s, want %s", row.file, got, row.want[""])
 		}
-		for _, field := range fields(event, "") {
+		for _, field := range sourcetest.Fields(event) {
 			want, ok := row.want[field]
 			if !ok {
 				want = row.want[""]
 			}
-			if got := became(source, row.named, encode(t, without(event, field))); got != want {
+			if got := became(source, row.named, sourcetest.Encode(t, sourcetest.Without(event, field))); got != want {
 				t.Errorf("%s without %s: got %s, want %s", row.file, field, got, want)
 			}
 			if field == "location" {
 				want = row.want[""]
 			}
-			if got := became(source, row.named, encode(t, with(event, field, map[string]any{"odd": []int{7}}))); got != want {
+			if got := became(source, row.named, sourcetest.Encode(t, sourcetest.With(event, field, map[string]any{"odd": []int{7}}))); got != want {
 				t.Errorf("%s with an odd %s: got %s, want %s", row.file, field, got, want)
 			}
 		}
@@ -143,13 +139,13 @@ var login = regexp.MustCompile(`^[A-Za-z0-9._-]+(\[bot\])?$`)
 func TestHookSaysWhoDidIt(t *testing.T) {
 	source := openHook(t, "acme", hookSecret)
 	for sender, want := range map[any]string{"hubot": "hubot", "stanch[bot]": "stanch[bot]", "a b": "", "": "", 7: "", "x/../y": ""} {
-		event := with(readHook(t, "reopened"), "sender.login", sender)
-		parsed, err := source.Parse(http.Header{}, []byte(encode(t, event)))
+		event := sourcetest.With(readHook(t, "reopened"), "sender.login", sender)
+		parsed, err := source.Parse(http.Header{}, []byte(sourcetest.Encode(t, event)))
 		if err != nil || len(parsed.Pointers) != 1 || parsed.Pointers[0].By != want {
 			t.Errorf("%v: got %+v, %v; want %q", sender, parsed.Pointers, err, want)
 		}
 	}
-	parsed, err := source.Parse(http.Header{}, []byte(encode(t, readHook(t, "created"))))
+	parsed, err := source.Parse(http.Header{}, []byte(sourcetest.Encode(t, readHook(t, "created"))))
 	if err != nil || len(parsed.Pointers) != 1 || parsed.Pointers[0].By != "" {
 		t.Errorf("got %+v, %v; want nobody: whoever leaks a key may be whose token we use", parsed.Pointers, err)
 	}
@@ -158,57 +154,5 @@ func TestHookSaysWhoDidIt(t *testing.T) {
 // readHook reads a payload of testdata, which has the fields of one that GitHub sends, and values of ours.
 func readHook(tb testing.TB, name string) map[string]any {
 	tb.Helper()
-	data, err := os.ReadFile("testdata/hooks/" + name + ".json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var event map[string]any
-	if err := json.Unmarshal(data, &event); err != nil {
-		tb.Fatal(err)
-	}
-	return event
-}
-
-func encode(tb testing.TB, event map[string]any) string {
-	tb.Helper()
-	data, err := json.Marshal(event)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(data)
-}
-
-// fields lists the fields of an object and of the objects within it, as paths with dots.
-func fields(object map[string]any, prefix string) []string {
-	var paths []string
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		paths = append(paths, prefix+name)
-		if inner, ok := object[name].(map[string]any); ok {
-			paths = append(paths, fields(inner, prefix+name+".")...)
-		}
-	}
-	return paths
-}
-
-// with is a copy of an object in which the field at a path has another value.
-func with(object map[string]any, path string, value any) map[string]any {
-	changed := maps.Clone(object)
-	name, rest, deeper := strings.Cut(path, ".")
-	if deeper {
-		value = with(object[name].(map[string]any), rest, value)
-	}
-	changed[name] = value
-	return changed
-}
-
-// without is a copy of an object in which the field at a path is missing.
-func without(object map[string]any, path string) map[string]any {
-	changed := maps.Clone(object)
-	name, rest, deeper := strings.Cut(path, ".")
-	if deeper {
-		changed[name] = without(object[name].(map[string]any), rest)
-	} else {
-		delete(changed, name)
-	}
-	return changed
+	return sourcetest.ReadObject(tb, "testdata/hooks/"+name+".json")
 }

@@ -47,7 +47,7 @@ var goodRef = regexp.MustCompile(`^acme(/[a-z0-9._-]{1,255})+/-/(vulnerabilities
 // FuzzHookParse looks for a body of which something is made that is no pointer into the group.
 func FuzzHookParse(f *testing.F) {
 	for _, name := range []string{"detected", "confirmed", "dependency", "job", "old-job"} {
-		f.Add([]byte(encode(f, readHook(f, name))))
+		f.Add([]byte(sourcetest.Encode(f, readHook(f, name))))
 	}
 	for _, body := range badHooks {
 		f.Add([]byte(body))

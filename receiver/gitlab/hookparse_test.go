@@ -1,19 +1,16 @@
 package gitlab_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
 	"stanch/receiver"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/leak"
+	"stanch/receiver/sourcetest"
 )
 
 const (
@@ -48,9 +45,9 @@ func TestHookEvents(t *testing.T) {
 		{"job", "object_kind", "push", "ignored"},
 		{"old-job", "build_status", "success", "pointer " + aJob + " success"},
 	} {
-		event := with(readHook(t, row.file), row.field, row.value)
+		event := sourcetest.With(readHook(t, row.file), row.field, row.value)
 		for _, named := range []string{"Vulnerability Hook", "Job Hook", "Push Hook", "System Hook", ""} {
-			if got := became(source, named, encode(t, event)); got != row.want {
+			if got := became(source, named, sourcetest.Encode(t, event)); got != row.want {
 				t.Errorf("%s with %s %s, named %q: got %s, want %s", row.file, row.field, row.value, named, got, row.want)
 			}
 		}
@@ -90,7 +87,7 @@ func TestHookFieldByField(t *testing.T) {
 		}},
 	} {
 		event := readHook(t, row.file)
-		for _, field := range append([]string{""}, fields(event, "")...) {
+		for _, field := range append([]string{""}, sourcetest.Fields(event)...) {
 			want, ok := row.want[field]
 			if !ok {
 				want = row.want[""]
@@ -98,12 +95,12 @@ func TestHookFieldByField(t *testing.T) {
 			changed := map[string]map[string]any{"as it is": event}
 			if field != "" {
 				changed = map[string]map[string]any{
-					"without": without(event, field),
-					"odd":     with(event, field, map[string]any{"odd": []int{7}}),
+					"without": sourcetest.Without(event, field),
+					"odd":     sourcetest.With(event, field, map[string]any{"odd": []int{7}}),
 				}
 			}
 			for how, event := range changed {
-				if got := became(source, "", encode(t, event)); got != want {
+				if got := became(source, "", sourcetest.Encode(t, event)); got != want {
 					t.Errorf("%s, %s %s: got %s, want %s", row.file, field, how, got, want)
 				}
 			}
@@ -188,57 +185,5 @@ func became(source receiver.Source, named, body string) string {
 // readHook reads a payload of testdata, which has the fields of one that GitLab sends, and values of ours.
 func readHook(tb testing.TB, name string) map[string]any {
 	tb.Helper()
-	data, err := os.ReadFile("testdata/hooks/" + name + ".json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var event map[string]any
-	if err := json.Unmarshal(data, &event); err != nil {
-		tb.Fatal(err)
-	}
-	return event
-}
-
-func encode(tb testing.TB, event map[string]any) string {
-	tb.Helper()
-	data, err := json.Marshal(event)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(data)
-}
-
-// fields lists the fields of an object and of the objects within it, as paths with dots.
-func fields(object map[string]any, prefix string) []string {
-	var paths []string
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		paths = append(paths, prefix+name)
-		if inner, ok := object[name].(map[string]any); ok {
-			paths = append(paths, fields(inner, prefix+name+".")...)
-		}
-	}
-	return paths
-}
-
-// with is a copy of an object in which the field at a path has another value.
-func with(object map[string]any, path string, value any) map[string]any {
-	changed := maps.Clone(object)
-	name, rest, deeper := strings.Cut(path, ".")
-	if deeper {
-		value = with(object[name].(map[string]any), rest, value)
-	}
-	changed[name] = value
-	return changed
-}
-
-// without is a copy of an object in which the field at a path is missing.
-func without(object map[string]any, path string) map[string]any {
-	changed := maps.Clone(object)
-	name, rest, deeper := strings.Cut(path, ".")
-	if deeper {
-		changed[name] = without(object[name].(map[string]any), rest)
-	} else {
-		delete(changed, name)
-	}
-	return changed
+	return sourcetest.ReadObject(tb, "testdata/hooks/"+name+".json")
 }
