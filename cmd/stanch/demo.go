@@ -16,6 +16,7 @@ import (
 	"stanch/dispositions/ibmcloud/ibmtest"
 	"stanch/receiver/leak"
 	"stanch/receiver/sourcetest"
+	"stanch/receiver/vendortest"
 )
 
 func newDemo() *cobra.Command {
@@ -71,8 +72,7 @@ type demonstration struct {
 	hub     *hub
 	lab     *lab
 	signer  *sourcetest.Signer
-	keys    *http.Server
-	keysURL string
+	keys    *vendortest.Server
 	public  string // URL
 	private string // URL
 }
@@ -115,13 +115,11 @@ func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
 
 // publishKeys serves the public key of the played GitHub.
 func (d *demonstration) publishKeys() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	keys, err := vendortest.Serve(sourcetest.NewKeyServer(d.signer))
 	if err != nil {
 		return fmt.Errorf("publishing the demo's key: %w", err)
 	}
-	d.keysURL = "http://" + listener.Addr().String()
-	d.keys = &http.Server{Handler: sourcetest.NewKeyServer(d.signer), ReadHeaderTimeout: headerTimeout}
-	go func() { _ = d.keys.Serve(listener) }() // until close
+	d.keys = keys
 	return nil
 }
 
@@ -129,7 +127,7 @@ func (d *demonstration) close() {
 	d.iam.Close()
 	d.hub.Close()
 	d.lab.close()
-	_ = d.keys.Close()
+	d.keys.Close()
 }
 
 // configure writes the configuration of the demo, and reads it as serve does.
@@ -157,7 +155,7 @@ sources:
   - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key, %s, %s]}
 notifiers:
   - {name: console, type: console, gather_after: 1000}
-`, d.store(), filepath.Join(d.dir, "keys"), d.keysURL, acme+gitlab, d.iam.URL(), keyFile, demoPattern, demoRuleType)
+`, d.store(), filepath.Join(d.dir, "keys"), d.keys.Origin(), acme+gitlab, d.iam.URL(), keyFile, demoPattern, demoRuleType)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"path/filepath"
 	"time"
 
 	"stanch/dispositions/ibmcloud/ibmtest"
 	"stanch/receiver/gitlab/gitlabtest"
 	"stanch/receiver/leak"
+	"stanch/receiver/vendortest"
 )
 
 // lab is the GitLab of the demo: a company's own instance, which has leaked tokens revoked and tells of vulnerabilities, and
@@ -19,10 +18,9 @@ import (
 type lab struct {
 	*gitlabtest.Server
 	partner    *gitlabtest.Partner
-	keys       *http.Server // of the partner programme
-	keysURL    string
-	signing    leak.Secret // token of the group's hook
-	revocation leak.Secret // token of the revocation API
+	keys       *vendortest.Server // of the partner programme
+	signing    leak.Secret        // token of the group's hook
+	revocation leak.Secret        // token of the revocation API
 	samples    []*labSample
 }
 
@@ -69,19 +67,17 @@ func newLab(iam *ibmtest.Server) (*lab, error) {
 }
 
 func (l *lab) publishKeys() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	keys, err := vendortest.Serve(l.partner)
 	if err != nil {
 		return fmt.Errorf("publishing GitLab's key: %w", err)
 	}
-	l.keysURL = "http://" + listener.Addr().String()
-	l.keys = &http.Server{Handler: l.partner, ReadHeaderTimeout: headerTimeout}
-	go func() { _ = l.keys.Serve(listener) }() // until close
+	l.keys = keys
 	return nil
 }
 
 func (l *lab) close() {
 	l.Close()
-	_ = l.keys.Close()
+	l.keys.Close()
 }
 
 // configure writes the secret files of the sources, and returns their entries in the configuration.
@@ -96,7 +92,7 @@ func (l *lab) configure(dir string) (string, error) {
 	return fmt.Sprintf(`  - {name: gl, type: gitlab_revocation, token_files: [%q], types: [%s]}
   - {name: gl-partner, type: gitlab_partner, keys_url: %q}
   - {name: gl-hooks, type: gitlab_webhook, signing_token_files: [%q], group: acme, api: {url: %q, token_file: %q}}
-`, filepath.Join(dir, "gitlab-revocation"), demoRuleType, l.keysURL, filepath.Join(dir, "gitlab-signing"), l.URL(),
+`, filepath.Join(dir, "gitlab-revocation"), demoRuleType, l.keys.Origin(), filepath.Join(dir, "gitlab-signing"), l.URL(),
 		filepath.Join(dir, "gitlab-token")), nil
 }
 

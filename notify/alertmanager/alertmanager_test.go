@@ -194,15 +194,6 @@ func notice(phase notify.Phase, state leak.State, severity leak.Severity, second
 	return n
 }
 
-func tell(t *testing.T, n notify.Notifier, notices ...notify.Notice) {
-	t.Helper()
-	for _, sent := range notices {
-		if err := n.Notify(t.Context(), sent); err != nil {
-			t.Fatalf("got %v, want no error", err)
-		}
-	}
-}
-
 // TestLife: what a story of notices leaves firing.
 func TestLife(t *testing.T) {
 	failed := notice(notify.Opened, leak.Failed, leak.Critical, 0)
@@ -242,7 +233,7 @@ func TestLife(t *testing.T) {
 		},
 	} {
 		f := start(t)
-		tell(t, open(t, nil, f.URL), row.notices...)
+		notifytest.Tell(t, open(t, nil, f.URL), row.notices...)
 		var got []string
 		for _, a := range f.taken() {
 			end := "ended"
@@ -262,7 +253,7 @@ func TestLife(t *testing.T) {
 // TestLabels: labels are few, and their values of closed sets but for the incident.
 func TestLabels(t *testing.T) {
 	f := start(t)
-	tell(t, open(t, nil, f.URL), notice(notify.Opened, leak.Held, leak.Warning, 0))
+	notifytest.Tell(t, open(t, nil, f.URL), notice(notify.Opened, leak.Held, leak.Warning, 0))
 	got, _ := json.Marshal(f.taken()[0].Labels)
 	const want = `{"alertname":"LeakedKey","incident":"9f86d0819f86","issuer":"ibm","severity":"warning","state":"held"}`
 	if string(got) != want {
@@ -284,7 +275,7 @@ func TestGathering(t *testing.T) {
 	gathering.Members = []notify.Member{
 		{Incident: before.Incident, Phase: notify.Settled}, {Incident: never, Phase: notify.Settled},
 	}
-	tell(t, open(t, nil, f.URL), before, gathering)
+	notifytest.Tell(t, open(t, nil, f.URL), before, gathering)
 	got := f.taken()
 	if len(got) != 3 || got[1].Labels["state"] != "held" || got[1].fires(0) ||
 		got[2].Labels["alertname"] != "LeakedKeys" || !got[2].fires(time.Hour) {
@@ -303,7 +294,7 @@ func TestSendsAgain(t *testing.T) {
 	ended.Incident.ID = other.Incident.ID
 	n := open(t, nil, f.URL)
 	n.(notify.Remembering).Remember(memory)
-	tell(t, n, firing, other, ended)
+	notifytest.Tell(t, n, firing, other, ended)
 	before := len(f.taken())
 
 	n = open(t, func(c *alertmanager.Config) { c.Repeat = time.Millisecond }, f.URL)
@@ -343,7 +334,7 @@ func TestPlacesAreForgotten(t *testing.T) {
 	n := open(t, func(c *alertmanager.Config) { c.Repeat = time.Millisecond }, f.URL)
 	n.(notify.Remembering).Remember(memory)
 	sent := notifytest.Notice("notice", leak.Critical)
-	tell(t, n, sent)
+	notifytest.Tell(t, n, sent)
 	url := sent.Seen[0].URL
 	kept, err := memory.Load(t.Context(), sent.Incident.ID)
 	if err != nil || strings.Contains(kept, url) || !strings.Contains(kept, "What to do next") {
@@ -373,12 +364,12 @@ func TestSeveral(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tell(t, n, notice(notify.Opened, leak.Held, leak.Warning, 0))
+	notifytest.Tell(t, n, notice(notify.Opened, leak.Held, leak.Warning, 0))
 	if len(one.taken()) != 1 || len(two.taken()) != 1 {
 		t.Errorf("got %d and %d alerts, want each told", len(one.taken()), len(two.taken()))
 	}
 	one.fail(func(w http.ResponseWriter) bool { w.WriteHeader(http.StatusBadRequest); return true })
-	tell(t, n, notice(notify.Opened, leak.Held, leak.Warning, 1))
+	notifytest.Tell(t, n, notice(notify.Opened, leak.Held, leak.Warning, 1))
 	if got := log.String(); !strings.Contains(got, "urls[0]") || strings.Contains(got, "127.0.0.1") {
 		t.Errorf("got the log %q, want which of them failed, and no address", got)
 	}
@@ -405,7 +396,7 @@ func TestLimits(t *testing.T) {
 	for i := range sent.Facts {
 		sent.Facts[i].Text = strings.Repeat("<", 5000)
 	}
-	tell(t, n, sent)
+	notifytest.Tell(t, n, sent)
 	kept, err := memory.Load(t.Context(), sent.Incident.ID)
 	if err != nil || len(kept) > notify.MaxMemory {
 		t.Errorf("got %d bytes (%v), want 32 KiB at most", len(kept), err)

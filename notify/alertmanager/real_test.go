@@ -18,6 +18,7 @@ import (
 
 	"stanch/notify"
 	"stanch/notify/alertmanager"
+	"stanch/notify/notifytest"
 	"stanch/receiver/leak"
 )
 
@@ -105,7 +106,7 @@ func TestRealAlertmanager(t *testing.T) {
 		status string
 	}{{failed, "firing"}, {settled, "resolved"}} {
 		row.sent.At = time.Now()
-		tell(t, n, row.sent, row.sent)
+		notifytest.Tell(t, n, row.sent, row.sent)
 		got := <-received
 		if got.Status != row.status || len(got.Alerts) != 1 {
 			t.Fatalf("got %+v, want one alert that is %s", got, row.status)
@@ -133,7 +134,7 @@ func TestRealRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := notice(notify.Opened, leak.Failed, leak.Critical, 0)
-	tell(t, n, sent)
+	notifytest.Tell(t, n, sent)
 	run(t, n, func() {
 		for i := range 2 {
 			if got := <-received; got.Status != "firing" || got.Alerts[0].Annotations["summary"] != sent.Title {

@@ -140,20 +140,11 @@ func notice(severity leak.Severity, seconds int) notify.Notice {
 	return n
 }
 
-func tell(t *testing.T, n notify.Notifier, notices ...notify.Notice) {
-	t.Helper()
-	for _, sent := range notices {
-		if err := n.Notify(t.Context(), sent); err != nil {
-			t.Fatalf("got %v, want no error", err)
-		}
-	}
-}
-
 // TestMail: a mail says in its header who it is from, how urgent it is, and that no human wrote it.
 func TestMail(t *testing.T) {
 	s := start(t, false)
 	sent := notice(leak.Critical, 0)
-	tell(t, open(t, s, nil), sent)
+	notifytest.Tell(t, open(t, s, nil), sent)
 	got := s.got()
 	if len(got) != 1 || !got[0].tls || got[0].from != "stanch@example.com" || got[0].to != alice {
 		t.Fatalf("got %+v, want one mail, encrypted on its way", got)
@@ -181,7 +172,7 @@ func TestThread(t *testing.T) {
 	for _, sent := range []notify.Notice{notice(leak.Critical, 0), notice(leak.Info, 1), notice(leak.Info, 2), other} {
 		n := open(t, s, nil) // after a restart
 		n.(notify.Remembering).Remember(memory)
-		tell(t, n, sent)
+		notifytest.Tell(t, n, sent)
 	}
 	ids := map[string]bool{}
 	var root string
@@ -215,7 +206,7 @@ func TestRecipients(t *testing.T) {
 		t.Fatalf("got %v, want an error that may pass", err)
 	}
 	s.refuse(alice, 0)
-	tell(t, n, notice(leak.Info, 0), notice(leak.Info, 0))
+	notifytest.Tell(t, n, notice(leak.Info, 0), notice(leak.Info, 0))
 	var to []string
 	for _, m := range s.got() {
 		to = append(to, m.to)
@@ -241,7 +232,7 @@ func TestRefusedRecipient(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.refuse(alice, 550)
-	tell(t, n, notice(leak.Info, 0))
+	notifytest.Tell(t, n, notice(leak.Info, 0))
 	if got := s.got(); len(got) != 1 || got[0].to != bob {
 		t.Errorf("got %v, want a mail to the other", got)
 	}
@@ -302,7 +293,7 @@ func TestHeaderInjection(t *testing.T) {
 		s := start(t, false)
 		sent := notice(leak.Info, 0)
 		sent.Title, sent.Facts[0].Text = title, title
-		tell(t, open(t, s, nil), sent)
+		notifytest.Tell(t, open(t, s, nil), sent)
 		got := s.got()
 		if len(got) != 1 || got[0].to != alice {
 			t.Fatalf("%q: got %v, want one mail to one recipient", title, got)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -45,19 +44,13 @@ func TestConformance(t *testing.T) {
 		},
 		Stalled: func(t *testing.T) (notify.Notifier, <-chan struct{}) {
 			server := pagerdutytest.New(t, routingKey)
-			reached := make(chan struct{}, 1)
-			over := make(chan struct{})
-			t.Cleanup(func() { close(over) })
-			server.Fault(func(http.ResponseWriter, *http.Request) bool {
-				reached <- struct{}{}
-				<-over
-				return true
-			})
+			fault, reached := notifytest.Stall(t)
+			server.Fault(fault)
 			return open(t, server.URL, leak.Info), reached
 		},
 		Answers: func(t *testing.T, status int, retryAfter string) notify.Notifier {
 			server := pagerdutytest.New(t, routingKey)
-			server.Fault(repeat(status, retryAfter))
+			server.Fault(notifytest.Repeat(status, retryAfter))
 			return open(t, server.URL, leak.Info)
 		},
 		Broken: func(t *testing.T) notify.Notifier {
@@ -66,19 +59,6 @@ func TestConformance(t *testing.T) {
 		},
 		Private: []string{routingKey, "127.0.0.1", "enqueue", "unknown", "routing_key"},
 	})
-}
-
-// repeat answers with a status, and with what was sent.
-func repeat(status int, retryAfter string) func(http.ResponseWriter, *http.Request) bool {
-	return func(w http.ResponseWriter, r *http.Request) bool {
-		if retryAfter != "" {
-			w.Header().Set("Retry-After", retryAfter)
-		}
-		w.Header().Set("Location", "/planted-elsewhere")
-		w.WriteHeader(status)
-		_, _ = io.Copy(w, r.Body)
-		return true
-	}
 }
 
 // at is when the first notice of a story is about.
@@ -225,7 +205,7 @@ func TestGathering(t *testing.T) {
 func TestThrottled(t *testing.T) {
 	server := pagerdutytest.New(t, routingKey)
 	n := open(t, server.URL, "")
-	server.Fault(repeat(http.StatusTooManyRequests, "17"))
+	server.Fault(notifytest.Repeat(http.StatusTooManyRequests, "17"))
 	err := n.Notify(t.Context(), notice(notify.Opened, leak.Critical, 0))
 	if throttled, ok := errors.AsType[*leak.Throttled](err); !ok || throttled.After != 17*time.Second {
 		t.Errorf("got %v, want to wait 17 s", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -52,18 +51,13 @@ func TestConformance(t *testing.T) {
 		},
 		Stalled: func(t *testing.T) (notify.Notifier, <-chan struct{}) {
 			n, server := start(t)
-			reached, over := make(chan struct{}, 1), make(chan struct{})
-			t.Cleanup(func() { close(over) })
-			server.Fault(func(http.ResponseWriter, *http.Request) bool {
-				reached <- struct{}{}
-				<-over
-				return true
-			})
+			fault, reached := notifytest.Stall(t)
+			server.Fault(fault)
 			return n, reached
 		},
 		Answers: func(t *testing.T, status int, retryAfter string) notify.Notifier {
 			n, server := start(t)
-			server.Fault(repeat(status, retryAfter))
+			server.Fault(notifytest.Repeat(status, retryAfter))
 			return n
 		},
 		Broken: func(t *testing.T) notify.Notifier {
@@ -77,19 +71,6 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// repeat answers with a status, and with what was sent.
-func repeat(status int, retryAfter string) func(http.ResponseWriter, *http.Request) bool {
-	return func(w http.ResponseWriter, r *http.Request) bool {
-		if retryAfter != "" {
-			w.Header().Set("Retry-After", retryAfter)
-		}
-		w.Header().Set("Location", "/planted-elsewhere")
-		w.WriteHeader(status)
-		_, _ = io.Copy(w, r.Body)
-		return true
-	}
-}
-
 // at is when the first notice of a story is about.
 var at = time.Date(2026, 11, 21, 14, 3, 5, 0, time.UTC)
 
@@ -101,19 +82,10 @@ func notice(phase notify.Phase, severity leak.Severity, seconds int) notify.Noti
 	return n
 }
 
-func tell(t *testing.T, n notify.Notifier, notices ...notify.Notice) {
-	t.Helper()
-	for _, sent := range notices {
-		if err := n.Notify(t.Context(), sent); err != nil {
-			t.Fatalf("got %v, want no error", err)
-		}
-	}
-}
-
 // TestThread: an incident is one thread, and its first message shows how it stands now.
 func TestThread(t *testing.T) {
 	n, server := start(t)
-	tell(t, n, notice(notify.Opened, leak.Critical, 0), notice(notify.Taken, leak.Warning, 1), notice(notify.Settled, leak.Info, 2))
+	notifytest.Tell(t, n, notice(notify.Opened, leak.Critical, 0), notice(notify.Taken, leak.Warning, 1), notice(notify.Settled, leak.Info, 2))
 	got := server.Messages()
 	if len(got) != 3 || got[0].Thread != "" || got[1].Thread != got[0].TS || got[2].Thread != got[0].TS {
 		t.Fatalf("got %v, want a message with two replies", got)
@@ -133,7 +105,7 @@ func TestThreadsAreApart(t *testing.T) {
 	n, server := start(t)
 	other := notice(notify.Opened, leak.Critical, 1)
 	other.Incident.ID = "other"
-	tell(t, n, notice(notify.Opened, leak.Critical, 0), other)
+	notifytest.Tell(t, n, notice(notify.Opened, leak.Critical, 0), other)
 	for _, m := range server.Messages() {
 		if m.Thread != "" {
 			t.Errorf("got a reply %v, want two messages", m)
@@ -144,7 +116,7 @@ func TestThreadsAreApart(t *testing.T) {
 // TestCriticalAgain: what gets worse is seen by people who do not look into threads.
 func TestCriticalAgain(t *testing.T) {
 	n, server := start(t)
-	tell(t, n, notice(notify.Settled, leak.Info, 0), notice(notify.Opened, leak.Critical, 1), notice(notify.Opened, leak.Warning, 2))
+	notifytest.Tell(t, n, notice(notify.Settled, leak.Info, 0), notice(notify.Opened, leak.Critical, 1), notice(notify.Opened, leak.Warning, 2))
 	got := server.Messages()
 	if !got[1].Broadcast || got[2].Broadcast {
 		t.Errorf("got %v, want the critical reply alone in the channel too", got)
@@ -154,7 +126,7 @@ func TestCriticalAgain(t *testing.T) {
 // TestOvertaken: a notice that comes late is told, and does not make the first message older than it is.
 func TestOvertaken(t *testing.T) {
 	n, server := start(t)
-	tell(t, n, notice(notify.Settled, leak.Info, 2), notice(notify.Opened, leak.Warning, 1))
+	notifytest.Tell(t, n, notice(notify.Settled, leak.Info, 2), notice(notify.Opened, leak.Warning, 1))
 	got := server.Messages()
 	if len(got) != 2 || got[0].Edits != 0 || !strings.HasSuffix(got[1].Text, "at 14:03:06") {
 		t.Errorf("got %v, want a reply and the first message as it was", got)
@@ -170,7 +142,7 @@ func TestRemembers(t *testing.T) {
 	} {
 		n := open(t, server.URL)
 		n.(notify.Remembering).Remember(memory)
-		tell(t, n, sent)
+		notifytest.Tell(t, n, sent)
 	}
 	if got := server.Messages(); len(got) != 2 || got[1].Thread != got[0].TS {
 		t.Errorf("got %v, want one thread of two", got)
@@ -180,11 +152,11 @@ func TestRemembers(t *testing.T) {
 // TestMessageDeleted: whoever deletes a message does not end the notices of its incident.
 func TestMessageDeleted(t *testing.T) {
 	n, server := start(t)
-	tell(t, n, notice(notify.Opened, leak.Critical, 0))
+	notifytest.Tell(t, n, notice(notify.Opened, leak.Critical, 0))
 	server.Forget()
-	tell(t, n, notice(notify.Taken, leak.Warning, 1))
+	notifytest.Tell(t, n, notice(notify.Taken, leak.Warning, 1))
 	server.Forget()
-	tell(t, n, notice(notify.Settled, leak.Info, 2), notice(notify.Settled, leak.Info, 3))
+	notifytest.Tell(t, n, notice(notify.Settled, leak.Info, 2), notice(notify.Settled, leak.Info, 3))
 	if got := server.Messages(); len(got) != 2 || got[0].Thread != "" || got[1].Thread != got[0].TS {
 		t.Errorf("got %v, want a new thread", got)
 	}
@@ -195,13 +167,13 @@ func TestRate(t *testing.T) {
 	n, server := start(t)
 	server.Limit(0, 1)
 	second := notice(notify.Settled, leak.Info, 1)
-	tell(t, n, notice(notify.Opened, leak.Critical, 0))
+	notifytest.Tell(t, n, notice(notify.Opened, leak.Critical, 0))
 	err := n.Notify(t.Context(), second)
 	if throttled, ok := errors.AsType[*leak.Throttled](err); !ok || throttled.After != time.Second {
 		t.Fatalf("got %v, want to wait 1 s", err)
 	}
 	server.Limit(0, 1)
-	tell(t, n, second)
+	notifytest.Tell(t, n, second)
 	if got := server.Messages(); len(got) != 2 {
 		t.Errorf("got %v, want the notice and one reply", got)
 	}
@@ -217,7 +189,7 @@ func TestLimits(t *testing.T) {
 		for i := range sent.Facts[:len(sent.Facts)-1] {
 			sent.Facts[i].Text = text
 		}
-		tell(t, n, sent)
+		notifytest.Tell(t, n, sent)
 		if !strings.Contains(server.Shown(), next) {
 			t.Errorf("%.10q: what to do next is not shown", text)
 		}
@@ -232,7 +204,7 @@ func TestManyFacts(t *testing.T) {
 	for range 10_000 {
 		sent.Facts = append(sent.Facts, notify.Fact{Text: "x"})
 	}
-	tell(t, n, sent)
+	notifytest.Tell(t, n, sent)
 	if got := len(server.Messages()[0].Blocks[1].Elements); got < 2 || got > 50 {
 		t.Errorf("got %d facts, want some of them", got)
 	}
@@ -243,7 +215,7 @@ func TestCommands(t *testing.T) {
 	n, server := start(t)
 	sent := notice(notify.Opened, leak.Critical, 0)
 	sent.Facts = []notify.Fact{{Name: "Next", Text: "Do `stanch incidents undo 9f --reason \"...\"` or *not*, see https://evil.example."}}
-	tell(t, n, sent)
+	notifytest.Tell(t, n, sent)
 	var code, links []string
 	for _, section := range server.Messages()[0].Blocks[1].Elements {
 		for _, e := range section.Elements {
