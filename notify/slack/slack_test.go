@@ -298,7 +298,12 @@ func TestOutside(t *testing.T) {
 func TestGivenUp(t *testing.T) {
 	n, server := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	server.Fault(func(http.ResponseWriter, *http.Request) bool { cancel(); return false })
+	fault, reached := notifytest.Stall(t)
+	server.Fault(fault)
+	go func() {
+		<-reached
+		cancel()
+	}()
 	if err := n.Notify(ctx, notice(notify.Opened, leak.Critical, 0)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
