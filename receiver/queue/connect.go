@@ -118,8 +118,10 @@ func reconnectDelay(rounds int) time.Duration {
 func connectionEvents(log *slog.Logger) []nats.Option {
 	var last atomic.Value // string: what the last attempt came to
 	return []nats.Option{
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			log.Warn("connection to nats lost", "err", err)
+		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
+			if !conn.IsClosed() {
+				log.Warn("connection to nats lost", "err", err)
+			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			if text := err.Error(); last.Swap(text) != text {
