@@ -36,23 +36,9 @@ func (c *Config) examineStore(ctx context.Context) []leak.Finding {
 		if err != nil {
 			return notOpened(err)
 		}
-		return n.examine(ctx, n.cluster(c.roles, keys, quiet))
+		return queue.ExamineCluster(ctx, n.cluster(c.roles, keys, quiet), n.MonitoringURLs)
 	}
 	return c.Store.Embedded.examine(ctx)
-}
-
-// examine looks whether the cluster can be used.
-func (n NATS) examine(ctx context.Context, c queue.ClusterConfig) []leak.Finding {
-	store, err := queue.OpenCluster(ctx, c)
-	if err != nil {
-		return notOpened(err)
-	}
-	var found leak.Findings
-	found.Good("streams", "every stream is there and as it should be")
-	if err := store.Close(); err != nil {
-		found.Doubt("connection", "%v", err)
-	}
-	return found
 }
 
 // examine looks at the store's directory as far as that is possible beside a serve.

@@ -51,11 +51,7 @@ func (j *JetStream) lay(ctx context.Context) error {
 
 // find adds a stream to those of the store, if it exists and is as it should be.
 func (j *JetStream) find(ctx context.Context, s stream) error {
-	var handle jetstream.Stream
-	err := j.patiently(ctx, unanswered, func(ctx context.Context) (err error) {
-		handle, err = j.js.Stream(ctx, s.name)
-		return err
-	}, apiInfo+s.name)
+	handle, err := j.lookup(ctx, s)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return j.layout.vacant(s.name)
 	}
@@ -67,6 +63,14 @@ func (j *JetStream) find(ctx context.Context, s stream) error {
 	}
 	j.streams[s.name] = handle
 	return nil
+}
+
+func (j *JetStream) lookup(ctx context.Context, s stream) (handle jetstream.Stream, err error) {
+	err = j.patiently(ctx, unanswered, func(ctx context.Context) error {
+		handle, err = j.js.Stream(ctx, s.name)
+		return err
+	}, apiInfo+s.name)
+	return handle, err
 }
 
 // check says why a stream that is there is not ours to use.
