@@ -74,10 +74,12 @@ func (s *site) wantNothingPlanted() {
 }
 
 // TestNoTokenInClear sends tokens along every path that a token can take, wrong ones first of all, and looks for them in
-// store, logs, metrics, notices, dead letters and answers. So that the search itself is known to work, it must find one
+// store, logs, metrics, notices, traces, dead letters and answers. So that the search itself is known to work, it must find one
 // that is written in clear.
 func TestNoTokenInClear(t *testing.T) {
 	s := newSite(t, ibmtest.Switches{}, "")
+	c := newCollector(t)
+	s.traceTo(c.URL, "OTEL_EXPORTER_OTLP_HEADERS=planted-broken,authorization=planted-header")
 	keys := s.population(14)
 	s.start()
 	stranger, err := sourcetest.NewSigner()
@@ -137,6 +139,11 @@ func TestNoTokenInClear(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Errorf("serve ended with %v", err)
 	}
+	spans, text := c.kept()
+	if len(named(spans, "turn")) < len(keys) {
+		t.Errorf("only %d spans were sent", len(spans))
+	}
+	wantNot(t, "a trace", text)
 	s.wantNothingPlantedInFiles()
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"stanch/dispositions"
@@ -77,23 +77,14 @@ func addressOf(a net.Addr) string {
 
 var errOneProcess = errors.New("--role needs store.nats: the embedded store is in one process, which has every role")
 
-// newLog logs one JSON object a line; a duration is in seconds.
-func newLog(w io.Writer) *slog.Logger {
-	inSeconds := func(_ []string, a slog.Attr) slog.Attr {
-		if a.Value.Kind() == slog.KindDuration {
-			a.Value = slog.Float64Value(a.Value.Duration().Seconds())
-		}
-		return a
-	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inSeconds}))
-}
-
 // serve runs the service until ctx ends, and reads its configuration file again at each of the hangups; nil: there are
 // none. It calls started when its listeners take connections; public is nil without the receiver's role.
 func serve(
 	ctx context.Context, c *Config, log *slog.Logger, hangups <-chan os.Signal, started func(public, private net.Addr),
 ) (err error) {
-	s, err := assemble(ctx, c, log)
+	traces := startTracing(ctx, c.roles, log)
+	defer traces.end()
+	s, err := assemble(ctx, c, traces.tracer(), log)
 	if err != nil {
 		return err
 	}
@@ -106,6 +97,7 @@ func serve(
 // nil.
 type service struct {
 	log      *slog.Logger
+	tracer   trace.Tracer // nil: nothing is traced
 	registry *prometheus.Registry
 	keys     keyring
 	store    store
@@ -130,7 +122,7 @@ type service struct {
 }
 
 // assemble wires the service, in the order in which an alert travels. Nothing runs yet but the store.
-func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err error) {
+func assemble(ctx context.Context, c *Config, tracer trace.Tracer, log *slog.Logger) (s *service, err error) {
 	keys, err := openKeys(c)
 	if err != nil {
 		return nil, err
@@ -150,7 +142,7 @@ func assemble(ctx context.Context, c *Config, log *slog.Logger) (s *service, err
 	}
 	registry := newRegistry()
 	s = &service{
-		log: log, registry: registry, keys: keys, store: store, probe: queue.NewProbe(store, c.Store.NATS != nil),
+		log: log, tracer: tracer, registry: registry, keys: keys, store: store, probe: queue.NewProbe(store, c.Store.NATS != nil),
 		reloads: make(chan chan<- error), reloaded: newReloaded(registry),
 	}
 	s.current.Store(g)
@@ -165,13 +157,13 @@ func (s *service) addRoles(g *generation) {
 	if c.roles.have(receiving) {
 		s.receiver = receiver.New(receiver.Config{
 			Sources: g.feeds(), Limits: c.limits(), Seal: s.keys.recipient, Store: s.store, Line: s.store, Log: s.log,
-			Metrics: s.registry,
+			Metrics: s.registry, Tracer: s.tracer,
 		})
 	}
 	if c.roles.have(collecting) {
 		s.collector = collect.New(collect.Config{
 			Store: s.store, Seal: s.keys.recipient, Sources: g.collected(), ExternalURL: c.Web.ExternalURL, Log: s.log,
-			Registerer: s.registry,
+			Registerer: s.registry, Tracer: s.tracer,
 		})
 	}
 	if c.roles.have(deciding) {
@@ -179,7 +171,8 @@ func (s *service) addRoles(g *generation) {
 	}
 	if c.roles.have(notifying) {
 		s.notices = notify.NewDispatcher(notify.Config{
-			Store: s.store, Terms: g.terms(), Log: s.log, Registerer: s.registry, Sightings: s.seen,
+			Store: s.store, Terms: g.terms(), Log: s.log, Registerer: s.registry, Tracer: s.tracer,
+			Sightings: s.seen,
 		})
 	}
 }
@@ -191,7 +184,7 @@ func (s *service) addEngine(g *generation) {
 	s.checkpoints = ledger.NewCheckpoints(s.store, s.log)
 	s.engine = dispositions.New(dispositions.Config{
 		Store: s.store, Ledger: journal, Sightings: s.sightings, Identities: s.keys.identities, Mandate: g.mandate(),
-		Line: s.store, Log: s.log, Registerer: s.registry,
+		Line: s.store, Log: s.log, Registerer: s.registry, Tracer: s.tracer,
 	})
 	s.registry.MustRegister(newState(s.store, s.index, s.log))
 }

@@ -31,6 +31,7 @@ type site struct {
 	keys    *sourcetest.KeyServer
 	signer  *sourcetest.Signer
 	output  *lockedBuffer // what every process so far printed
+	env     []string      // of the binary, beside the test's own
 	process *exec.Cmd
 	exited  chan error
 }
@@ -217,7 +218,7 @@ func (s *site) command(args ...string) (string, error) {
 func (s *site) program(args ...string) *exec.Cmd {
 	c := exec.Command("stanch", args...)
 	c.Dir = s.dir
-	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	c.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), s.env...)
 	return c
 }
 
