@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -56,6 +57,9 @@ func (t *turn) resume(ctx context.Context) error {
 func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key) error {
 	d, _ := t.ask(issuer, t.incident, t.alert.Source, t.content)
 	if d.Action == leak.Nothing && policy.Untouchable(d.Rule) {
+		if lock := t.relock(ctx, issuer, t.incident.Key, key); lock != "" {
+			d.Reason += lock
+		}
 		t.decided(d)
 		return t.leave(ctx)
 	}
@@ -83,18 +87,42 @@ func (t *turn) act(ctx context.Context, issuer Configured) error {
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return t.proved(ctx, issuer, leak.Key{})
-	case err != nil:
-		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
-	case inForce(after, action):
+	case err == nil && inForce(after, action):
 		return t.proved(ctx, issuer, after)
 	}
-	if locker, ok := issuer.Issuer.(Locker); ok && key.Locked && !after.Locked {
-		_ = locker.Lock(ctx, key.ID) // best effort: what is told is that the key is alive
+	lock := t.relock(ctx, issuer, key, after)
+	if err != nil {
+		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w%s", issuer.Name, err, lock))
 	}
-	if acted != nil {
-		return t.fail(ctx, fmt.Errorf("asking %s to %s the key: %w", issuer.Name, action, acted))
+	t.incident.Key.Disabled = after.Disabled
+	switch {
+	case expired(after) && t.triesValue(issuer) && t.refused(ctx, issuer) == nil:
+		return t.ended(ctx, after, "proved: the key has expired, and the leaked value is refused", resultExpired)
+	case acted != nil:
+		return t.fail(ctx, fmt.Errorf("asking %s to %s the key: %w%s", issuer.Name, action, acted, lock))
 	}
-	return t.fail(ctx, fmt.Errorf("%s accepted to %s the key, but read back it is alive", issuer.Name, action))
+	return t.fail(ctx, fmt.Errorf("%s accepted to %s the key, but read back it is alive%s", issuer.Name, action, lock))
+}
+
+// relock locks a key again that was unlocked for an action which is not in force, and says what became of the lock; empty: there
+// was none to lift. The zero Key is one that could not be read.
+func (t *turn) relock(ctx context.Context, issuer Configured, before, after leak.Key) string {
+	locker, ok := issuer.Issuer.(Locker)
+	if !ok || !before.Locked || after.Locked {
+		return ""
+	}
+	locked := locker.Lock(ctx, before.ID)
+	key, err := issuer.Issuer.Read(ctx, before.ID)
+	why := "read back it is not locked"
+	switch {
+	case err == nil && key.Locked:
+		return "; it is locked again, as read back"
+	case locked != nil:
+		why = locked.Error()
+	case err != nil:
+		why = err.Error()
+	}
+	return "; it was unlocked, and it could not be locked again: " + why
 }
 
 // perform asks the issuer for an action, and unlocks a locked key first: whoever calls it has asked policy.
@@ -125,6 +153,9 @@ func effect(ctx context.Context, issuer Issuer, id string, action leak.Action) e
 	}
 	return fmt.Errorf("the issuer cannot %s a key", action)
 }
+
+// expired reports whether a key is of no use because its time is over. Somebody may extend it, so an action is taken all the same.
+func expired(key leak.Key) bool { return !key.ExpiresAt.IsZero() && time.Now().After(key.ExpiresAt) }
 
 // inForce reports whether an action needs not be taken because its effect is there. A deleted key is not there to ask.
 func inForce(key leak.Key, action leak.Action) bool {

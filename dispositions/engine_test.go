@@ -37,6 +37,8 @@ type world struct {
 	fuse      dispositions.Fuse
 	accounts  []string
 	pattern   *regexp.Regexp
+	others    []dispositions.Configured // issuers besides the first
+	registry  *prometheus.Registry      // of the engine that was started last
 	log       bytes.Buffer
 	logger    *slog.Logger
 }
@@ -84,17 +86,18 @@ func (w *world) start(store queue.Store, issuer dispositions.Issuer) (e *disposi
 	if len(faults) > 0 {
 		w.t.Fatal(faults)
 	}
+	w.registry = prometheus.NewRegistry()
 	e = dispositions.New(dispositions.Config{
 		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.recipient, w.ids), Identities: w.ids,
 		Mandate: dispositions.Mandate{
-			Issuers: []dispositions.Configured{{
+			Issuers: append([]dispositions.Configured{{
 				Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,
-			}},
+			}}, w.others...),
 			Policy: chosen, Fuse: w.fuse,
 		},
 		Workers: 4,
 		Line:    w.store.(queue.Line),
-		Log:     w.logger, Registerer: prometheus.NewRegistry(),
+		Log:     w.logger, Registerer: w.registry,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup

@@ -8,7 +8,7 @@ import (
 )
 
 // Issuer knows the keys that it issued. What else it can do with a key it says by implementing [Disabler], [Deleter],
-// [Enabler], [Locker], [Examiner], [Tenant]; there are no "not implemented" methods.
+// [Enabler], [Locker], [Examiner], [Tenant], [Prover], [Watcher], [Tracer], [Recogniser]; there are no "not implemented" methods.
 //
 // Methods are safe for concurrent use, bounded in time by ctx, and try once: the engine retries. An error wraps
 // leak.ErrNotFound, leak.ErrLocked or leak.ErrCredential when, and only when, the issuer's answer means that;
@@ -79,8 +79,15 @@ type Watcher interface {
 
 // Tracer can tell what an identity left behind.
 type Tracer interface {
-	// MadeBy returns what the owner of a key made since a time, newest first; at most MaxMade.
+	// MadeBy returns what the owner of a key made since a time, keys and identities, newest first; at most MaxMade.
 	MadeBy(ctx context.Context, key leak.Key, since time.Time) ([]leak.Made, error)
+}
+
+// Recogniser can tell secrets of its issuer that nobody can look up or revoke by a call.
+type Recogniser interface {
+	// Recognise goes by what the source calls the secret and by its form: it asks nobody. It returns what it is, and how a
+	// person revokes it, a sentence; false: it is none that is known.
+	Recognise(c leak.Content) (kind, byHand string, ok bool)
 }
 
 // MaxMade is how many things MadeBy returns at most: more than anybody reads.

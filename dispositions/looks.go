@@ -62,87 +62,97 @@ func (e *Engine) lookAt(ctx context.Context, then leak.Incident, lastTry bool) e
 	}
 	t.incident.LookedAt = time.Now()
 	if err == nil && !key.Disabled {
-		return t.enabledBySomebody(ctx, key)
+		return t.enabledBySomebody(ctx, issuer, key)
 	}
 	return t.looked(ctx, issuer, err == nil)
 }
 
 // enabledBySomebody holds an incident again whose key works although nobody ordered that here.
-func (t *turn) enabledBySomebody(ctx context.Context, key leak.Key) error {
+func (t *turn) enabledBySomebody(ctx context.Context, issuer Configured, key leak.Key) error {
 	t.found(key)
 	t.alive()
 	t.incident.Action, t.incident.Rule, t.incident.Approval = leak.Disable, RuleEnabled, true
 	t.incident.Reason = "somebody enabled the key at its issuer since it was disabled"
-	t.step(leak.Looked, "a second look: the key works again; somebody enabled it at its issuer")
+	t.investigate(ctx, issuer, true, "the key works again; somebody enabled it at its issuer")
 	return t.hold(ctx, "held: to disable the key again needs approval", false)
 }
 
 // looked says what happened between the sighting and the end of the last token. It pages when the key was used by then, or when
 // its owner made something that may have been made with it.
 func (t *turn) looked(ctx context.Context, issuer Configured, there bool) error {
-	findings := []string{"a second look: the key is still dead"}
-	worse := false
-	if text, used := t.useSince(ctx, issuer, there); text != "" {
-		findings, worse = append(findings, text), worse || used
-	}
-	if text, made := t.madeSince(ctx, issuer); text != "" {
-		findings, worse = append(findings, text), worse || made
-	}
+	t.investigate(ctx, issuer, there, "the key is still dead")
+	worse := t.incident.Aftermath.Used.Count > 0 || len(t.incident.Aftermath.Made) > 0
 	if worse {
 		t.incident.Severity = leak.Critical
 	}
-	t.step(leak.Looked, strings.Join(findings, "; "))
 	t.steps[len(t.steps)-1].Quiet = !worse
 	return t.record(ctx)
 }
 
+// investigate finds out what the key and its owner did since it was seen, and says so in a step.
+func (t *turn) investigate(ctx context.Context, issuer Configured, there bool, finding string) {
+	after := leak.Aftermath{}
+	findings := []string{"a second look: " + finding}
+	for _, text := range []string{t.useSince(ctx, issuer, there, &after), t.madeSince(ctx, issuer, &after)} {
+		if text != "" {
+			findings = append(findings, text)
+		}
+	}
+	t.incident.Aftermath = &after
+	t.step(leak.Looked, strings.Join(findings, "; "))
+}
+
 // useSince compares the key's use with what it was when it was looked up.
-func (t *turn) useSince(ctx context.Context, issuer Configured, there bool) (text string, used bool) {
+func (t *turn) useSince(ctx context.Context, issuer Configured, there bool, found *leak.Aftermath) string {
 	watcher, ok := issuer.Issuer.(Watcher)
 	before := t.head.Key.Used
 	switch {
 	case !ok:
-		return "", false
+		return ""
 	case !there:
-		return "how it was used before it was deleted is not known", false
+		return "how it was used before it was deleted is not known"
 	case !before.Known:
-		return "whether it was used meanwhile is not known", false
+		return "whether it was used meanwhile is not known"
 	}
 	after, err := watcher.Activity(ctx, t.head.Key.ID)
-	switch {
-	case err != nil || !after.Known:
-		return "whether it was used meanwhile is not known", false
-	case after.Count > before.Count:
-		return fmt.Sprintf("it was signed in with %d times between its lookup and its death, the last time at %s",
-			after.Count-before.Count, moment(after.LastAt)), true
+	if err != nil || !after.Known {
+		return "whether it was used meanwhile is not known"
 	}
-	return "it was not signed in with between its lookup and its death", false
+	found.Used = leak.Activity{Known: true, Count: max(0, after.Count-before.Count)}
+	if found.Used.Count == 0 {
+		return "it was not signed in with since its lookup"
+	}
+	found.Used.LastAt = after.LastAt
+	return fmt.Sprintf("it was signed in with %d times since its lookup, the last time at %s",
+		found.Used.Count, moment(after.LastAt))
 }
 
 // madeSince lists what the key's owner made since the key was first seen.
-func (t *turn) madeSince(ctx context.Context, issuer Configured) (text string, found bool) {
+func (t *turn) madeSince(ctx context.Context, issuer Configured, found *leak.Aftermath) string {
 	tracer, ok := issuer.Issuer.(Tracer)
 	if !ok {
-		return "", false
+		return ""
 	}
 	made, err := tracer.MadeBy(ctx, t.head.Key, t.head.ReceivedAt)
-	switch {
-	case err != nil:
-		return "what its owner made since is not known", false
-	case len(made) == 0:
-		return "its owner made no key since it was seen", false
+	if err != nil {
+		return "what its owner made since is not known"
+	}
+	found.Traced, found.Made = true, made[:min(len(made), maxListed)]
+	found.More = len(made) - len(found.Made)
+	if len(made) == 0 {
+		return "its owner made no key and no identity since it was seen"
 	}
 	var list []string
-	for _, m := range made[:min(len(made), maxListed)] {
+	for _, m := range found.Made {
 		list = append(list, fmt.Sprintf("%s %s %q at %s", m.Kind, m.ID, m.Name, moment(m.At)))
 	}
-	if more := len(made) - maxListed; more > 0 {
-		list = append(list, fmt.Sprintf("and %d more", more))
+	if found.More > 0 {
+		list = append(list, fmt.Sprintf("and %d more", found.More))
 	}
-	return "its owner made since it was seen: " + strings.Join(list, ", "), true
+	return "its owner made since it was seen: " + strings.Join(list, ", ")
 }
 
-// maxListed is how many things a step lists.
+// maxListed is how many things an incident lists.
 const maxListed = 10
 
 func moment(t time.Time) string {

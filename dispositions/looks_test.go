@@ -33,11 +33,11 @@ func TestSecondLook(t *testing.T) {
 	}{
 		"nothing happened": {
 			func(*world) {}, leak.Contained, leak.Looked, true, leak.Warning,
-			"the key is still dead; it was not signed in with between its lookup and its death; its owner made no key since",
+			"the key is still dead; it was not signed in with since its lookup; its owner made no key and no identity since",
 		},
 		"used before it died": {
 			func(w *world) { w.cloud.use("ApiKey-1"); w.cloud.use("ApiKey-1") }, leak.Contained, leak.Looked, false, leak.Critical,
-			"signed in with 2 times between its lookup and its death",
+			"signed in with 2 times since its lookup",
 		},
 		"its owner made a key": {
 			func(w *world) {

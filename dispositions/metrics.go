@@ -13,9 +13,11 @@ const (
 	resultProved = "proved" // the issuer, asked again, says so
 	resultLeft   = "left"   // policy says nothing
 	resultHeld   = "held"
-	resultFailed = "failed"
-	resultNoKey  = "unknown"
-	resultUndone = "undone" // by a person; so are rejected and closed, the names of their steps
+	// resultExpired is of a key that its issuer does not change any more, and whose value is refused because its time is over.
+	resultExpired = "expired"
+	resultFailed  = "failed"
+	resultNoKey   = "unknown"
+	resultUndone  = "undone" // by a person; so are rejected and closed, the names of their steps
 )
 
 // The turns that turn_duration_seconds tells apart.
@@ -68,13 +70,12 @@ func (m *metrics) zero(mandate Mandate) {
 	}
 	for _, i := range mandate.Issuers {
 		for _, action := range []leak.Action{leak.Disable, leak.Delete} {
-			for _, result := range []string{resultProved, resultHeld, resultFailed} {
+			for _, result := range []string{resultProved, resultExpired, resultHeld, resultFailed} {
 				m.dispositions.WithLabelValues(i.Name, string(action), result)
 			}
 			m.contain.WithLabelValues(i.Name, string(action))
 		}
-		m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), resultLeft)
-		for _, result := range []string{resultUndone, string(leak.Rejected), string(leak.Ended)} {
+		for _, result := range []string{resultLeft, RuleByHand, resultUndone, string(leak.Rejected), string(leak.Ended)} {
 			m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), result)
 		}
 	}

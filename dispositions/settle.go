@@ -18,6 +18,9 @@ func (t *turn) leave(ctx context.Context) error {
 	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Left, "", ""
 	t.alive()
 	t.step(leak.Spared, "nothing was done: "+t.incident.Reason)
+	if t.incident.Rule == RuleByHand {
+		return t.end(ctx, RuleByHand)
+	}
 	return t.end(ctx, resultLeft)
 }
 
@@ -45,9 +48,9 @@ func (t *turn) wait(ctx context.Context) error {
 	}
 	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
 	switch {
-	case errors.Is(err, leak.ErrNotFound):
+	case errors.Is(err, leak.ErrNotFound) && t.refused(ctx, issuer) == nil:
 		return t.contained(ctx, leak.Key{}, "the key is gone: somebody deleted it while the incident was held")
-	case err == nil && inForce(key, t.incident.Action):
+	case err == nil && inForce(key, t.incident.Action) && t.refused(ctx, issuer) == nil:
 		return t.contained(ctx, key, "the key is disabled: somebody did it while the incident was held")
 	case err == nil && t.sighting != nil && t.released(issuer, key):
 		return t.decide(ctx, issuer)
@@ -70,10 +73,10 @@ func (t *turn) proved(ctx context.Context, issuer Configured, key leak.Key) erro
 	if key.ID == "" {
 		text = "proved: asked again, the issuer has no such key any more"
 	}
-	if prover, ok := issuer.Issuer.(Prover); ok && !t.content.Secret.Empty() {
-		if err := t.tryLeaked(ctx, prover); err != nil {
-			return t.fail(ctx, fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err))
-		}
+	if err := t.refused(ctx, issuer); err != nil {
+		return t.fail(ctx, err)
+	}
+	if t.triesValue(issuer) {
 		text += ", and the leaked value is refused"
 	}
 	if key.ID != "" && t.incident.Intended == leak.Disable && t.incident.Action == leak.Delete {
@@ -82,12 +85,36 @@ func (t *turn) proved(ctx context.Context, issuer Configured, key leak.Key) erro
 	return t.contained(ctx, key, text)
 }
 
-// tryLeaked tries the leaked value.
-func (t *turn) tryLeaked(ctx context.Context, prover Prover) error {
+// deadAlready goes on after a key that somebody else has disabled or deleted, as the issuer says: the leaked value is tried as
+// well. A key that is to be deleted after approval waits for that.
+func (t *turn) deadAlready(ctx context.Context, issuer Configured, key leak.Key, text string) error {
+	if err := t.refused(ctx, issuer); err != nil {
+		return t.fail(ctx, err)
+	}
+	if key.ID != "" && t.incident.Action == leak.Delete {
+		return t.holdDisabled(ctx, key, text)
+	}
+	return t.contained(ctx, key, text)
+}
+
+// triesValue reports whether the issuer can try the leaked value, which is not always kept.
+func (t *turn) triesValue(issuer Configured) bool {
+	_, ok := issuer.Issuer.(Prover)
+	return ok && !t.content.Secret.Empty()
+}
+
+// refused tries the leaked value of a key that its issuer says is dead, where that can be done; nil: it is refused.
+func (t *turn) refused(ctx context.Context, issuer Configured) error {
+	if !t.triesValue(issuer) {
+		return nil
+	}
 	ctx, s := span.Start(ctx, turnProve)
-	err := prover.Refused(ctx, t.content.Secret)
+	err := issuer.Issuer.(Prover).Refused(ctx, t.content.Secret)
 	s.End(err)
-	return err
+	if err != nil {
+		return fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err)
+	}
+	return nil
 }
 
 // holdDisabled keeps an incident whose key is disabled, as its issuer says, until somebody approves to delete it.
@@ -99,9 +126,14 @@ func (t *turn) holdDisabled(ctx context.Context, key leak.Key, text string) erro
 }
 
 func (t *turn) contained(ctx context.Context, key leak.Key, text string) error {
+	return t.ended(ctx, key, text, resultProved)
+}
+
+// ended ends an incident whose key is dead, whatever of.
+func (t *turn) ended(ctx context.Context, key leak.Key, text, result string) error {
 	t.dead(key, text)
 	t.incident.State, t.incident.Severity = leak.Contained, cmp.Or(t.incident.Rated, leak.Warning)
-	if err := t.end(ctx, resultProved); err != nil {
+	if err := t.end(ctx, result); err != nil {
 		return err
 	}
 	t.metrics.contained(t.incident, t.incident.Action, t.alert)
@@ -114,10 +146,10 @@ func (t *turn) dead(key leak.Key, text string) {
 	if key.ID != "" {
 		t.found(key)
 	} else {
-		t.incident.Key.Disabled = false // it is not there to be
+		t.incident.Key.Disabled, t.incident.Key.Gone = false, true
 	}
 	t.incident.Intended, t.incident.Failure = "", ""
-	t.incident.ContainedAt = now
+	t.incident.ContainedAt, t.incident.Aftermath = now, nil
 	t.incident.TokensLiveUntil = now.Add(t.incident.Key.TokenLife)
 	t.step(leak.Proved, text)
 }
@@ -156,7 +188,7 @@ func (t *turn) repeated(ctx context.Context) error {
 // fail gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
 // tried again from SEALED until it succeeds or a person ends it. The same failure is recorded once.
 func (t *turn) fail(ctx context.Context, err error) error {
-	if !t.lastTry && !errors.Is(err, leak.ErrLocked) {
+	if !t.lastTry && !errors.Is(err, leak.ErrLocked) && wish(err) <= patience {
 		return comeBack(err)
 	}
 	if t.head.State == leak.Failed {
@@ -191,13 +223,23 @@ func (t *turn) keepState() {
 	t.steps = t.steps[:1]
 }
 
-// longestPause bounds what an issuer that asks to be left alone can ask for.
-const longestPause = 5 * time.Minute
+// An issuer may ask to be left alone for as long as patience before somebody is paged, and for longestPause at most.
+const (
+	patience     = time.Minute
+	longestPause = 5 * time.Minute
+)
+
+// wish is how long an issuer asked to be left alone; 0: it did not.
+func wish(err error) time.Duration {
+	if throttled, ok := errors.AsType[*leak.Throttled](err); ok {
+		return max(throttled.After, time.Second)
+	}
+	return 0
+}
 
 func comeBack(err error) error {
-	var throttled *leak.Throttled
-	if errors.As(err, &throttled) {
-		return &queue.Later{Delay: min(max(throttled.After, time.Second), longestPause), Err: err}
+	if wait := wish(err); wait > 0 {
+		return &queue.Later{Delay: min(wait, longestPause), Err: err}
 	}
 	return err
 }

@@ -127,6 +127,9 @@ func (t *turn) begin(ctx context.Context) error {
 	if t.content.Secret.Empty() {
 		return t.beginByID(ctx)
 	}
+	if issuer, kind, how, ok := t.recognise(t.content); ok {
+		return t.byHand(ctx, issuer, kind, how)
+	}
 	if err := t.visitFirst(ctx); err != nil {
 		return err
 	}
@@ -184,7 +187,7 @@ func (t *turn) notFound(ctx context.Context, reason error) error {
 		case errors.Is(err, leak.ErrNotFound) && t.head.State == leak.Contained:
 			return t.record(ctx) // a new sighting of a key that is still gone
 		case errors.Is(err, leak.ErrNotFound):
-			return t.contained(ctx, leak.Key{}, "the key is gone: the issuer knows neither its value nor its id")
+			return t.deadAlready(ctx, issuer, leak.Key{}, "the key is gone: the issuer knows neither its value nor its id")
 		case err == nil:
 			err = errors.New("the issuer knows the key's id and not its value")
 		}
@@ -225,9 +228,9 @@ func (t *turn) decide(ctx context.Context, issuer Configured) error {
 	case d.Action == leak.Nothing:
 		return t.leave(ctx)
 	case inForce(key, atOnce(d)) && atOnce(d) != d.Action:
-		return t.holdDisabled(ctx, key, "the key was disabled already when it was looked up")
+		return t.deadAlready(ctx, issuer, key, "the key was disabled already when it was looked up")
 	case inForce(key, d.Action):
-		return t.contained(ctx, key, "the key was disabled already when it was looked up; nothing had to be done")
+		return t.deadAlready(ctx, issuer, key, "the key was disabled already when it was looked up; nothing had to be done")
 	case key.Locked && !d.Unlock:
 		return t.fail(ctx, errLocked)
 	case verdict.held:

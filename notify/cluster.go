@@ -28,6 +28,9 @@ func (s story) repair() string {
 	if id := s.cluster(); id != "" {
 		return s.repairPullSecret(id)
 	}
+	if id := s.serviceCredential(); id != "" {
+		return s.repairCredential(id)
+	}
 	switch {
 	case s.Key.Name == regionKey:
 		return repairRegion
@@ -47,6 +50,27 @@ func (s story) cluster() string {
 		}
 	}
 	return ""
+}
+
+// generatedName is what the API key of a service credential is called, with the credential's id.
+var generatedName = regexp.MustCompile(`^auto-generated-apikey-([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
+
+// serviceCredential is the id of the service credential that the key was made for; empty: it was made for none.
+func (s story) serviceCredential() string {
+	found := generatedName.FindStringSubmatch(s.Key.Name)
+	if found == nil || !ibmKeyID.MatchString(s.Key.ID) {
+		return ""
+	}
+	return found[1]
+}
+
+// repairCredential is what to do about a leaked key of a service credential. The id is of plain characters.
+func (s story) repairCredential(id string) string {
+	return fmt.Sprintf("The key was made for the service credential %[1]s: whatever is bound to that loses its service when the key dies. "+
+		"1. See what it is of: `ibmcloud resource service-key %[1]s`. "+
+		"2. Make a new credential there: `ibmcloud resource service-key-create NAME ROLE --instance-id INSTANCE`, and bind the "+
+		"applications to it again, so that they get its content. "+
+		"3. Delete the old one if it is still there: `ibmcloud resource service-key-delete %[1]s`.", id)
 }
 
 // repairPullSecret is IBM's runbook for a leaked key of a cluster's service ID. The id is of plain characters.

@@ -208,9 +208,35 @@ var examples = map[string]leak.Entry{
 	"cluster_region": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Key.Name, i.Key.Kind, i.Key.Owner = "containers-kubernetes-key", "user", "IBMid-110000AB1Z"
 	}), step(leak.Proved, provedDisabled)),
+	"credential_disabled": entry(incident(leak.Contained, ofCredential), step(leak.Proved, provedDisabled)),
+	"credential_left": entry(incident(leak.Left, func(i *leak.Incident) {
+		ofCredential(i)
+		i.Action, i.Rule, i.Reason = leak.Nothing, "key_none", "the key's own setting for a leak is none"
+	}), step(leak.Spared, "nothing was done: the key's own setting for a leak is none")),
+	"expired_left": entry(incident(leak.Left, func(i *leak.Incident) {
+		i.Action, i.Rule, i.Reason, i.Key.ExpiresAt = leak.Nothing, "key_none", "the key's own setting for a leak is none", received.Add(-time.Hour)
+	}), step(leak.Spared, "nothing was done: the key's own setting for a leak is none")),
+	"expired": entry(incident(leak.Contained, func(i *leak.Incident) {
+		i.Key.Disabled, i.Key.ExpiresAt = false, received.Add(-time.Hour)
+	}), step(leak.Proved, "proved: the key has expired, and the leaked value is refused")),
+	"by_hand": entry(incident(leak.Left, func(i *leak.Incident) {
+		i.Severity, i.Action, i.Rule, i.Key = leak.Critical, leak.Nothing, "by_hand", leak.Key{Kind: "classic infrastructure key"}
+		i.Reason = byHandReason
+	}), step(leak.Decided, "nothing: "+byHandReason), step(leak.Spared, "nothing was done: "+byHandReason)),
+	"failed_alive": failed("ibm said that the key is dead: trying the leaked value: the leaked value still works", func(i *leak.Incident) {
+		i.Key.Disabled, i.Intended = true, leak.Disable
+	}),
 	"user_key": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Key.Name, i.Key.Kind, i.Key.Owner = "laptop", "user", "IBMid-110000AB1Z"
 	}), step(leak.Proved, provedDisabled)),
+}
+
+const byHandReason = "it is a classic infrastructure key, which no call looks up or revokes: only a person can; in the console, delete it"
+
+// ofCredential makes the key one of a service credential, with its use so far.
+func ofCredential(i *leak.Incident) {
+	i.Key.Name = "auto-generated-apikey-0b1c2d3e-0000-4000-8000-123456789abc"
+	i.Key.Used = leak.Activity{Known: true, LastAt: i.Key.LastUsedAt, Count: 12}
 }
 
 // ofCluster makes the key one with which a cluster pulls its images, as the name of its service ID says.

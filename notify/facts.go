@@ -32,6 +32,9 @@ func (s story) facts() []Fact {
 }
 
 func (s story) whatLeaked() string {
+	if s.Key.ID == "" && s.Key.Kind != "" {
+		return fmt.Sprintf("A %s of %s, by its form or by what the source calls it, with the fingerprint %s.", s.Key.Kind, s.issuer(), s.ID)
+	}
 	if s.Key.ID == "" {
 		return fmt.Sprintf("A secret with the fingerprint %s; no issuer told which key it is.", s.ID)
 	}
@@ -81,11 +84,7 @@ func (s story) whereToLook() string {
 
 // times says how often the key was seen.
 func (s story) times() string {
-	n := max(s.SightingCount, len(s.seen))
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
+	return times(int64(max(s.SightingCount, len(s.seen))))
 }
 
 // place says where and when one sighting was, and who told of it.
@@ -152,21 +151,47 @@ func (s story) whatBreaks() string {
 		return "Nothing by our doing: no key was touched."
 	case s.news == leak.Ended:
 		return fmt.Sprintf("Nothing by closing the incident: the key %s. %s", s.standing(), s.lastUse())
+	case s.valueWorks():
+		return "Nothing: calls with the leaked value work, whoever makes them. " + s.lastUse()
 	case s.State == leak.Failed && s.Intended != "" && (s.undoFailed() || !s.Key.Disabled):
 		return "Perhaps calls with this key: nobody can tell whether it still works. " + s.lastUse()
+	case s.expired():
+		return "Nothing by our doing: calls with this key are refused since it expired at " + stamp(s.Key.ExpiresAt) + ". " + s.lastUse()
 	case s.gone():
-		return "Calls with this key are refused for good. " + s.lastUse()
+		return "Calls with this key are refused for good. " + s.bound() + s.lastUse()
 	case s.dead():
-		return "Calls with this key are refused until it is enabled again. " + s.lastUse()
+		return "Calls with this key are refused until it is enabled again. " + s.bound() + s.lastUse()
 	}
 	return "Nothing: calls with this key work, whoever makes them. " + s.lastUse()
 }
 
-func (s story) lastUse() string {
-	if s.Key.LastUsedAt.IsZero() {
-		return "Its last use is not known."
+// bound says that more than calls with the key breaks, where it was made for a service credential.
+func (s story) bound() string {
+	if id := s.serviceCredential(); id != "" {
+		return fmt.Sprintf("Applications that are bound to the service credential %s lose their service. ", id)
 	}
-	return fmt.Sprintf("It was last used at %s.", stamp(s.Key.LastUsedAt))
+	return ""
+}
+
+func (s story) lastUse() string {
+	used := s.Key.Used
+	switch {
+	case s.Key.LastUsedAt.IsZero() && used.Known && used.Count == 0:
+		return "It was never used before it was looked up."
+	case s.Key.LastUsedAt.IsZero():
+		return "Its last use is not known."
+	case !used.Known:
+		return fmt.Sprintf("It was last used at %s.", stamp(s.Key.LastUsedAt))
+	}
+	return fmt.Sprintf("It was last used at %s, and signed in with %s until it was looked up.", stamp(s.Key.LastUsedAt), times(used.Count))
+}
+
+// times is a number of times.
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func (s story) tokens() string {
@@ -194,6 +219,8 @@ func minutes(d time.Duration) string {
 
 func (s story) undoing() string {
 	switch {
+	case s.expired() && !s.undoFailed():
+		return "There is nothing to undo: the key expired."
 	case s.gone():
 		return "No: a deleted key is gone. Make a new key where it was in use."
 	case s.undoFailed():

@@ -98,10 +98,18 @@ const (
 	ruleReject  = "reject"
 	ruleUndo    = "undo"
 	ruleEnabled = "enabled"
+	ruleByHand  = "by_hand"
 )
 
 // nextLeft tells how to get rid of a key that still works, and where the decision to leave it can be changed.
 func (s story) nextLeft() string {
+	if s.Rule == ruleByHand {
+		return "Revoke it by hand, as said above: as far as anybody knows it works, for whoever found it too. Then make a new one, and put " +
+			"it where the old one was in use."
+	}
+	if s.expired() {
+		return "Nothing in a hurry: the key is of no use to whoever found it. Delete it, so that nobody gives it more time."
+	}
 	if s.Key.Disabled {
 		return "Nothing in a hurry: the key is of no use to whoever found it. Delete it if nobody will enable it again."
 	}
@@ -190,6 +198,9 @@ func (s story) remedy() string {
 
 // byHand says what the reader can do while an action does not succeed.
 func (s story) byHand() string {
+	if s.valueWorks() {
+		return fmt.Sprintf("Until then whoever found the value can use it: ask %s why it works, or take away what its identity may do.", s.issuer())
+	}
 	if s.Key.Disabled {
 		return "Until then the key is disabled, and of no use to whoever found it."
 	}

@@ -105,6 +105,7 @@ var told = map[leak.StepName][]leak.State{
 type story struct {
 	leak.Incident
 	news      leak.StepName // what the notice is about
+	at        time.Time     // of that step
 	who       string        // took that step
 	said      []string      // texts of the turn's outcomes, oldest first
 	warned    []string      // texts of its warnings
@@ -116,7 +117,7 @@ type story struct {
 
 func newStory(e leak.Entry, news leak.Step, sightings []leak.Sighting) story {
 	s := story{
-		Incident: plainIncident(e.Incident), news: news.Step, who: plain(news.By), available: sightings != nil,
+		Incident: plainIncident(e.Incident), news: news.Step, at: news.At, who: plain(news.By), available: sightings != nil,
 	}
 	if s.Severity == "" {
 		s.Severity = leak.Warning
@@ -167,21 +168,31 @@ func (s *story) listen(step leak.Step) {
 // byPersons are the steps whose text is told with who took them.
 var byPersons = []leak.StepName{leak.Rejected, leak.Ended, leak.Approved, leak.UndoAsked, leak.Retried}
 
-// gone reports whether a contained key no longer exists; a disabled one does.
+// gone reports whether a contained key no longer exists; one that is disabled or has expired does.
 func (s story) gone() bool {
-	return s.news == leak.Proved && s.State == leak.Contained && (s.Action == leak.Delete || !s.Key.Disabled)
+	dead := s.news == leak.Proved && s.State == leak.Contained
+	return dead && (s.Key.Gone || !s.expired() && (s.Action == leak.Delete || !s.Key.Disabled))
+}
+
+// expired reports whether the key is there and works no more because its time is over.
+func (s story) expired() bool {
+	over := !s.Key.ExpiresAt.IsZero() && s.at.After(s.Key.ExpiresAt)
+	return over && !s.Key.Disabled && !s.Key.Gone
 }
 
 // dead reports whether the issuer said that the key is of no use to anybody.
 func (s story) dead() bool {
 	switch {
-	case s.news == leak.Undone, s.news == leak.Alive:
+	case s.news == leak.Undone, s.news == leak.Alive, s.valueWorks():
 		return false
 	case s.State == leak.Closed && !s.ContainedAt.IsZero():
 		return true
 	}
-	return s.State == leak.Contained || s.Key.Disabled
+	return s.State == leak.Contained || s.Key.Disabled || s.expired()
 }
+
+// valueWorks reports whether the news is that the leaked value works although the issuer says that its key is dead.
+func (s story) valueWorks() bool { return s.news == leak.Failure && s.failedFor(leak.ErrAlive) }
 
 // undoFailed reports whether the news is that a key could not be enabled again.
 func (s story) undoFailed() bool {

@@ -230,7 +230,7 @@ func TestPhases(t *testing.T) {
 		notify.Opened: {
 			"held_fuse", "held_disable", "held_delete", "failed_locked", "failed_credential", "failed_unreachable",
 			"failed_delete_disabled", "undo_failed", "unknown", "left_protected", "left_foreign", "left_own", "alive_undone",
-			"alive_closed", "looked", "looked_enabled",
+			"alive_closed", "looked", "looked_enabled", "by_hand", "failed_alive",
 		},
 		notify.Taken: {"approved", "undo_asked", "retried"},
 	}

@@ -26,6 +26,8 @@ func (s story) subject() string {
 		return fmt.Sprintf("%s key %q", s.issuer(), s.Key.Name)
 	case s.Key.ID != "":
 		return s.issuer() + " key " + s.Key.ID
+	case s.Key.Kind != "":
+		return fmt.Sprintf("%s %s %s", s.issuer(), s.Key.Kind, s.ID.Short())
 	}
 	return "Leaked key " + s.ID.Short()
 }
@@ -80,6 +82,10 @@ func (s story) headlineLeft() string {
 		return "leaked and still works: what waited for approval was rejected by " + s.person()
 	case s.Key.Disabled:
 		return "was disabled already: nothing was done"
+	case s.expired():
+		return "had expired already: nothing was done"
+	case s.Rule == ruleByHand:
+		return "leaked, and only a person can revoke it"
 	}
 	return "leaked and still works: nothing was done"
 }
@@ -88,6 +94,8 @@ func (s story) headlineFailed() string {
 	switch {
 	case s.Key.ID == "":
 		return "may still work: it could not be looked up"
+	case s.valueWorks():
+		return "still works, although its issuer says that it is dead"
 	case s.undoFailed():
 		return "may still be disabled: enabling it did not succeed"
 	case s.Key.Disabled:
@@ -139,8 +147,11 @@ func (s story) person() string {
 
 // end says how a contained key ended.
 func (s story) end() string {
-	if s.gone() {
+	switch {
+	case s.gone():
 		return "deleted"
+	case s.expired():
+		return "expired"
 	}
 	return "disabled"
 }

@@ -160,13 +160,16 @@ func timeline(w io.Writer, v view) {
 		{"severity", string(v.Severity)},
 		{"key", fmt.Sprintf("%s %s", dash(v.Key.ID), printable(v.Key.Name))},
 		{"issuer", dash(v.Issuer)},
-		{"owner", dash(printable(v.Key.Owner))},
+		{"owner", dash(printable(strings.TrimSpace(v.Key.Owner + " " + v.Key.OwnerName)))},
 		{"account", dash(printable(v.Key.Account))},
 		{"action", fmt.Sprintf("%s by %s", dash(string(v.Action)), dash(v.Rule))},
 		{"reason", dash(printable(v.Reason))},
 		{"failure", dash(printable(v.Failure))},
 		{"contained", containedAfter(v.Incident)},
 		{"tokens live", tokensLive(v.Incident)},
+		{"used before", usedBefore(v.Key)},
+		{"used since", usedSince(v.Aftermath)},
+		{"made since", madeSince(v.Aftermath)},
 	} {
 		_, _ = fmt.Fprintf(head, "%s\t%s\n", line[0], line[1])
 	}
@@ -193,6 +196,45 @@ func tokensLive(i leak.Incident) string {
 		return "-"
 	}
 	return "until " + i.TokensLiveUntil.UTC().Format(time.DateTime) + " UTC at most"
+}
+
+// usedBefore says how a key was used until it was looked up.
+func usedBefore(k leak.Key) string {
+	switch {
+	case k.Used.Known && k.Used.Count == 0:
+		return "never"
+	case k.Used.Known && !k.LastUsedAt.IsZero():
+		return fmt.Sprintf("%d times, last at %s UTC", k.Used.Count, k.LastUsedAt.UTC().Format(time.DateTime))
+	case !k.LastUsedAt.IsZero():
+		return "last at " + k.LastUsedAt.UTC().Format(time.DateTime) + " UTC"
+	}
+	return "-"
+}
+
+// usedSince says how often a key was used between its lookup and the second look.
+func usedSince(a *leak.Aftermath) string {
+	if a == nil || !a.Used.Known {
+		return "-"
+	}
+	return fmt.Sprintf("%d times", a.Used.Count)
+}
+
+// madeSince lists what a key's owner made between the first sighting and the second look.
+func madeSince(a *leak.Aftermath) string {
+	switch {
+	case a == nil || !a.Traced:
+		return "-"
+	case len(a.Made) == 0:
+		return "nothing"
+	}
+	var list []string
+	for _, m := range a.Made {
+		list = append(list, fmt.Sprintf("%s %s %s", m.Kind, m.ID, printable(m.Name)))
+	}
+	if a.More > 0 {
+		list = append(list, fmt.Sprintf("and %d more", a.More))
+	}
+	return strings.Join(list, ", ")
 }
 
 func dash(s string) string {

@@ -63,7 +63,7 @@ type state struct {
 	index *ledger.Index
 	log   *slog.Logger
 
-	pending, oldest, dead, incidents, held *prometheus.Desc
+	pending, oldest, dead, incidents, held, live *prometheus.Desc
 }
 
 func newState(store queue.Store, index *ledger.Index, log *slog.Logger) *state {
@@ -79,12 +79,14 @@ func newState(store queue.Store, index *ledger.Index, log *slog.Logger) *state {
 			"How many incidents are in each state.", []string{"state"}, nil),
 		held: prometheus.NewDesc("stanch_fuse_held",
 			"How many incidents the fuse holds back.", nil, nil),
+		live: prometheus.NewDesc("stanch_tokens_live",
+			"How many incidents have a dead key whose tokens, issued before it died, may still work.", nil, nil),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.pending, s.oldest, s.dead, s.incidents, s.held} {
+	for _, d := range []*prometheus.Desc{s.pending, s.oldest, s.dead, s.incidents, s.held, s.live} {
 		ch <- d
 	}
 }
@@ -116,6 +118,7 @@ func (s *state) collectIncidents(ch chan<- prometheus.Metric) {
 		ch <- gauge(s.incidents, float64(count), string(state))
 	}
 	ch <- gauge(s.held, float64(s.index.Fused()))
+	ch <- gauge(s.live, float64(s.index.TokensLive()))
 }
 
 func (s *state) stats(ctx context.Context, stream string) (queue.Stats, bool) {

@@ -27,7 +27,13 @@ type Config struct {
 	URL string `yaml:"url"`
 	// TokenURL is where our own key is exchanged for tokens; empty: the same as URL, so that the key goes nowhere else.
 	TokenURL string `yaml:"token_url"`
-	Auth     Auth   `yaml:"auth"`
+	// ResourceControllerURL is where service credentials are deleted, such as https://resource-controller.cloud.ibm.com: with
+	// the API key of one that is to be deleted, the credential goes too. Our identity needs the role to delete it at its service.
+	// Empty: the key alone is deleted, and the notice says which credential is left.
+	ResourceControllerURL string `yaml:"resource_controller_url"`
+	Auth                  Auth   `yaml:"auth"`
+	// Dial opens the connections to IAM, for simulations without a network; nil: the network's.
+	Dial dialer `yaml:"-"`
 }
 
 // Auth is how we prove to IAM who we are.
@@ -44,6 +50,7 @@ type Auth struct {
 func (c *Config) Check(fault func(field, problem string)) {
 	checkURL(c.URL, "url", fault)
 	checkURL(c.TokenURL, "token_url", fault)
+	checkURL(c.ResourceControllerURL, "resource_controller_url", fault)
 	if c.URL == "" && c.TokenURL != "" {
 		fault("url", "is missing while token_url is set: our key would also go to "+iam.DefaultServiceURL)
 	}
@@ -68,14 +75,18 @@ func (c *Config) Open(name string, log *slog.Logger) (dispositions.Issuer, error
 		return nil, fmt.Errorf("opening issuer %s: %w", name, err)
 	}
 	last := new(atomic.Pointer[exchange])
-	client, service := newClient(last), or(c.URL, iam.DefaultServiceURL)
+	client, service := newClient(last, c.Dial), or(c.URL, iam.DefaultServiceURL)
 	api, err := iam.NewIamIdentityV1(&iam.IamIdentityV1Options{URL: service, Authenticator: &core.NoAuthAuthenticator{}})
 	if err != nil {
 		return nil, fmt.Errorf("opening issuer %s: the SDK refuses the url", name)
 	}
 	api.Service.SetHTTPClient(client)
+	controller, err := newController(c.ResourceControllerURL, client)
+	if err != nil {
+		return nil, fmt.Errorf("opening issuer %s: its resource controller: %w", name, err)
+	}
 	i := &issuer{
-		service: api, last: last, log: log.With("issuer", name),
+		service: api, controller: controller, last: last, log: log.With("issuer", name),
 		tokens: &tokens{key: key, url: or(c.TokenURL, service), client: client},
 	}
 	i.own = &own{ask: func(ctx context.Context) (*iam.APIKey, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	iam "github.com/IBM/platform-services-go-sdk/iamidentityv1"
+	"github.com/IBM/platform-services-go-sdk/resourcecontrollerv2"
 
 	"stanch/receiver/leak"
 )
@@ -31,10 +32,12 @@ var keyID = regexp.MustCompile(`^ApiKey-[0-9a-fA-F-]{36}$`)
 // issuer is dispositions.Issuer, Disabler, Deleter, Enabler, Locker, Examiner and Tenant.
 type issuer struct {
 	service *iam.IamIdentityV1
-	tokens  *tokens
-	own     *own
-	last    *atomic.Pointer[exchange] // nil in it: IAM has not answered yet
-	log     *slog.Logger
+	// controller holds the service credentials; nil: none is configured, and keys are deleted without them.
+	controller *resourcecontrollerv2.ResourceControllerV2
+	tokens     *tokens
+	own        *own
+	last       *atomic.Pointer[exchange] // nil in it: IAM has not answered yet
+	log        *slog.Logger
 }
 
 // Locate implements dispositions.Issuer. The answer includes the key's last use, and the name of its service ID, when IAM
@@ -106,14 +109,18 @@ func (i *issuer) Enable(ctx context.Context, id string) error {
 	})
 }
 
-// Delete implements dispositions.Deleter.
+// Delete implements dispositions.Deleter. With a resource controller, the service credential that the key was made for goes
+// with it.
 func (i *issuer) Delete(ctx context.Context, id string) error {
-	return i.write(ctx, id, change{
-		doing: "deleting the key", minds: true, reached: func(leak.Key) bool { return false },
-		send: func(headers map[string]string) (*core.DetailedResponse, error) {
-			return i.service.DeleteAPIKeyWithContext(ctx, i.service.NewDeleteAPIKeyOptions(id).SetHeaders(headers))
-		},
-	})
+	deleted, err := i.deleteCredential(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = i.deleteKey(ctx, id)
+	if deleted && errors.Is(err, leak.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // Lock implements dispositions.Locker.

@@ -1,7 +1,9 @@
 package ibmcloud
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -18,15 +20,19 @@ const (
 	maxConnections = 64
 )
 
+// dialer opens a connection; nil: the network's.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // newClient makes the one client for tokens and keys. It follows no redirect, which would hand the leaked key or our
 // own to another host.
 // How IAM's clock stands is read from the last answer.
-func newClient(last *atomic.Pointer[exchange]) *http.Client {
+func newClient(last *atomic.Pointer[exchange], dial dialer) *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: bounded{last, span.Transport(&http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            dial,
 			ForceAttemptHTTP2:      true,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    10 * time.Second,

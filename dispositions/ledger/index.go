@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type Index struct {
 	rows   map[leak.Fingerprint]row
 	counts map[leak.State]int
 	fused  int
+	live   map[leak.Fingerprint]time.Time // until when tokens of a dead key may work; those that are over are dropped when counted
 }
 
 type row struct {
@@ -33,7 +35,10 @@ type row struct {
 
 // NewIndex returns an index of a ledger, empty until Run has caught up.
 func NewIndex(l *Ledger) *Index {
-	return &Index{ledger: l, ready: make(chan struct{}), rows: map[leak.Fingerprint]row{}, counts: map[leak.State]int{}}
+	return &Index{
+		ledger: l, ready: make(chan struct{}), rows: map[leak.Fingerprint]row{}, counts: map[leak.State]int{},
+		live: map[leak.Fingerprint]time.Time{},
+	}
 }
 
 // Run keeps the index until ctx ends.
@@ -60,6 +65,15 @@ func (x *Index) Fused() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.fused
+}
+
+// TokensLive returns how many incidents have a dead key whose tokens may still work.
+func (x *Index) TokensLive() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(x.live, func(_ leak.Fingerprint, until time.Time) bool { return !until.After(now) })
+	return len(x.live)
 }
 
 // Query says which incidents a list is to show.
@@ -119,6 +133,10 @@ func (x *Index) note(i leak.Incident) {
 	}
 	fresh := row{state: intern(i.State), received: i.ReceivedAt.UnixNano(), fused: i.State == leak.Held && i.Rule == FuseRule}
 	x.rows[i.ID] = fresh
+	delete(x.live, i.ID)
+	if i.TokensLiveUntil.After(time.Now()) {
+		x.live[i.ID] = i.TokensLiveUntil
+	}
 	x.count(fresh, 1)
 }
 

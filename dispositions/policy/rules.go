@@ -12,7 +12,7 @@ import (
 
 // reserved are the names that decisions and logs give to what is no rule of an operator.
 var reserved = []string{
-	RuleOwn, RuleProtect, RuleAccounts, RuleKey, RuleKeyNone, RuleDefault, RuleDryRun, "fuse", "undo", "reject",
+	RuleOwn, RuleProtect, RuleAccounts, RuleKey, RuleKeyNone, RuleDefault, RuleDryRun, "fuse", "undo", "reject", "enabled",
 }
 
 // goodName keeps a name fit for a log, a path and a label.

@@ -53,6 +53,8 @@ type Incident struct {
 	ContainedAt     time.Time `json:"contained_at,omitzero"`
 	TokensLiveUntil time.Time `json:"tokens_live_until,omitzero"` // tokens issued before may work until then
 	LookedAt        time.Time `json:"looked_at,omitzero"`         // of the second look at the dead key
+	// Aftermath is what the second look found; nil before it. It is not changed once it is there.
+	Aftermath *Aftermath `json:"aftermath,omitempty"`
 }
 
 // Finished reports whether nothing more is to be done unless something new is seen.

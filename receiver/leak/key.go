@@ -9,10 +9,12 @@ type Key struct {
 	Kind  string `json:"kind"`  // user, service_id, or the issuer's word
 	Owner string `json:"owner"` // the identity that the key acts as
 	// OwnerName is what people call that identity; empty when the issuer does not say, or not in time.
-	OwnerName  string    `json:"owner_name,omitempty"`
-	Account    string    `json:"account"` // the issuer's account, organisation or tenant
-	Locked     bool      `json:"locked"`
-	Disabled   bool      `json:"disabled"`
+	OwnerName string `json:"owner_name,omitempty"`
+	Account   string `json:"account"` // the issuer's account, organisation or tenant
+	Locked    bool   `json:"locked"`
+	Disabled  bool   `json:"disabled"`
+	// Gone is set once the issuer says that there is no such key any more.
+	Gone       bool      `json:"gone,omitempty"`
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`
@@ -39,4 +41,14 @@ type Made struct {
 	ID   string    `json:"id"`
 	Name string    `json:"name"`
 	At   time.Time `json:"at"`
+}
+
+// Aftermath is what a leaked key did between its lookup and the end of its last token, as the second look finds it.
+type Aftermath struct {
+	// Used are the sign-ins between the lookup and the death of the key.
+	Used Activity `json:"used"`
+	// Traced is set when the issuer said what the key's owner made since the first sighting.
+	Traced bool   `json:"traced"`
+	Made   []Made `json:"made,omitempty"` // the newest, at most ten
+	More   int    `json:"more,omitempty"` // how many besides those
 }

@@ -36,6 +36,8 @@ func (f *Fake) apiRoutes() *http.ServeMux {
 		"GET /v1/serviceids":              f.listServices,
 		"GET /v1/serviceids/{$}":          f.listServices,
 		"GET /v1/serviceids/{id}":         f.readService,
+		"GET /v2/resource_keys/{id}":      f.readCredential,
+		"DELETE /v2/resource_keys/{id}":   f.deleteCredential,
 	} {
 		mux.Handle(pattern, served{handler: h})
 	}

@@ -41,14 +41,17 @@ type Fake struct {
 	// byValue holds the same keys as byID, except after a write that was committed by half.
 	byValue  map[string]*key
 	services map[string]*service
-	grants   map[string]grant
+	// credentials are service credentials by their id.
+	credentials map[string]*credential
+	grants      map[string]grant
 }
 
 // New makes a fake that holds nothing.
 func New(o Options) *Fake {
 	f := &Fake{
 		now: o.Now, switches: o.Switches.withDefaults(), requests: map[string]int{},
-		byID: map[string]*key{}, byValue: map[string]*key{}, services: map[string]*service{}, grants: map[string]grant{},
+		byID: map[string]*key{}, byValue: map[string]*key{}, services: map[string]*service{}, credentials: map[string]*credential{},
+		grants: map[string]grant{},
 	}
 	if f.now == nil {
 		f.now = time.Now

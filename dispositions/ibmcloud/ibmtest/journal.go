@@ -10,7 +10,7 @@ import (
 // Event is one call that asked for an effect on a key, whatever became of it.
 type Event struct {
 	At      time.Time `json:"at"`
-	Op      string    `json:"op"` // create, update, delete, lock, unlock, disable, enable
+	Op      string    `json:"op"` // create, update, delete, lock, unlock, disable, enable, delete credential
 	Key     string    `json:"key"`
 	By      string    `json:"by"`      // iam_id of the caller; empty when it was not known
 	Status  int       `json:"status"`  // of the answer; 0: the connection was cut
@@ -70,6 +70,13 @@ func operation(r *http.Request) op {
 	if after, ok := strings.CutPrefix(path, "/v1/serviceids/"); ok {
 		o.id, rest, _ = strings.Cut(after, "/")
 		o.route = strings.TrimSuffix(r.Method+" /v1/serviceids/{id}/"+rest, "/")
+		return o
+	}
+	if after, ok := strings.CutPrefix(path, "/v2/resource_keys/"); ok {
+		o.id, o.route = after, r.Method+" /v2/resource_keys/{id}"
+		if r.Method == http.MethodDelete {
+			o.effect = "delete credential"
+		}
 		return o
 	}
 	if path == prefix && r.Method == http.MethodPost {

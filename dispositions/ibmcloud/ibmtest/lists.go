@@ -135,6 +135,7 @@ func order[T any](query url.Values, of func(T) (id string, f fields)) func(a, b 
 type service struct {
 	id, name, account string
 	createdAt         time.Time
+	history           []historyRecord
 }
 
 type wireService struct {
@@ -149,15 +150,30 @@ type wireService struct {
 	Name               string   `json:"name"`
 	Description        string   `json:"description"`
 	UniqueInstanceCRNs []string `json:"unique_instance_crns"`
+	// History is shown where the query asks for it.
+	History []historyRecord `json:"history,omitempty"`
 }
 
 // AddServiceID adds a service ID and returns its id and the iam_id that its keys have. An empty account is Account.
 func (f *Fake) AddServiceID(name, account string) (id, iamID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &service{id: "ServiceId-" + uuid(), name: name, account: cmp.Or(account, Account), createdAt: f.now()}
-	f.services[s.id] = s
+	s := f.putService(name, account, "IBMid-110000FAKE")
 	return s.id, "iam-" + s.id
+}
+
+// MakeServiceID adds a service ID as somebody of an IAM id makes it, and returns its id.
+func (f *Fake) MakeServiceID(name, account, by string) (id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.putService(name, account, by).id
+}
+
+func (f *Fake) putService(name, account, by string) *service {
+	s := &service{id: "ServiceId-" + uuid(), name: name, account: cmp.Or(account, Account), createdAt: f.now()}
+	s.history = []historyRecord{f.happened(by, s.account, "CREATE")}
+	f.services[s.id] = s
+	return s
 }
 
 func (s *service) show() wireService {
@@ -198,7 +214,11 @@ func (f *Fake) listServices(c *call) answer {
 	}
 	shown := make([]wireService, 0, len(part))
 	for _, s := range part {
-		shown = append(shown, s.show())
+		w := s.show()
+		if flag(query.Get("include_history")) {
+			w.History = s.history
+		}
+		shown = append(shown, w)
 	}
 	p.Serviceids = &shown
 	return answer{status: http.StatusOK, body: p}

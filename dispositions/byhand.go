@@ -1,0 +1,40 @@
+package dispositions
+
+import (
+	"context"
+
+	"stanch/receiver/leak"
+)
+
+// RuleByHand is the rule that an incident names whose secret no call can look up or revoke: only a person can.
+const RuleByHand = "by_hand"
+
+// recognise finds the issuer that knows what a secret is which no issuer may see, without asking anybody.
+func (m *Mandate) recognise(c leak.Content) (issuer, kind, byHand string, ok bool) {
+	if len(m.candidates(c)) > 0 {
+		return "", "", "", false
+	}
+	for _, configured := range m.Issuers {
+		r, able := configured.Issuer.(Recogniser)
+		if !able {
+			continue
+		}
+		if kind, byHand, ok := r.Recognise(c); ok {
+			return configured.Name, kind, byHand, true
+		}
+	}
+	return "", "", "", false
+}
+
+// byHand ends an incident whose secret only a person can revoke. It pages: as far as anybody knows the secret works.
+func (t *turn) byHand(ctx context.Context, issuer, kind, how string) error {
+	if t.head.State == leak.Left && t.head.Rule == RuleByHand {
+		return t.record(ctx) // a new sighting of what a person was told to revoke
+	}
+	t.incident.Issuer, t.incident.Key = issuer, leak.Key{Kind: kind}
+	t.decided(leak.Decision{
+		Action: leak.Nothing, Rule: RuleByHand, Severity: leak.Critical,
+		Reason: "it is a " + kind + ", which no call looks up or revokes: only a person can; " + how,
+	})
+	return t.leave(ctx)
+}

@@ -1,0 +1,256 @@
+package dispositions_test
+
+import (
+	"net/http"
+	"regexp"
+	"time"
+
+	"stanch/dispositions"
+	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/policy"
+	"stanch/receiver/leak"
+)
+
+var (
+	anyAction = []string{"none", "disable", "delete"}
+	effective = []string{"disable", "delete"}
+	disabling = []string{"disable"}
+)
+
+// failing are effect calls that answer so, until the faults are cleared.
+func failing(fault ibmtest.Fault) func(o *odd) {
+	return func(o *odd) {
+		fault.Times = ibmtest.Forever
+		for method, path := range map[string]string{http.MethodPost: "/v1/apikeys/*/disable", http.MethodDelete: "/v1/apikeys/*"} {
+			fault.Method, fault.Path = method, path
+			o.AddFault(fault)
+		}
+	}
+}
+
+// answering is an IAM that answers everything so, until the faults are cleared.
+func answering(fault ibmtest.Fault) func(o *odd) {
+	return func(o *odd) {
+		fault.Times = ibmtest.Forever
+		o.AddFault(fault)
+	}
+}
+
+func retryAfter(wish string) ibmtest.Fault {
+	return ibmtest.Fault{Status: 429, Header: map[string]string{"Retry-After": wish}}
+}
+
+func unlocking(o *odd) { o.policy.Unlock = true }
+
+// both does one thing after the other.
+func both(first, second func(o *odd)) func(o *odd) {
+	return func(o *odd) { first(o); second(o) }
+}
+
+// asking makes policy ask a person.
+func asking(o *odd) {
+	o.policy.Rules = []policy.Rule{
+		{Name: "ask", When: `key.setting == "delete"`, Action: leak.Delete, Approval: true},
+		{Name: "ask-disable", When: `key.setting == "disable"`, Action: leak.Disable, Approval: true},
+	}
+}
+
+// knownBefore lets the key be contained by an earlier sighting.
+func knownBefore(o *odd) {
+	stop := o.engine(o.store, o.issuer)
+	o.leak("before")
+	time.Sleep(time.Minute)
+	stop()
+}
+
+var oddRows = []oddRow{
+	{state: "alive", actions: anyAction},
+	{state: "alive, approval asked", actions: effective, before: asking, says: []string{"waits for a person"}},
+
+	{state: "locked, unlock not allowed", actions: anyAction, key: ibmtest.Key{Locked: true}},
+	{state: "locked, then unlocked by its owner", actions: effective, key: ibmtest.Key{Locked: true}, after: func(o *odd) {
+		o.Act("unlock", o.keyID)
+		time.Sleep(10 * time.Minute)
+	}},
+	{state: "locked, unlock allowed", actions: anyAction, key: ibmtest.Key{Locked: true}, before: unlocking},
+	{
+		state: "locked, unlock allowed, the action fails", actions: effective, key: ibmtest.Key{Locked: true},
+		before: both(unlocking, failing(ibmtest.Fault{Status: 500})), says: []string{"it is locked again, as read back"},
+	},
+	{
+		state: "locked, unlock allowed, action and lock fail", actions: disabling, key: ibmtest.Key{Locked: true},
+		before: both(unlocking, both(failing(ibmtest.Fault{Status: 500}), answeringLock)),
+		says:   []string{"it could not be locked again"},
+	},
+
+	{state: "disabled already", actions: anyAction, key: ibmtest.Key{Disabled: true}},
+	{
+		state: "disabled already, the value still works", actions: disabling, key: ibmtest.Key{Disabled: true}, after: forAnHour,
+		before: tokens(200, `{"access_token":"eyJ","expires_in":3600}`), says: []string{"the leaked value still works"}, // and nothing is said to be contained before it is refused
+	},
+	{state: "gone, never known", actions: disabling, before: func(o *odd) { o.Act("delete", o.keyID) }},
+	{state: "gone, known before", actions: disabling, before: both(knownBefore, func(o *odd) { o.Act("delete", o.keyID) }), after: func(o *odd) {
+		o.leak("later")
+		time.Sleep(time.Minute)
+	}},
+	{state: "expired", actions: anyAction, key: ibmtest.Key{ExpiresAt: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}},
+	{
+		state: "expired, changes are refused", actions: effective, key: ibmtest.Key{ExpiresAt: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)},
+		before: failing(ibmtest.Fault{Status: 409}), says: []string{"expired"},
+	},
+
+	{state: "unknown for a day", actions: disabling, before: stranger, after: func(*odd) { time.Sleep(25 * time.Hour) }, says: []string{"its sealed secret is wiped"}},
+	{state: "unknown, known an hour later", actions: anyAction, before: stranger, after: func(o *odd) {
+		time.Sleep(30 * time.Minute)
+		o.keyID, _ = o.AddKey(ibmtest.Key{Name: "leaked", Setting: o.setting, Value: o.secret})
+		time.Sleep(time.Hour)
+	}},
+	{state: "unknown, answered 400", actions: disabling, fake: ibmtest.Switches{Unknown: 400}, before: stranger},
+	{state: "type swapped by the source", actions: disabling, before: swapped},
+
+	{
+		state: "classic infrastructure key, by its type", actions: disabling, before: byType("ibm_softlayer_api_key", classicValue),
+		says: []string{"Manage, Access (IAM), Users", "Revoke it by hand"},
+	},
+	{state: "classic infrastructure key, by its form", actions: disabling, before: byType("", classicValue), says: []string{"Revoke it by hand"}},
+	{
+		state: "COS HMAC pair, by its type", actions: disabling, before: byType("ibm_cos_hmac_credentials", hmacValue),
+		says: []string{"cos_hmac_keys", "Revoke it by hand"},
+	},
+	{state: "COS HMAC pair, by its form", actions: disabling, before: byType("ibm_secret", hmacValue), says: []string{"Revoke it by hand"}},
+	{state: "that form, of another vendor's type", actions: disabling, before: byType("acme_token", classicValue)},
+	{state: "IAM key with the form of a classic one", actions: disabling, key: ibmtest.Key{Value: leak.NewSecret(classicValue)}},
+	{
+		state: "of a service credential", actions: anyAction, before: ofCredential(false),
+		says: []string{"The key was made for the service credential"},
+	},
+	{state: "of a service credential, no controller", actions: effective, withoutController: true, before: ofCredential(false), says: []string{"service-key-delete"}},
+	{state: "of a service credential not shown to us", actions: effective, before: ofCredential(true), says: []string{"service-key-delete"}},
+	{
+		state: "of a service credential, controller down", actions: effective, before: both(ofCredential(false), answering(ibmtest.Fault{
+			Path: "/v2/resource_keys/*", Status: 500,
+		})), after: forAnHour,
+	},
+	{state: "named like another's service credential", actions: effective, before: forgedCredential, after: func(o *odd) {
+		if !o.Credential(o.guid) {
+			o.t.Error("another's service credential is deleted")
+		}
+	}},
+
+	{state: "of a foreign account", actions: effective, before: func(o *odd) { o.accounts = []string{"ours"} }},
+	{state: "our own credential", actions: effective, before: func(o *odd) { o.secret = o.own }},
+	{state: "our own credential is dead for a day", actions: effective, before: func(o *odd) {
+		o.Act("delete", o.ownID)
+		o.RevokeTokens()
+	}, after: func(o *odd) {
+		time.Sleep(24 * time.Hour)
+		o.AddKey(ibmtest.Key{ID: o.ownID, IAMID: o.ownIAM, Value: o.own, Administrator: true})
+		time.Sleep(10 * time.Minute)
+	}},
+
+	{state: "IAM down for a day", actions: effective, before: answering(ibmtest.Fault{Status: 503}), after: forADay},
+	{state: "IAM cuts every connection", actions: disabling, before: answering(ibmtest.Fault{Cut: true}), after: forAnHour},
+	{state: "429, Retry-After 30", actions: disabling, before: answering(retryAfter("30")), after: forAnHour},
+	{state: "429, Retry-After a thousand days", actions: disabling, before: answering(retryAfter("86400000")), after: forAnHour},
+	{state: "429, Retry-After negative", actions: disabling, before: answering(retryAfter("-5")), after: forAnHour},
+	{state: "429, Retry-After a date in 2100", actions: disabling, before: answering(retryAfter("Fri, 01 Jan 2100 00:00:00 GMT")), after: forAnHour},
+	{state: "429, Retry-After garbage", actions: disabling, before: answering(retryAfter("soon")), after: forAnHour},
+	{state: "500 after the deed", actions: effective, before: failing(ibmtest.Fault{Status: 500, Commit: true})},
+	{state: "cut after the deed", actions: effective, before: failing(ibmtest.Fault{Cut: true, Commit: true})},
+	{state: "lying 204", actions: effective, before: failing(ibmtest.Fault{Lie: true}), after: forAnHour},
+	{state: "redirect", actions: disabling, before: answering(ibmtest.Fault{
+		Status: 307, Header: map[string]string{"Location": "http://elsewhere.example/"},
+	}), after: forAnHour},
+	{state: "502 with an HTML page", actions: disabling, before: answering(ibmtest.Fault{
+		Status: 502, ContentType: "text/html", Body: "<html>planted</html>",
+	}), after: forAnHour},
+	{state: "200 with an HTML page", actions: disabling, before: answering(ibmtest.Fault{
+		Status: 200, ContentType: "text/html", Body: "<html>planted</html>",
+	}), after: forAnHour},
+	{state: "503 without a body", actions: disabling, before: answering(ibmtest.Fault{Status: 503}), after: forAnHour},
+	{state: "the value refused with an undocumented 400", actions: effective, before: tokens(
+		400, `{"errorCode":"BXNIM0400E","errorMessage":"External authentication failed."}`), after: forAnHour},
+
+	{state: "enabled again by somebody", actions: disabling, after: enabledAgain, says: []string{"somebody enabled it at its issuer"}},
+	{state: "enabled again, and leaked again", actions: disabling, after: both(enabledAgain, func(o *odd) {
+		o.leak("again")
+		time.Sleep(time.Minute)
+	})},
+	{
+		state: "used to make others before it died", actions: effective, before: abused, after: func(*odd) { time.Sleep(2 * time.Hour) },
+		says: []string{`API key ApiKey-`, `"backdoor"`, `service ID ServiceId-`, `"backdoor-id"`},
+	},
+}
+
+// tokens lets the token endpoint answer the leaked value so: we have a token of our own by then.
+func tokens(status int, body string) func(o *odd) {
+	return answering(ibmtest.Fault{Path: "/identity/token", Skip: 1, Status: status, ContentType: "application/json", Body: body})
+}
+
+func forADay(o *odd) { o.faultsFor(24 * time.Hour) }
+
+var answeringLock = answering(ibmtest.Fault{Method: http.MethodPost, Path: "/v1/apikeys/*/lock", Status: 500})
+
+// stranger makes the leaked value one that no key has.
+func stranger(o *odd) {
+	o.Act("delete", o.keyID)
+	o.secret = leak.NewSecret("planted-value-that-no-key-has-so-far-0123456")
+}
+
+func enabledAgain(o *odd) {
+	time.Sleep(10 * time.Minute)
+	o.Act("enable", o.keyID)
+	time.Sleep(2 * time.Hour)
+}
+
+// swapped lets the source call the key by the type of another issuer, which does not know it.
+func swapped(o *odd) {
+	o.other = o.startIAM(ibmtest.Switches{}, false)
+	o.others = []dispositions.Configured{{Name: "other", Issuer: o.other.issuer, TokenTypes: []string{"other_type"}}}
+	o.pattern = regexp.MustCompile(`[A-Za-z0-9_-]{44}`)
+	o.incident = o.reportType(o.secret, "https://example.com/1", "other_type")
+}
+
+// byType lets a source call a value so, of which no issuer is configured to see the type.
+func byType(kind, value string) func(o *odd) {
+	return func(o *odd) {
+		o.secret = leak.NewSecret(value)
+		o.incident = o.reportType(o.secret, "https://example.com/1", kind)
+	}
+}
+
+const (
+	classicValue = "planted0classic0infrastructure0key00123456789abcdef0123456789abc"
+	hmacValue    = "0123456789abcdef0123456789abcdef:0123456789abcdef0123456789abcdef0123456789abcdef"
+)
+
+// ofCredential makes the leaked key one of a service credential.
+func ofCredential(redacted bool) func(o *odd) {
+	return func(o *odd) {
+		o.Act("delete", o.keyID)
+		o.guid, o.keyID = o.AddCredential("bound", ibmtest.Key{Setting: o.setting, Value: o.secret}, redacted)
+	}
+}
+
+// forgedCredential names the leaked key like that of another's service credential.
+func forgedCredential(o *odd) {
+	o.guid, _ = o.AddCredential("another's", ibmtest.Key{}, false)
+	o.Act("delete", o.keyID)
+	_, thief := o.AddServiceID("thief", "")
+	o.keyID, _ = o.AddKey(ibmtest.Key{Name: "auto-generated-apikey-" + o.guid, IAMID: thief, Setting: o.setting, Value: o.secret})
+}
+
+// abused lets the finder of a key sign in with it, and make others, while IAM refuses to disable it.
+func abused(o *odd) {
+	failing(ibmtest.Fault{Status: 500})(o)
+	_, owner := o.AddServiceID("deployer", "")
+	o.Act("delete", o.keyID)
+	o.keyID, _ = o.AddKey(ibmtest.Key{Name: "leaked", IAMID: owner, Setting: o.setting, Value: o.secret})
+	time.AfterFunc(30*time.Second, func() {
+		o.signIn()
+		o.signIn()
+		o.AddKey(ibmtest.Key{Name: "backdoor", CreatedBy: owner})
+		o.MakeServiceID("backdoor-id", "", owner)
+		o.ClearFaults()
+	})
+}
