@@ -31,7 +31,10 @@ type Config struct {
 	Store queue.Store
 	Terms Terms // to begin with
 	// Sightings returns where an incident's key was seen; nil: notices say that this is not available.
-	Sightings  func(context.Context, leak.Incident) ([]leak.Sighting, error)
+	Sightings func(context.Context, leak.Incident) ([]leak.Sighting, error)
+	// Shared means that other processes serve the same notifiers on the store. Each is served by one at a time then, and by
+	// another one within half a minute when that dies.
+	Shared     bool
 	Log        *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: nothing is measured
 	Tracer     trace.Tracer          // nil: nothing is traced
@@ -49,6 +52,7 @@ type Config struct {
 type Dispatcher struct {
 	store     queue.Store
 	sightings func(context.Context, leak.Incident) ([]leak.Sighting, error)
+	shared    bool
 	log       *slog.Logger
 	metrics   *metrics
 	tracer    trace.Tracer
@@ -63,7 +67,7 @@ func NewDispatcher(c Config) *Dispatcher {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Dispatcher{
-		store: c.Store, sightings: c.Sightings, log: c.Log, metrics: newMetrics(c.Registerer), tracer: c.Tracer,
+		store: c.Store, sightings: c.Sightings, shared: c.Shared, log: c.Log, metrics: newMetrics(c.Registerer), tracer: c.Tracer,
 		first: newTerms(c.Terms), next: make(chan *terms),
 	}
 	d.adopt(d.first)
@@ -91,10 +95,9 @@ func Consumer(name string) queue.Consumer {
 func (d *Dispatcher) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		servers, runners := map[string]server{}, map[string]runner{}
+		servers := map[string]server{}
 		for t := d.first; ; {
 			d.start(ctx, group, servers, t)
-			d.startRunners(ctx, group, runners, t)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -106,27 +109,37 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// serve delivers one notifier's notices until ctx ends.
+// serve serves one notifier until ctx ends.
 func (d *Dispatcher) serve(ctx context.Context, name string, exists func()) error {
-	err := d.travel(ctx, name, exists)
+	err := d.store.Prepare(ctx, Consumer(name))
+	if err == nil {
+		exists()
+		err = d.alone(ctx, name, func(ctx context.Context) error { return d.travel(ctx, name) })
+	}
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serving notifier %s: %w", name, err)
 	}
 	return nil
 }
 
-// travel opens a lane and has it travelled.
-func (d *Dispatcher) travel(ctx context.Context, name string, exists func()) error {
+// alone has a notifier served while no other process does.
+func (d *Dispatcher) alone(ctx context.Context, name string, serve func(context.Context) error) error {
+	if !d.shared {
+		return serve(ctx)
+	}
+	newLease(d.store, name, d.log).hold(ctx, serve)
+	return nil
+}
+
+// travel opens a lane and has it travelled, and runs what the notifier runs of its own.
+func (d *Dispatcher) travel(ctx context.Context, name string) error {
 	l, err := d.newLane(ctx, name)
 	if err != nil {
 		return err
 	}
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return l.run(ctx) })
-	both.Go(func() error {
-		c := Consumer(name)
-		c.Ready = exists
-		return d.store.Work(ctx, c, l.handle)
-	})
-	return both.Wait()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.run(ctx) })
+	group.Go(func() error { return d.store.Work(ctx, Consumer(name), l.handle) })
+	group.Go(func() error { d.runOwn(ctx, name); return nil })
+	return group.Wait()
 }

@@ -3,42 +3,39 @@ package notify
 import (
 	"context"
 	"fmt"
-	"maps"
 	"runtime/debug"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
-// runner is a notifier that does work of its own.
-type runner struct {
-	notifier Notifier
-	stop     context.CancelFunc
+// runOwn runs the work that the notifier of a name has of its own, until ctx ends. When another notifier takes the name,
+// its work takes the place.
+func (d *Dispatcher) runOwn(ctx context.Context, name string) {
+	for ctx.Err() == nil {
+		t := d.current.Load()
+		notifier := t.routes[name].Notifier
+		running, stop := context.WithCancel(ctx)
+		var work sync.WaitGroup
+		work.Go(func() { d.work(running, name, notifier) })
+		for stays := true; stays && ctx.Err() == nil; stays = same(t.routes[name].Notifier, notifier) {
+			select {
+			case <-t.replaced:
+				t = d.current.Load()
+			case <-ctx.Done():
+			}
+		}
+		stop()
+		work.Wait()
+	}
 }
 
-// startRunners stops the work of notifiers that are gone, or that others have taken the place of, and starts that of the
-// new ones.
-func (d *Dispatcher) startRunners(ctx context.Context, group *errgroup.Group, runners map[string]runner, t *terms) {
-	maps.DeleteFunc(runners, func(name string, r runner) bool {
-		stays := same(t.routes[name].Notifier, r.notifier)
-		if !stays {
-			r.stop()
-		}
-		return !stays
-	})
-	for name, route := range t.routes {
-		work, ok := route.Notifier.(Runner)
-		if _, runs := runners[name]; runs || !ok {
-			continue
-		}
-		running, stop := context.WithCancel(ctx)
-		runners[name] = runner{route.Notifier, stop}
-		group.Go(func() error {
-			defer stop()
-			if err := guarded(running, work); err != nil {
-				d.log.Error("own work of a notifier has ended", "notifier", name, "err", err)
-			}
-			return nil // a channel that fails does not end what contains keys
-		})
+// work runs a notifier's own work. That it ends is told: a channel that fails does not end what contains keys.
+func (d *Dispatcher) work(ctx context.Context, name string, n Notifier) {
+	work, ok := n.(Runner)
+	if !ok {
+		return
+	}
+	if err := guarded(ctx, work); err != nil {
+		d.log.Error("own work of a notifier has ended", "notifier", name, "err", err)
 	}
 }
 

@@ -25,15 +25,17 @@ type Terms struct {
 // terms are those in force. A notice that is under way ends by those that it began with.
 type terms struct {
 	Terms
-	routes  map[string]Route
-	ready   chan struct{} // closed when the consumer of every route exists
-	settled func()        // closes it
+	routes   map[string]Route
+	ready    chan struct{} // closed when the consumer of every route exists
+	settled  func()        // closes it
+	replaced chan struct{} // closed when others are in force
 }
 
 func newTerms(t Terms) *terms {
 	ready := make(chan struct{})
 	return &terms{
 		Terms: t, routes: maps.Clone(t.Routes), ready: ready, settled: sync.OnceFunc(func() { close(ready) }),
+		replaced: make(chan struct{}),
 	}
 }
 
@@ -88,6 +90,9 @@ func (d *Dispatcher) adopt(t *terms) {
 		}
 	}
 	d.current.Store(t)
+	if before != nil {
+		close(before.replaced)
+	}
 }
 
 // same reports whether two notifiers are one.

@@ -166,12 +166,12 @@ type stalled struct {
 	consumer string
 }
 
-func (s *stalled) Work(ctx context.Context, c queue.Consumer, handle func(context.Context, queue.Message) error) error {
+func (s *stalled) Prepare(ctx context.Context, c queue.Consumer) error {
 	if c.Name == s.consumer {
 		<-ctx.Done()
-		return nil
+		return ctx.Err()
 	}
-	return s.Memory.Work(ctx, c, handle)
+	return s.Memory.Prepare(ctx, c)
 }
 
 // TestUseLosesNothing changes everything again and again on the real store while entries are logged: the notifier whose

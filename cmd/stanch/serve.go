@@ -172,7 +172,7 @@ func (s *service) addRoles(g *generation) {
 	if c.roles.have(notifying) {
 		s.notices = notify.NewDispatcher(notify.Config{
 			Store: s.store, Terms: g.terms(), Log: s.log, Registerer: s.registry, Tracer: s.tracer,
-			Sightings: s.seen,
+			Sightings: s.seen, Shared: c.Store.NATS != nil,
 		})
 	}
 }

@@ -140,9 +140,11 @@ func (a *alertmanager) Run(ctx context.Context) error {
 	}
 }
 
-// recall takes up what fires since before the process began.
+// recall takes up what fires since before the process began, or since another one served the notifier, and lets go of what
+// that one has settled.
 func (a *alertmanager) recall(ctx context.Context) error {
 	return a.Look(ctx, func(all map[leak.Fingerprint]told) {
+		maps.DeleteFunc(a.firing, func(i leak.Fingerprint, _ alert) bool { return all[i].Alert == nil })
 		for incident, t := range all {
 			if _, known := a.firing[incident]; !known && t.Alert != nil {
 				a.firing[incident] = *t.Alert

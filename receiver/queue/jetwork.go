@@ -45,7 +45,7 @@ func (j *JetStream) Work(ctx context.Context, c Consumer, handle func(context.Co
 	return nil
 }
 
-// Prepare makes a consumer that somebody will work as, so that nothing stored from then on passes it by.
+// Prepare implements [Store].
 func (j *JetStream) Prepare(ctx context.Context, c Consumer) error {
 	if _, err := c.stream(); err != nil {
 		return err

@@ -135,6 +135,18 @@ func (m *Memory) Stats(_ context.Context, name string) (Stats, error) {
 	return m.streams[name].stats(), nil
 }
 
+// Prepare implements [Store].
+func (m *Memory) Prepare(_ context.Context, c Consumer) error {
+	s, err := c.stream()
+	if err != nil {
+		return err
+	}
+	if _, err = m.streams[s.name].consumer(c); err != nil {
+		return fmt.Errorf("making consumer %s of %s: %w", c.Name, c.Stream, err)
+	}
+	return nil
+}
+
 // Work implements [Store].
 func (m *Memory) Work(ctx context.Context, c Consumer, handle func(context.Context, Message) error) error {
 	s, err := c.stream()

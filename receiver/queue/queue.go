@@ -56,6 +56,8 @@ type Store interface {
 	// then those that come, one at a time. It calls caughtUp once, when what was stored at the call has been handed
 	// over. It returns nil when ctx ends, or the error of handle.
 	Follow(ctx context.Context, filter string, since time.Time, caughtUp func(), handle func(Message) error) error
+	// Prepare makes the consumer that c names, if it does not exist yet, so that nothing stored from then on passes it by.
+	Prepare(ctx context.Context, c Consumer) error
 	// Work consumes a stream as c says, until ctx ends. Handlers still running then have DrainTimeout to end; their
 	// context outlives ctx by that much. A nil error settles the message for good; [Later] brings it back after the
 	// delay it names, [Postponed] when its verdict says so, any other error after a delay that grows from one second to
@@ -78,8 +80,6 @@ type Consumer struct {
 	Workers int    // handlers at once; 0: one
 	// New makes a consumer that does not exist yet start with what comes, not with what is stored.
 	New bool
-	// Ready is called once when the consumer exists, so that nothing stored from then on passes it by; nil: nobody asks.
-	Ready func()
 }
 
 // Stats is the state of a stream.

@@ -50,6 +50,9 @@ func ToldSubject(notifier string, f leak.Fingerprint) string {
 	return "told." + notifier + "." + string(f)
 }
 
+// LeaseSubject is where is said which process serves a notifier.
+func LeaseSubject(notifier string) string { return "told." + notifier + ".lease.holder" }
+
 // ProgressSubject is where is kept how far a notifier has come.
 func ProgressSubject(notifier string) string { return "told." + notifier }
 

@@ -46,9 +46,6 @@ type crew struct {
 
 // run works until ctx ends or a worker gets no more messages. Each worker opens a hand of its own.
 func (c crew) run(ctx context.Context, open func(context.Context) (hand, error)) error {
-	if c.Ready != nil {
-		c.Ready()
-	}
 	workers, taking := errgroup.WithContext(ctx)
 	handling, cancel := outlive(taking, DrainTimeout)
 	defer cancel()
