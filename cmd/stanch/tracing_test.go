@@ -124,8 +124,10 @@ func TestOneTrace(t *testing.T) {
 	if trace == stranger || strings.Contains(text, "b7ad6b7169203331") {
 		t.Errorf("the trace is %s, as a stranger said", trace)
 	}
+	wantOneTrace(t, spans)
 	wantTree(t, spans, map[string][]string{
-		"seal": {"delivery"}, "enqueue": {"delivery"}, "turn": {"enqueue"},
+		"delivery": {""},
+		"seal":     {"delivery"}, "enqueue": {"delivery"}, "turn": {"enqueue"},
 		"locate": {"turn"}, "decide": {"turn"}, "intend": {"turn"}, "act": {"turn"}, "prove": {"turn"},
 		"record": {"turn", "intend"}, "notice": {"record"},
 		"GET": {"locate", "prove"}, "POST": {"locate", "act", "prove"},
@@ -142,18 +144,25 @@ func TestOneTrace(t *testing.T) {
 	}
 }
 
-// wantTree checks that all spans are of one trace, and below one of those that are named.
-func wantTree(t *testing.T, spans []*tracepb.Span, want map[string][]string) {
+func wantOneTrace(t *testing.T, spans []*tracepb.Span) {
 	t.Helper()
-	names := map[string]string{}
-	for _, s := range spans {
-		names[string(s.SpanId)] = s.Name
-	}
 	for _, s := range spans {
 		if string(s.TraceId) != string(spans[0].TraceId) {
 			t.Errorf("%s is of another trace than %s", s.Name, spans[0].Name)
 		}
-		if above := names[string(s.ParentSpanId)]; s.Name != "delivery" && !slices.Contains(want[s.Name], above) {
+	}
+}
+
+// wantTree checks that spans of all names are there, each below one of those that it may be below; empty: below none.
+func wantTree(t *testing.T, spans []*tracepb.Span, want map[string][]string) {
+	t.Helper()
+	names := map[string]string{"": ""}
+	for _, s := range spans {
+		names[string(s.SpanId)] = s.Name
+	}
+	for _, s := range spans {
+		above, sent := names[string(s.ParentSpanId)]
+		if !sent || !slices.Contains(want[s.Name], above) {
 			t.Errorf("%s is below %q, want %v", s.Name, above, want[s.Name])
 		}
 	}
@@ -162,6 +171,39 @@ func wantTree(t *testing.T, spans []*tracepb.Span, want map[string][]string) {
 			t.Errorf("there is no %s", name)
 		}
 	}
+}
+
+// TestTraceOfAPointer follows a leak of an organisation from its hook over the fetch to the report, and looks for what must
+// not be in a trace of it.
+func TestTraceOfAPointer(t *testing.T) {
+	h := newHooked(t, "")
+	c := newCollector(t)
+	h.traceTo(c.URL)
+	h.start()
+	h.raise(1)
+	h.github.Wait()
+	h.waitFor("the alert resolved", func() bool { return h.resolved() == 1 })
+	h.waitFor("all worked off", func() bool {
+		metrics := h.get("/metrics")
+		return gauge(metrics, `stanch_queue_pending{stream="POINTERS"}`)+gauge(metrics, `stanch_queue_pending{stream="ALERTS"}`) == 0
+	})
+	if err := h.stop(); err != nil {
+		t.Errorf("serve ended with %v", err)
+	}
+	spans, text := c.kept()
+	client := []string{"locate", "act", "prove", "fetch", "report", "sweep", "turn"}
+	wantTree(t, spans, map[string][]string{
+		"delivery": {""}, "seal": {"delivery"}, "enqueue": {"delivery"}, "fetch": {"enqueue"}, "turn": {"fetch"},
+		"locate": {"turn"}, "decide": {"turn"}, "intend": {"turn"}, "act": {"turn"}, "prove": {"turn"},
+		"record": {"turn", "intend", "reported"}, "notice": {"record"}, "report": {"record"}, "reported": {"report"}, "sweep": {""},
+		"GET": client, "POST": client, "PATCH": client,
+	})
+	for _, stranger := range []string{"acme/app-1", "deploy/.env", "/hooks/acme", "/repos/", hookSecret, h.keys[1].id} {
+		if strings.Contains(text, stranger) {
+			t.Errorf("a trace holds %q", stranger)
+		}
+	}
+	wantNot(t, "a trace", text)
 }
 
 // incidentInLog is the one incident that the log tells of. Its lines name the trace, and so does the one of the delivery.
