@@ -40,7 +40,7 @@ func (t *turn) resume(ctx context.Context) error {
 	if err := t.visit(ctx, issuer); err != nil {
 		return err
 	}
-	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+	key, err := issuer.read(ctx, t.incident.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return t.proved(ctx, issuer, leak.Key{})
@@ -78,11 +78,11 @@ func (t *turn) act(ctx context.Context, issuer Configured) error {
 	}
 	key, action := t.incident.Key, t.incident.Intended
 	acting, s := t.stage(ctx, turnAct)
-	acted := perform(acting, issuer.Issuer, key, action)
+	acted := issuer.lane.ask(acting, func() error { return perform(acting, issuer.Issuer, key, action) })
 	s.end(acted)
 
 	proving, s := t.stage(ctx, turnProve)
-	after, err := issuer.Issuer.Read(proving, key.ID)
+	after, err := issuer.read(proving, key.ID)
 	s.end(err)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):

@@ -31,7 +31,7 @@ type Config struct {
 	Identities Opener
 	Mandate    Mandate    // to begin with
 	Line       queue.Line // on which the receiver asks for labels; nil: nobody does
-	Workers    int        // turns at once; 0: DefaultWorkers
+	Workers    int        // turns at once, at an issuer that does not say how many it takes; 0: DefaultWorkers
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Tracer     trace.Tracer // nil: nothing is traced
@@ -43,7 +43,7 @@ type Opener interface {
 }
 
 // DefaultWorkers is how many turns run at once at an issuer: most of a turn is waiting for it.
-const DefaultWorkers = 32
+const DefaultWorkers = 64
 
 // The durable consumers that every engine shares: of alerts, of what persons ordered, of dead keys to look at again, and of
 // unfinished incidents to take up again.
@@ -54,10 +54,6 @@ const (
 	parkedConsumer = "parked"
 )
 
-// spread is how many alerts are in hand for each turn that an issuer takes at once, so that there are some for another issuer
-// when one is slow.
-const spread = 2
-
 // attemptsBeforePaging is how often a turn is tried from the queue, within some seconds, before the incident is marked
 // failed and somebody is paged. It goes on being tried after that.
 const attemptsBeforePaging = 4
@@ -66,6 +62,8 @@ const attemptsBeforePaging = 4
 type Engine struct {
 	Config
 	mandate atomic.Pointer[Mandate]
+	over    context.Context // ends with Run
+	end     context.CancelFunc
 	metrics *metrics
 	fuse    *fuse
 	busy    keyLock
@@ -78,24 +76,31 @@ func New(c Config) *Engine {
 		c.Workers = DefaultWorkers
 	}
 	e := &Engine{Config: c, metrics: newMetrics(c.Registerer), fuse: newFuse()}
+	e.over, e.end = context.WithCancel(context.Background())
 	e.Use(c.Mandate)
 	return e
 }
 
-// Use replaces what the engine is told to do. Turns under way end with what they began with.
+// Use replaces what the engine is told to do. Turns under way end with what they began with; those that wait for a place at
+// an issuer begin again.
 func (e *Engine) Use(m Mandate) {
 	if m.Fuse == (Fuse{}) {
 		m.Fuse = DefaultFuse
 	}
 	m.Issuers = anchored(m.Issuers)
-	m.lanes = newLanes(m.Issuers, e.Workers)
+	m.over, m.retire = context.WithCancel(e.over)
+	m.assign(e.Workers)
 	e.metrics.zero(m)
 	e.fuse.use(m.Fuse)
-	e.mandate.Store(&m)
+	if before := e.mandate.Swap(&m); before != nil {
+		before.retire()
+	}
 }
 
 // Run works off the queue until ctx ends. It first reads back what the fuse must know.
 func (e *Engine) Run(stopped context.Context) error {
+	defer e.end()
+	defer context.AfterFunc(stopped, e.end)()
 	group, ctx := errgroup.WithContext(stopped)
 	read := make(chan struct{})
 	group.Go(func() error {
@@ -128,10 +133,7 @@ func (e *Engine) work(ctx context.Context) error {
 	if e.Line != nil {
 		group.Go(func() error { return e.answerLabels(ctx) })
 	}
-	group.Go(func() error {
-		c := queue.Consumer{Stream: queue.Alerts, Name: alertsConsumer, Workers: e.Workers * spread}
-		return e.Store.Work(ctx, c, e.handle)
-	})
+	group.Go(func() error { return e.workAlerts(ctx) })
 	group.Go(func() error {
 		c := queue.Consumer{Stream: queue.Incidents, Name: ordersConsumer, Workers: e.Workers}
 		return e.Store.Work(ctx, c, e.carryOut)
@@ -141,6 +143,38 @@ func (e *Engine) work(ctx context.Context) error {
 		return e.Store.Work(ctx, c, e.lookLater)
 	})
 	return group.Wait()
+}
+
+// workAlerts takes alerts off the queue, so many at once as the mandate says.
+func (e *Engine) workAlerts(ctx context.Context) error {
+	for ctx.Err() == nil {
+		hands := e.mandate.Load().hands
+		crew, dismiss := context.WithCancel(ctx)
+		go func() {
+			e.waitForOther(crew, hands)
+			dismiss()
+		}()
+		err := e.Store.Work(crew, queue.Consumer{Stream: queue.Alerts, Name: alertsConsumer, Workers: hands}, e.handle)
+		dismiss()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitForOther waits until the mandate has other than so many alerts in hand, or until ctx ends.
+func (e *Engine) waitForOther(ctx context.Context, hands int) {
+	for m := e.mandate.Load(); m.hands == hands; m = e.mandate.Load() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.over.Done():
+		}
+		if e.over.Err() != nil {
+			return
+		}
+	}
 }
 
 // handle takes one alert off the queue. A nil error settles it: whatever is left to do then is in the log and in SEALED.

@@ -1,6 +1,7 @@
 package dispositions
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -99,14 +100,13 @@ func (f *fuse) spend(key fuseKey, id leak.Fingerprint, at time.Time) {
 	f.spent[key][id] = at
 }
 
-// room reports whether one more incident may be acted on. One that was counted already always may.
+// room reports whether one more incident may be acted on. One that is counted already always may.
 func (f *fuse) room(key fuseKey, id leak.Fingerprint, now time.Time) bool {
 	spent := f.spent[key]
-	for other, at := range spent {
-		if now.Sub(at) >= f.limit.Per {
-			delete(spent, other)
-		}
+	over := func(at time.Time) bool { return now.Sub(at) >= f.limit.Per }
+	if at, counted := spent[id]; counted && !over(at) || len(spent) < f.limit.Max {
+		return true
 	}
-	_, counted := spent[id]
-	return counted || len(spent) < f.limit.Max
+	maps.DeleteFunc(spent, func(_ leak.Fingerprint, at time.Time) bool { return over(at) })
+	return len(spent) < f.limit.Max
 }

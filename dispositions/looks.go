@@ -56,7 +56,7 @@ func (e *Engine) lookAt(ctx context.Context, then leak.Incident, lastTry bool) e
 	if !dead || !ok || !t.head.ContainedAt.Equal(then.ContainedAt) || t.head.LookedAt.After(then.ContainedAt) {
 		return nil
 	}
-	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	key, err := issuer.read(ctx, t.head.Key.ID)
 	if err != nil && !errors.Is(err, leak.ErrNotFound) {
 		return comeBack(fmt.Errorf("looking at a dead key again: %w", err))
 	}

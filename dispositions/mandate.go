@@ -1,6 +1,7 @@
 package dispositions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,10 @@ type Mandate struct {
 	Fuse    Fuse              // the zero Fuse is DefaultFuse
 	Sources map[string]string // the type of each configured source, by its name; rules may look at it
 
-	lanes lanes // of an engine that works by it
+	// The rest is set by the engine that works by it.
+	hands  int             // alerts in hand at once
+	over   context.Context // ends when the engine does, or works by another one
+	retire context.CancelFunc
 }
 
 // Configured is an issuer with what the operator says of it.
@@ -34,6 +38,46 @@ type Configured struct {
 	Accounts []string
 	// Rate is how many turns a second the issuer is given; 0: as many as there are.
 	Rate float64
+	// InFlight is how many turns the issuer is given at once, at most MaxInFlight; 0: as many as the engine has workers.
+	InFlight int
+
+	lane *lane // of an engine; nil: nobody else asks
+}
+
+// MaxInFlight is how many turns an issuer can be given at once.
+const MaxInFlight = 1000
+
+// read asks the issuer for a key, when it may be asked.
+func (c Configured) read(ctx context.Context, id string) (key leak.Key, err error) {
+	err = c.lane.ask(ctx, func() error {
+		key, err = c.Issuer.Read(ctx, id)
+		return err
+	})
+	return key, err
+}
+
+// locate asks the issuer whose key a secret is, when it may be asked.
+func (c Configured) locate(ctx context.Context, secret leak.Secret) (key leak.Key, err error) {
+	err = c.lane.ask(ctx, func() error {
+		key, err = c.Issuer.Locate(ctx, secret)
+		return err
+	})
+	return key, err
+}
+
+// assign gives each issuer a lane of its own, and says how many alerts are in hand at once: one for each turn that the issuers
+// take, and where there are several some more, so that there are some for another issuer when one is slow.
+func (m *Mandate) assign(workers int) {
+	m.hands = 0
+	for i := range m.Issuers {
+		issuer := &m.Issuers[i]
+		issuer.InFlight = min(cmp.Or(issuer.InFlight, workers), MaxInFlight)
+		issuer.lane = newLane(m.over, *issuer, len(m.Issuers) == 1)
+		m.hands += issuer.InFlight
+	}
+	if len(m.Issuers) != 1 {
+		m.hands += workers
+	}
 }
 
 // issuer is the issuer of a name.
@@ -66,7 +110,7 @@ func (m *Mandate) locate(ctx context.Context, c leak.Content) (Configured, leak.
 	}
 	var unresolved error
 	for _, issuer := range candidates {
-		key, err := issuer.Issuer.Locate(ctx, c.Secret)
+		key, err := issuer.locate(ctx, c.Secret)
 		if err == nil {
 			return issuer, key, nil
 		}

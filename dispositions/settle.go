@@ -46,7 +46,7 @@ func (t *turn) wait(ctx context.Context) error {
 	if !ok {
 		return t.park(ctx)
 	}
-	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+	key, err := issuer.read(ctx, t.incident.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound) && t.refused(ctx, issuer) == nil:
 		return t.contained(ctx, leak.Key{}, "the key is gone: somebody deleted it while the incident was held")
@@ -109,7 +109,7 @@ func (t *turn) refused(ctx context.Context, issuer Configured) error {
 		return nil
 	}
 	ctx, s := span.Start(ctx, turnProve)
-	err := issuer.Issuer.(Prover).Refused(ctx, t.content.Secret)
+	err := issuer.lane.ask(ctx, func() error { return issuer.Issuer.(Prover).Refused(ctx, t.content.Secret) })
 	s.End(err)
 	if err != nil {
 		return fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err)
@@ -166,11 +166,11 @@ func (t *turn) repeated(ctx context.Context) error {
 	if t.head.State != leak.Closed || t.head.Told || !ok {
 		return t.wipe(ctx, t.head.ID)
 	}
-	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	key, err := issuer.read(ctx, t.head.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return t.wipe(ctx, t.head.ID)
-	case err != nil && !t.lastTry:
+	case err != nil && (!t.lastTry || notAsked(err)):
 		return comeBack(err)
 	case err != nil:
 		t.Log.WarnContext(ctx, "a closed incident was reported again, and whether its key works is not known", "incident", t.head.ID, "err", err)
@@ -188,6 +188,9 @@ func (t *turn) repeated(ctx context.Context) error {
 // fail gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
 // tried again from SEALED until it succeeds or a person ends it. The same failure is recorded once.
 func (t *turn) fail(ctx context.Context, err error) error {
+	if notAsked(err) {
+		return err
+	}
 	if !t.lastTry && !errors.Is(err, leak.ErrLocked) && wish(err) <= patience {
 		return comeBack(err)
 	}
@@ -242,6 +245,12 @@ func comeBack(err error) error {
 		return &queue.Later{Delay: min(wait, longestPause), Err: err}
 	}
 	return err
+}
+
+// notAsked reports whether an error means that the issuer was not asked, because it wants to be left alone.
+func notAsked(err error) bool {
+	_, later := errors.AsType[*queue.Later](err)
+	return later
 }
 
 // end records the last step of an incident and wipes the secret if it was kept.

@@ -158,7 +158,7 @@ func (t *turn) beginByID(ctx context.Context) error {
 	if err := t.visit(ctx, issuer); err != nil {
 		return err
 	}
-	key, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+	key, err := issuer.read(ctx, t.incident.Key.ID)
 	if errors.Is(err, leak.ErrNotFound) {
 		return t.contained(ctx, leak.Key{}, "the key is gone: the issuer does not know its id any more")
 	}
@@ -182,7 +182,7 @@ func (t *turn) found(key leak.Key) {
 // notFound settles a secret that no issuer knows. A key that was known before is dead if its id is gone as well.
 func (t *turn) notFound(ctx context.Context, reason error) error {
 	if issuer, ok := t.issuer(t.incident.Issuer); ok && t.incident.Key.ID != "" {
-		_, err := issuer.Issuer.Read(ctx, t.incident.Key.ID)
+		_, err := issuer.read(ctx, t.incident.Key.ID)
 		switch {
 		case errors.Is(err, leak.ErrNotFound) && t.head.State == leak.Contained:
 			return t.record(ctx) // a new sighting of a key that is still gone

@@ -56,8 +56,8 @@ func (t *turn) enable(ctx context.Context) error {
 	if err != nil {
 		return t.undoFailed(ctx, err)
 	}
-	acted := enabler.Enable(ctx, t.head.Key.ID)
-	key, err := issuer.Issuer.Read(ctx, t.head.Key.ID)
+	acted := issuer.lane.ask(ctx, func() error { return enabler.Enable(ctx, t.head.Key.ID) })
+	key, err := issuer.read(ctx, t.head.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return t.contained(ctx, leak.Key{}, "the key is gone: it cannot be enabled again")
@@ -84,7 +84,7 @@ func (t *turn) undone(ctx context.Context, key leak.Key) error {
 // undoFailed tries again, and pages once when it did not succeed for a while. The order stands until somebody closes the
 // incident.
 func (t *turn) undoFailed(ctx context.Context, err error) error {
-	if t.lastTry && t.head.State != leak.Failed {
+	if t.lastTry && t.head.State != leak.Failed && !notAsked(err) {
 		t.incident.State, t.incident.Severity, t.incident.Failure = leak.Failed, leak.Critical, err.Error()
 		t.step(leak.Failure, err.Error())
 		if err := t.record(ctx); err != nil {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stanch/dispositions"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 
@@ -147,6 +148,9 @@ func (i Issuer) check(fault faultFunc) {
 	}
 	if i.Rate < 0 {
 		fault("rate", "must be positive")
+	}
+	if i.InFlight < 0 || i.InFlight > dispositions.MaxInFlight {
+		fault("in_flight", fmt.Sprintf("must be from 1 to %d", dispositions.MaxInFlight))
 	}
 	if problem := checkPattern(i.Pattern); problem != "" {
 		fault("pattern", problem)

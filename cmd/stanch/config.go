@@ -159,6 +159,9 @@ type Issuer struct {
 	// Rate is how many keys a second are looked up or acted on there, so that the service is not flooded; by default as many
 	// as there are.
 	Rate int `yaml:"rate"`
+	// InFlight is how many keys are worked on there at once, 64 by default and 1000 at most; when the service answers that it is
+	// asked too much there are fewer for a while, whatever is set here.
+	InFlight int `yaml:"in_flight"`
 	// Adapter holds the fields that an issuer of that type has beside these.
 	Adapter issuerConfig `yaml:"-"`
 }

@@ -157,7 +157,7 @@ func (g *generation) mandate() dispositions.Mandate {
 	for _, entry := range forRole(g.config, deciding, g.config.Issuers) {
 		configured := dispositions.Configured{
 			Name: entry.Name, Issuer: g.issuers[entry.Name].it, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
-			Rate: float64(entry.Rate),
+			Rate: float64(entry.Rate), InFlight: entry.InFlight,
 		}
 		if entry.Pattern != "" {
 			configured.Pattern = regexp.MustCompile(entry.Pattern) // Load has compiled it

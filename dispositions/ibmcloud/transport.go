@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stanch/dispositions"
 	"stanch/receiver/span"
 )
 
@@ -16,8 +17,9 @@ const (
 	callTimeout = 20 * time.Second
 	// maxAnswer bounds how much of an answer is read, in bytes: a key takes two thousand.
 	maxAnswer = 1 << 20
-	// maxConnections is how many connections are kept open: the engine's workers.
-	maxConnections = 64
+	// maxConnections is how many connections are kept open: one for each turn that the engine can take, and half as many for
+	// what a turn asks at the same time.
+	maxConnections = dispositions.MaxInFlight * 3 / 2
 )
 
 // dialer opens a connection; nil: the network's.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Account is the account of a key or service ID that is added without one.
@@ -37,6 +39,8 @@ type Fake struct {
 	faults   []*Fault
 	journal  []Event
 	requests map[string]int
+	limit    *rate.Limiter // nil: none
+	refused  int           // calls that went past it
 	byID     map[string]*key
 	// byValue holds the same keys as byID, except after a write that was committed by half.
 	byValue  map[string]*key
@@ -74,7 +78,11 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{fake: f, request: r, op: operation(r)}
-	fault := f.meet(c)
+	fault, refused := f.meet(c)
+	if refused {
+		tooMany().write(w)
+		return
+	}
 	if !wait(r.Context(), fault.Delay) {
 		return
 	}
@@ -88,12 +96,16 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.answer.write(w)
 }
 
-// meet counts a call and takes the fault that it meets.
-func (f *Fake) meet(c *call) Fault {
+// meet counts a call and takes the fault that it meets, unless there were too many.
+func (f *Fake) meet(c *call) (fault Fault, refused bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.limit != nil && !f.limit.Allow() {
+		f.refused++
+		return Fault{}, true
+	}
 	f.requests[c.op.route]++
-	return f.take(c.request)
+	return f.take(c.request), false
 }
 
 // call is one request on its way to an answer.
