@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -101,7 +102,11 @@ func (j *JetStream) attemptPart(ctx context.Context, p *part) (stored int, err e
 	if !p.stream.batches || len(p.messages) < minBatch {
 		return j.appendSingly(ctx, p.messages)
 	}
-	err = j.appendBatch(ctx, p.messages)
+	together := make([]*nats.Msg, 0, len(p.messages))
+	for _, m := range p.messages {
+		together = append(together, outgoing(ctx, m))
+	}
+	_, err = j.appendBatch(ctx, together)
 	if err == nil {
 		return len(p.messages), nil
 	}
@@ -137,52 +142,57 @@ func (j *JetStream) appendSingly(ctx context.Context, messages []Message) (store
 	return stored, err
 }
 
-// appendBatch stores all messages or none, with one flush of the stream. Only the last one is answered.
-func (j *JetStream) appendBatch(ctx context.Context, messages []Message) error {
+// appendBatch stores all messages or none, with one flush of the stream, and returns the sequence of the last. Only the last
+// one is answered.
+func (j *JetStream) appendBatch(ctx context.Context, messages []*nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, j.attempt)
+	defer cancel()
 	select {
 	case j.batches <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 	defer func() { <-j.batches }()
 	id, last := rand.Text(), len(messages)-1
 	for i, m := range messages[:last] {
-		if err := j.js.Conn().PublishMsg(inBatch(ctx, m, id, i+1)); err != nil {
-			return err
+		if err := j.js.Conn().PublishMsg(inBatch(m, id, i+1)); err != nil {
+			return 0, err
 		}
 	}
-	end := inBatch(ctx, messages[last], id, last+1)
+	end := inBatch(messages[last], id, last+1)
 	end.Header.Set(headerCommit, "1")
 	answer, err := j.js.Conn().RequestMsgWithContext(ctx, end)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return committed(answer.Data, id, len(messages))
 }
 
-func inBatch(ctx context.Context, m Message, id string, sequence int) *nats.Msg {
-	out := outgoing(ctx, m)
-	out.Header.Set(headerBatch, id)
-	out.Header.Set(headerSequence, strconv.Itoa(sequence))
-	return out
+// inBatch is a copy of a message with its place in a batch: a message that is refused there goes by itself.
+func inBatch(m *nats.Msg, id string, sequence int) *nats.Msg {
+	header := maps.Clone(m.Header)
+	header.Set(headerBatch, id)
+	header.Set(headerSequence, strconv.Itoa(sequence))
+	return &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
 }
 
 // committed reads the server's answer to the end of a batch. A server that does not know batches would store message
 // by message and answer for the last one alone, so the answer must name the batch.
-func committed(answer []byte, id string, messages int) error {
+func committed(answer []byte, id string, messages int) (last uint64, err error) {
 	var ack struct {
 		Error *jetstream.APIError `json:"error"`
+		Last  uint64              `json:"seq"`
 		Batch string              `json:"batch"`
 		Count int                 `json:"count"`
 	}
 	if err := json.Unmarshal(answer, &ack); err != nil {
-		return fmt.Errorf("reading the answer to a batch: %w", err)
+		return 0, fmt.Errorf("reading the answer to a batch: %w", err)
 	}
 	if ack.Error != nil {
-		return ack.Error
+		return 0, ack.Error
 	}
 	if ack.Batch != id || ack.Count != messages {
-		return fmt.Errorf("the server answered for %d of the %d messages of a batch", ack.Count, messages)
+		return 0, fmt.Errorf("the server answered for %d of the %d messages of a batch", ack.Count, messages)
 	}
-	return nil
+	return ack.Last, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,8 +59,29 @@ func TestEmbeddedBatches(t *testing.T) {
 	if alone := batches[""]; alone != 3 || len(batches) != 3 {
 		t.Errorf("got %d messages by themselves and %d batches, want 3 and 2", alone, len(batches)-1)
 	}
-	if batches := batchesOf(t, c.Dir, queue.Incidents); batches[""] != 100 {
-		t.Errorf("the log has the batches %v, want none", batches)
+	if batches := batchesOf(t, c.Dir, queue.Incidents); len(batches) != 1 || batches[""] != 0 {
+		t.Errorf("the log has the batches %v, want one", batches)
+	}
+}
+
+// TestEmbeddedGroups: single messages that are stored at the same time go by the batch.
+func TestEmbeddedGroups(t *testing.T) {
+	c := queue.Config{Dir: t.TempDir()}
+	s := mustReopen(t, c)
+	const writers = 500
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			m := queue.Message{Subject: fmt.Sprint("incidents.", w), Data: []byte("x")}
+			if _, err := s.AppendAfter(t.Context(), m, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	mustClose(t, s)
+	if batches := batchesOf(t, c.Dir, queue.Incidents); batches[""] > writers/2 {
+		t.Errorf("%d of %d messages went by themselves", batches[""], writers)
 	}
 }
 

@@ -9,19 +9,23 @@ import (
 	"stanch/receiver/queue"
 )
 
-// BenchmarkAppend stores messages of 1 KiB, each with a flush of the disk, beside the twin in memory.
+// BenchmarkAppend stores messages of 1 KiB one by one, which share flushes of the disk where there are many writers, beside a
+// stream where each has a flush of its own and the twin in memory.
 func BenchmarkAppend(b *testing.B) {
-	for _, writers := range []int{1, 16, 64} {
+	for _, writers := range []int{1, 16, 64, 512} {
 		b.Run(fmt.Sprintf("embedded/%d", writers), func(b *testing.B) {
-			benchmarkAppend(b, open(b, queue.Config{}), writers)
+			benchmarkAppend(b, open(b, queue.Config{}), "alerts.", writers)
+		})
+		b.Run(fmt.Sprintf("singly/%d", writers), func(b *testing.B) {
+			benchmarkAppend(b, open(b, queue.Config{}), "told.", writers)
 		})
 		b.Run(fmt.Sprintf("memory/%d", writers), func(b *testing.B) {
-			benchmarkAppend(b, queue.NewMemory(), writers)
+			benchmarkAppend(b, queue.NewMemory(), "alerts.", writers)
 		})
 	}
 }
 
-func benchmarkAppend(b *testing.B, s queue.Store, writers int) {
+func benchmarkAppend(b *testing.B, s queue.Store, prefix string, writers int) {
 	data := make([]byte, 1<<10)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -30,7 +34,7 @@ func benchmarkAppend(b *testing.B, s queue.Store, writers int) {
 	for w := range writers {
 		all.Go(func() {
 			for sent.Add(1) <= int64(b.N) {
-				if err := s.Append(b.Context(), queue.Message{Subject: fmt.Sprint("alerts.", w), Data: data}); err != nil {
+				if err := s.Append(b.Context(), queue.Message{Subject: fmt.Sprint(prefix, w), Data: data}); err != nil {
 					b.Error(err)
 					return
 				}
@@ -44,7 +48,7 @@ func benchmarkAppend(b *testing.B, s queue.Store, writers int) {
 // BenchmarkAppendMany stores 10,000 messages of 2 KiB in one Append: by the batch, and in a stream that takes none, each
 // with a flush of its own. Again is the same ones once more, whose ids are known.
 func BenchmarkAppendMany(b *testing.B) {
-	for _, c := range []struct{ name, subject string }{{"batches", "alerts.gh"}, {"singly", "incidents.f"}} {
+	for _, c := range []struct{ name, subject string }{{"batches", "alerts.gh"}, {"singly", "told.f"}} {
 		b.Run(c.name, func(b *testing.B) { benchmarkAppendMany(b, c.subject, false) })
 		b.Run(c.name+"/again", func(b *testing.B) { benchmarkAppendMany(b, c.subject, true) })
 	}

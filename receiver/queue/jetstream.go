@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -39,6 +40,7 @@ type JetStream struct {
 	layout  layout
 	streams map[string]jetstream.Stream
 	batches chan struct{} // holds one for each batch on its way
+	groups  map[string]*group
 	rights  *rights
 	attempt time.Duration // how long to wait for one answer
 	log     *slog.Logger
@@ -54,7 +56,13 @@ func newJetStream(conn *nats.Conn, l layout, log *slog.Logger) (*JetStream, erro
 		return nil, err
 	}
 	j := &JetStream{
-		js: js, layout: l, batches: make(chan struct{}, maxBatches), rights: newRights(log), attempt: answerTimeout, log: log,
+		js: js, layout: l, batches: make(chan struct{}, maxBatches), groups: map[string]*group{},
+		rights: newRights(log), attempt: answerTimeout, log: log,
+	}
+	for _, s := range table {
+		if s.batches {
+			j.groups[s.name] = &group{batch: j.appendBatch}
+		}
 	}
 	conn.SetErrorHandler(j.rights.event)
 	return j, nil
@@ -80,9 +88,25 @@ func (j *JetStream) Append(ctx context.Context, messages ...Message) error {
 
 func (j *JetStream) appendOne(ctx context.Context, m Message) error {
 	return j.patiently(ctx, againFor(m), func(ctx context.Context) error {
-		_, err := j.js.PublishMsg(ctx, outgoing(ctx, m))
+		_, err := j.store(ctx, outgoing(ctx, m))
 		return err
 	}, m.Subject)
+}
+
+// store stores one message, together with others where its stream takes batches, and returns its sequence.
+func (j *JetStream) store(ctx context.Context, m *nats.Msg) (uint64, error) {
+	alone := func() (uint64, error) {
+		ack, err := j.js.PublishMsg(ctx, m)
+		if err != nil {
+			return 0, err
+		}
+		return ack.Sequence, nil
+	}
+	s, err := streamOf(m.Subject)
+	if g := j.groups[s.name]; err == nil && g != nil {
+		return g.store(ctx, m, alone)
+	}
+	return alone()
 }
 
 // againFor says when messages that were sent may be sent again: one with an id is absorbed, and one that replaces what its
@@ -105,9 +129,11 @@ func (j *JetStream) AppendAfter(ctx context.Context, m Message, last uint64) (ui
 	if err := s.takes(m); err != nil {
 		return 0, err
 	}
-	var ack *jetstream.PubAck
+	var seq uint64
 	err = j.patiently(ctx, unsent, func(ctx context.Context) error {
-		ack, err = j.js.PublishMsg(ctx, outgoing(ctx, m), jetstream.WithExpectLastSequencePerSubject(last))
+		out := outgoing(ctx, m)
+		out.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
+		seq, err = j.store(ctx, out)
 		return err
 	}, m.Subject)
 	if lost(err) {
@@ -116,7 +142,7 @@ func (j *JetStream) AppendAfter(ctx context.Context, m Message, last uint64) (ui
 	if err != nil {
 		return 0, storing(err)
 	}
-	return ack.Sequence, nil
+	return seq, nil
 }
 
 // Last implements [Store]. It asks the leader: AllowDirect is off.

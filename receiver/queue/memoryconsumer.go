@@ -11,12 +11,12 @@ type memoryConsumer struct {
 	stream *memoryStream
 	begun  uint64           // what is up to this sequence was handed out at least once
 	loans  map[uint64]*loan // what was handed out and is not settled, by sequence
+	back   map[uint64]*loan // those of them that no handler has
 }
 
 // loan is a message that was handed out.
 type loan struct {
 	delivered int
-	out       bool      // a handler has it
 	due       time.Time // when it may be handed out again, once it is back
 }
 
@@ -32,7 +32,7 @@ func (s *memoryStream) consumer(c Consumer) (*memoryConsumer, error) {
 	if s.workQueue && len(s.consumers) > 0 {
 		return nil, errSecondConsumer
 	}
-	fresh := &memoryConsumer{stream: s, loans: make(map[uint64]*loan)}
+	fresh := &memoryConsumer{stream: s, loans: make(map[uint64]*loan), back: make(map[uint64]*loan)}
 	if c.New {
 		fresh.begun = s.seq
 	}
@@ -86,7 +86,7 @@ func (c *memoryConsumer) lend(seq uint64) int {
 		l = &loan{}
 		c.loans[seq] = l
 	}
-	l.out = true
+	delete(c.back, seq)
 	l.delivered++
 	return l.delivered
 }
@@ -95,12 +95,13 @@ func (c *memoryConsumer) lend(seq uint64) int {
 func (c *memoryConsumer) due() (uint64, time.Duration) {
 	var first uint64
 	var at time.Time
-	for seq, l := range c.loans {
+	for seq, l := range c.back {
 		if _, stored := c.stream.find(seq); !stored {
 			delete(c.loans, seq)
+			delete(c.back, seq)
 			continue
 		}
-		if !l.out && (first == 0 || l.due.Before(at) || l.due.Equal(at) && seq < first) {
+		if first == 0 || l.due.Before(at) || l.due.Equal(at) && seq < first {
 			first, at = seq, l.due
 		}
 	}
@@ -131,7 +132,7 @@ func (c *memoryConsumer) onLoan(m Message) handed {
 	return handed{
 		Message: m,
 		done:    func() error { c.settle(m.Seq); return nil },
-		back:    func(delay time.Duration) error { c.back(m.Seq, delay); return nil },
+		back:    func(delay time.Duration) error { c.giveBack(m.Seq, delay); return nil },
 		keep:    func() error { return nil },
 	}
 }
@@ -146,12 +147,12 @@ func (c *memoryConsumer) settle(seq uint64) {
 	}
 }
 
-// back ends a loan until the message is due again.
-func (c *memoryConsumer) back(seq uint64, delay time.Duration) {
+// giveBack ends a loan until the message is due again.
+func (c *memoryConsumer) giveBack(seq uint64, delay time.Duration) {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
 	if l, ok := c.loans[seq]; ok {
-		l.out, l.due = false, time.Now().Add(delay)
+		l.due, c.back[seq] = time.Now().Add(delay), l
 		c.stream.announce()
 	}
 }

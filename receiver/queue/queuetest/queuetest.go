@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 		{"AppendManySameIDOnce", testAppendManySameIDOnce},
 		{"AppendManyWriters", testAppendManyWriters},
 		{"AppendAfter", testAppendAfter},
+		{"AppendAfterMany", testAppendAfterMany},
 		{"AppendAfterRace", testAppendAfterRace},
 		{"Last", testLast},
 		{"KeptOverwrites", testKeptOverwrites},

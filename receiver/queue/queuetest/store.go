@@ -3,6 +3,7 @@ package queuetest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -91,6 +92,39 @@ func testAppendAfter(t *testing.T, s queue.Store) {
 		t.Errorf("last: got sequence %d, error %v, want %d", last.Seq, err, second)
 	}
 	wantData(t, "stored", scanned(t, s, queue.AllIncidents), "1", "2", "3")
+}
+
+// testAppendAfterMany has many write at once, each to a subject of its own, and some with an expectation that is wrong: they are
+// refused, and nobody else is.
+func testAppendAfterMany(t *testing.T, s queue.Store) {
+	var writers sync.WaitGroup
+	for w := range 200 {
+		writers.Go(func() {
+			subject := entry(fmt.Sprint("many-", w), "").Subject
+			seq, err := s.AppendAfter(t.Context(), queue.Message{Subject: subject, Data: []byte("1")}, 0)
+			if err != nil {
+				t.Errorf("creating: %v", err)
+				return
+			}
+			if w%10 == 0 {
+				_, err := s.AppendAfter(t.Context(), queue.Message{Subject: subject, Data: []byte("late")}, 0)
+				wantError(t, err, queue.ErrConflict)
+			}
+			next, err := s.AppendAfter(t.Context(), queue.Message{Subject: subject, Data: []byte("2")}, seq)
+			if err != nil {
+				t.Errorf("going on: %v", err)
+				return
+			}
+			last, err := s.Last(t.Context(), subject)
+			if err != nil || last.Seq != next || string(last.Data) != "2" {
+				t.Errorf("last: got %q, sequence %d, error %v; want sequence %d", last.Data, last.Seq, err, next)
+			}
+		})
+	}
+	writers.Wait()
+	if got := len(scanned(t, s, queue.AllIncidents)); got != 400 {
+		t.Errorf("got %d messages, want 400", got)
+	}
 }
 
 func testAppendAfterRace(t *testing.T, s queue.Store) {
