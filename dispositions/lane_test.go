@@ -15,19 +15,22 @@ import (
 	"stanch/receiver/leak"
 )
 
-// twoIssuers starts an engine on a slow issuer and a quick one, and returns the clouds behind them.
-func (w *world) twoIssuers(slow, quick dispositions.Configured) (stop func()) {
+// mandate is to act for some issuers, with a fuse that stands in nobody's way.
+func (w *world) mandate(issuers ...dispositions.Configured) dispositions.Mandate {
 	w.t.Helper()
 	chosen, faults := policy.New(policy.Config{})
 	if len(faults) > 0 {
 		w.t.Fatal(faults)
 	}
-	e := dispositions.New(dispositions.Config{
+	return dispositions.Mandate{Issuers: issuers, Policy: chosen, Fuse: dispositions.Fuse{Max: 10_000, Per: time.Hour}}
+}
+
+// issuers starts an engine on some issuers, which takes eight turns at once at each that does not say.
+func (w *world) issuers(issuers ...dispositions.Configured) (e *dispositions.Engine, stop func()) {
+	w.t.Helper()
+	e = dispositions.New(dispositions.Config{
 		Store: w.store, Ledger: ledger.New(w.store), Sightings: w.sightings(), Identities: w.ids,
-		Mandate: dispositions.Mandate{
-			Issuers: []dispositions.Configured{slow, quick}, Policy: chosen, Fuse: dispositions.Fuse{Max: 10_000, Per: time.Hour},
-		},
-		Workers: 8, Log: w.logger, Registerer: prometheus.NewRegistry(),
+		Mandate: w.mandate(issuers...), Workers: 8, Log: w.logger, Registerer: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -36,7 +39,7 @@ func (w *world) twoIssuers(slow, quick dispositions.Configured) (stop func()) {
 			w.t.Error(err)
 		}
 	})
-	return func() {
+	return e, func() {
 		cancel()
 		group.Wait()
 	}
@@ -47,10 +50,11 @@ func TestASlowIssuerHoldsUpNoOther(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		slow, quick := newCloud(), newCloud()
 		slow.latency = func() time.Duration { return 5 * time.Second }
-		defer w.twoIssuers(
+		_, stop := w.issuers(
 			dispositions.Configured{Name: "slow", Issuer: slow, TokenTypes: []string{"slow_key"}},
 			dispositions.Configured{Name: "quick", Issuer: quick, TokenTypes: []string{"quick_key"}},
-		)()
+		)
+		defer stop()
 		for n := range 200 {
 			w.reportType(slow.add(leak.Key{ID: fmt.Sprintf("slow-%d", n)}), "https://example.com/1", "slow_key")
 		}
@@ -83,10 +87,11 @@ func TestASlowIssuerHoldsUpNoOther(t *testing.T) {
 func TestRate(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		paced, other := newCloud(), newCloud()
-		defer w.twoIssuers(
+		_, stop := w.issuers(
 			dispositions.Configured{Name: "paced", Issuer: paced, TokenTypes: []string{"paced_key"}, Rate: 10},
 			dispositions.Configured{Name: "other", Issuer: other, TokenTypes: []string{"other_key"}},
-		)()
+		)
+		defer stop()
 		for n := range 600 {
 			w.reportType(paced.add(leak.Key{ID: fmt.Sprintf("paced-%d", n)}), "https://example.com/1", "paced_key")
 		}
