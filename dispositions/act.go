@@ -112,7 +112,7 @@ func (t *turn) relock(ctx context.Context, issuer Configured, before, after leak
 		return ""
 	}
 	locked := locker.Lock(ctx, before.ID)
-	key, err := issuer.Issuer.Read(ctx, before.ID)
+	key, err := issuer.read(ctx, before.ID)
 	why := "read back it is not locked"
 	switch {
 	case err == nil && key.Locked:
