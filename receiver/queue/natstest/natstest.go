@@ -1,8 +1,9 @@
-// Package natstest runs a cluster of real NATS servers on loopback, inside the process of a test: nodes that can be
-// stopped and started again, each with a store of its own.
+// Package natstest runs a cluster of real NATS servers on loopback, inside the process of a test or in processes of their
+// own: nodes that can be stopped and started again, each with a store of its own.
 package natstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // patience is how long a cluster may take to be ready, on a slow and busy machine.
@@ -25,8 +27,9 @@ type Options struct {
 	Nodes int
 	// Load makes the options of a node each time that it starts, such as from a configuration file; nil: [Node.Options].
 	Load func(Node) (*server.Options, error)
-	// Connect is how the cluster itself may connect, to see whether it is ready; nil: as anybody.
-	Connect []nats.Option
+	// Processes makes each node a process, which Stop kills as kill -9 does, so that it says goodbye to nobody. Their options
+	// are [Node.Options], and TestMain must call [Main].
+	Processes bool
 }
 
 // Node is what a node must be told.
@@ -39,9 +42,10 @@ type Node struct {
 
 // Cluster is nodes that run. Methods are not safe for concurrent use, but the nodes are.
 type Cluster struct {
-	options Options
-	nodes   []Node
-	servers []*server.Server // nil: it does not run
+	options   Options
+	nodes     []Node
+	servers   []*server.Server // nil: it does not run
+	processes []*process       // nil: it does not run
 }
 
 // New starts a cluster, which ends with the test.
@@ -67,7 +71,7 @@ func Start(dir string, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: o, nodes: nodes, servers: make([]*server.Server, o.Nodes)}
+	c := &Cluster{options: o, nodes: nodes, servers: make([]*server.Server, o.Nodes), processes: make([]*process, o.Nodes)}
 	for i := range nodes {
 		if err = errors.Join(err, c.start(i)); err != nil {
 			break
@@ -127,7 +131,11 @@ func (n Node) Options() *server.Options {
 	}
 }
 
-func (c *Cluster) start(i int) error {
+func (c *Cluster) start(i int) (err error) {
+	if c.options.Processes {
+		c.processes[i], err = startProcess(c.nodes[i])
+		return err
+	}
 	o, err := c.options.Load(c.nodes[i])
 	if err != nil {
 		return fmt.Errorf("configuring node %d: %w", i, err)
@@ -156,7 +164,7 @@ func (c *Cluster) URLs() string {
 // URL is the address of one node.
 func (c *Cluster) URL(i int) string { return fmt.Sprintf("nats://127.0.0.1:%d", c.nodes[i].ClientPort) }
 
-// Server is a node that runs, or nil.
+// Server is a node that runs inside this process, or nil.
 func (c *Cluster) Server(i int) *server.Server { return c.servers[i] }
 
 // Stop ends a node; its store stays.
@@ -165,6 +173,10 @@ func (c *Cluster) Stop(i int) {
 		s.Shutdown()
 		s.WaitForShutdown()
 		c.servers[i] = nil
+	}
+	if p := c.processes[i]; p != nil {
+		p.kill()
+		c.processes[i] = nil
 	}
 }
 
@@ -176,20 +188,10 @@ func (c *Cluster) Start(t testing.TB, i int) {
 	}
 }
 
-// Leader is the node that leads a stream of the account that users are in who have none of their own, or -1.
-func (c *Cluster) Leader(account, stream string) int {
-	for i, s := range c.servers {
-		if s != nil && s.JetStreamIsStreamLeader(account, stream) {
-			return i
-		}
-	}
-	return -1
-}
-
 // Ready waits until the nodes that run have a leader and know each other.
 func (c *Cluster) Ready() error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if c.ready() {
+		if c.options.Processes && c.answers() || !c.options.Processes && c.ready() {
 			return nil
 		}
 	}
@@ -214,6 +216,32 @@ func (c *Cluster) ready() bool {
 		}
 	}
 	return led && current == running
+}
+
+// answers reports whether every node that runs leads to one that answers for all of them.
+func (c *Cluster) answers() bool {
+	for i, p := range c.processes {
+		if p != nil && !answers(c.URL(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+func answers(url string) bool {
+	conn, err := nats.Connect(url)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err = js.AccountInfo(ctx)
+	return err == nil
 }
 
 // Close ends all nodes, at once.
