@@ -168,3 +168,16 @@ func inBackground(t *testing.T, run func(context.Context) error) (stop func()) {
 		}
 	}
 }
+
+// until waits until a message was seen.
+func (c *count) until(t *testing.T, data string) {
+	t.Helper()
+	for {
+		c.mu.Lock()
+		there, got := c.seen[data] > 0, len(c.seen)
+		c.mu.Unlock()
+		if there || !c.await(t, got+1) {
+			return
+		}
+	}
+}

@@ -199,23 +199,24 @@ func (c *Cluster) Ready() error {
 }
 
 func (c *Cluster) ready() bool {
-	led, running, current := false, 0, 0
+	led, running := false, 0
 	for _, s := range c.servers {
-		if s == nil {
-			continue
-		}
-		running++
-		led = led || s.JetStreamIsLeader() || !s.JetStreamIsClustered()
-		if s.JetStreamIsCurrent() || !s.JetStreamIsClustered() {
-			current++
+		if s != nil {
+			running++
 		}
 	}
 	for _, s := range c.servers {
-		if s != nil && s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) < running {
+		switch {
+		case s == nil:
+		case !s.JetStreamIsClustered():
+			led = true
+		case !s.JetStreamIsCurrent():
 			return false
+		case s.JetStreamIsLeader():
+			led = len(s.JetStreamClusterPeers()) >= running
 		}
 	}
-	return led && current == running
+	return led
 }
 
 // answers reports whether every node that runs leads to one that answers for all of them.
