@@ -32,6 +32,7 @@ type site struct {
 	signer  *sourcetest.Signer
 	output  *lockedBuffer // what every process so far printed
 	env     []string      // of the binary, beside the test's own
+	role    string        // of the process; empty: every one
 	process *exec.Cmd
 	exited  chan error
 }
@@ -114,13 +115,20 @@ func freeAddress(t testing.TB) string {
 // launch runs the binary.
 func (s *site) launch() {
 	s.t.Helper()
-	s.process = s.program("serve", "--config.file", "stanch.yaml")
+	s.process = s.program(append([]string{"serve", "--config.file", "stanch.yaml"}, s.roles()...)...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.exited = make(chan error, 1)
 	go func(p *exec.Cmd, exited chan<- error) { exited <- p.Wait() }(s.process, s.exited)
+}
+
+func (s *site) roles() []string {
+	if s.role == "" {
+		return nil
+	}
+	return []string{"--role", s.role}
 }
 
 // start runs the binary and waits until it serves.

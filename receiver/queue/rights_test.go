@@ -12,89 +12,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/natstest"
 )
 
-// secured is a cluster with the configuration of deploy/nats, and a seed for each user in it.
-type secured struct {
-	*natstest.Cluster
-	cert  string
-	seeds string // directory of files that are called as the users
-}
-
-var users = []string{"receiver", "collector", "engine", "notifier", "stanch", "operator"}
+// secured is a cluster with the configuration of deploy/nats.
+type secured struct{ *natstest.Secured }
 
 func newSecured(t *testing.T) *secured {
-	s := &secured{seeds: t.TempDir()}
-	var key string
-	s.cert, key = certificate(t)
-	for name, value := range map[string]string{
-		"MONITOR": `"127.0.0.1:-1"`, "MAX_STORE": "16GB", "CA": quoted(s.cert), "CERT": quoted(s.cert), "KEY": quoted(key),
-	} {
-		t.Setenv(name, value)
-	}
-	for _, user := range users {
-		t.Setenv(strings.ToUpper(user)+"_NKEY", newSeed(t, s.seed(user)))
-	}
-	s.Cluster = natstest.New(t, natstest.Options{Load: func(n natstest.Node) (*server.Options, error) {
-		for name, value := range map[string]string{
-			"NODE": n.Name, "LISTEN": fmt.Sprintf(`"127.0.0.1:%d"`, n.ClientPort), "STORE": quoted(n.Dir),
-			"ROUTE": fmt.Sprintf(`"127.0.0.1:%d"`, n.RoutePort), "ROUTES": "[" + n.Routes + "]",
-		} {
-			if err := os.Setenv(name, value); err != nil {
-				return nil, err
-			}
-			t.Cleanup(func() { _ = os.Unsetenv(name) })
-		}
-		o, err := server.ProcessConfigFile(filepath.Join("..", "..", "deploy", "nats", "nats.conf"))
-		if err == nil {
-			o.NoSigs, o.NoLog = true, true
-		}
-		return o, err
-	}})
-	return s
-}
-
-func quoted(text string) string { return `"` + text + `"` }
-
-func (s *secured) seed(user string) string { return filepath.Join(s.seeds, user) }
-
-// newSeed writes the seed of a new nkey, and returns its public key.
-func newSeed(t testing.TB, file string) string {
-	t.Helper()
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, file, string(seed)+"\n")
-	return public
+	return &secured{natstest.NewSecured(t, t.TempDir(), filepath.Join("..", "..", "deploy", "nats", "nats.conf"))}
 }
 
 func (s *secured) config(user string) queue.ClusterConfig {
-	return queue.ClusterConfig{URL: s.URLs(), NKeyFile: s.seed(user), CAFile: s.cert, Role: user}
+	return queue.ClusterConfig{URL: s.URLs(), NKeyFile: s.Seed(user), CAFile: s.CA, Role: user}
 }
 
 // connect connects as a user, beside the store.
 func (s *secured) connect(t *testing.T, user string) *nats.Conn {
 	t.Helper()
-	nkey, err := nats.NkeyOptionFromSeed(s.seed(user))
+	nkey, err := nats.NkeyOptionFromSeed(s.Seed(user))
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := nats.Connect(s.URLs(), nkey, nats.RootCAs(s.cert), nats.CustomInboxPrefix("_INBOX_"+user),
+	conn, err := nats.Connect(s.URLs(), nkey, nats.RootCAs(s.CA), nats.CustomInboxPrefix("_INBOX_"+user),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +67,7 @@ func TestRights(t *testing.T) {
 
 // testNoStreams: a role is told at once what is missing, and who makes it.
 func testNoStreams(t *testing.T, s *secured) {
-	for _, user := range users[:5] {
+	for _, user := range natstest.Users[:5] {
 		c := s.config(user)
 		c.Keys, c.Log = "test", slog.New(slog.DiscardHandler)
 		_, err := queue.OpenCluster(t.Context(), c)
@@ -287,8 +229,9 @@ func testCollectorRights(t *testing.T, s queue.Store) {
 func testNotifierRights(t *testing.T, s *secured) {
 	n, e := openCluster(t, s.config("notifier")), openCluster(t, s.config("engine"))
 	ctx := t.Context()
-	worked(t, n, queue.Incidents, "oncall")
-	must(t, n.Append(ctx, message("told.oncall")), n.Append(ctx, message("told.oncall.f")))
+	worked(t, n, queue.Incidents, "notify-oncall")
+	must(t, n.Append(ctx, message("told.oncall")), n.Append(ctx, message("told.oncall.f")),
+		n.Append(ctx, message("told.oncall.lease.holder")))
 	for _, filter := range []string{"told.oncall", "told.oncall.*", "incidents.f"} {
 		seen(t, n, filter)
 	}
@@ -340,7 +283,7 @@ func testRefusedQuickly(t *testing.T, s *secured) {
 
 // testInboxes: no role hears what another is answered, or asked.
 func testInboxes(t *testing.T, s *secured) {
-	for _, user := range users {
+	for _, user := range natstest.Users {
 		conn := s.connect(t, user)
 		for _, subject := range append(inboxes(), ">", "_INBOX.>", "_INBOX_*.>", "incidents.>", "alerts.>", "$JS.>", "*.*") {
 			own := subject == "_INBOX_"+user+".>"
@@ -357,7 +300,7 @@ func testInboxes(t *testing.T, s *secured) {
 }
 
 func inboxes() (all []string) {
-	for _, user := range users {
+	for _, user := range natstest.Users {
 		all = append(all, "_INBOX_"+user+".>")
 	}
 	return all
@@ -377,7 +320,7 @@ func refused(t *testing.T, conn *nats.Conn, subject string) bool {
 func testEverythingElse(t *testing.T, s *secured) {
 	const list = "testdata/rights.txt"
 	var got strings.Builder
-	for _, user := range users[:5] {
+	for _, user := range natstest.Users[:5] {
 		conn := s.connect(t, user)
 		fmt.Fprintf(&got, "%s\n", user)
 		for _, subject := range universe() {
@@ -399,7 +342,7 @@ func testEverythingElse(t *testing.T, s *secured) {
 func universe() (all []string) {
 	consumers := map[string][]string{
 		queue.Alerts: {"engine"}, queue.Pointers: {"collector"}, queue.Kept: {"parked"},
-		queue.Incidents: {"orders", "looks", "reports", "oncall"},
+		queue.Incidents: {"orders", "looks", "reports", "notify-oncall"},
 	}
 	for _, stream := range queue.Streams() {
 		for _, verb := range []string{

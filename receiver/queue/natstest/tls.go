@@ -1,4 +1,4 @@
-package queue_test
+package natstest
 
 import (
 	"crypto/ecdsa"
