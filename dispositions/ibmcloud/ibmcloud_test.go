@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -120,6 +121,9 @@ func world(t *testing.T, switches ibmtest.Switches) issuertest.World {
 		URL:           f.URL(),
 		Break:         f.breakAs,
 		Mend:          f.ClearFaults,
+		Redirect: func(status int, to string) {
+			f.AddFault(ibmtest.Fault{Status: status, Times: ibmtest.Forever, Header: map[string]string{"Location": to}})
+		},
 	}
 }
 
@@ -127,6 +131,13 @@ func world(t *testing.T, switches ibmtest.Switches) issuertest.World {
 var faults = map[issuertest.Breakage]ibmtest.Fault{
 	issuertest.Throttle:         {Status: 429, Header: map[string]string{"Retry-After": fmt.Sprint(issuertest.RetryAfter.Seconds())}},
 	issuertest.ThrottleAbsurdly: {Status: 429, Header: map[string]string{"Retry-After": "86400000"}},
+	issuertest.ThrottleNegative: {Status: 429, Header: map[string]string{"Retry-After": "-5"}},
+	issuertest.ThrottleGarbage:  {Status: 429, Header: map[string]string{"Retry-After": "soon"}},
+	issuertest.ThrottleUntil:    {Status: 429, Header: map[string]string{"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}},
+	issuertest.Stranger: {
+		Path: "/identity/token", Status: 400, ContentType: "application/json",
+		Body: `{"errorCode":"BXNIM0400E","errorMessage":"External authentication failed."}`,
+	},
 	issuertest.ServerError: {
 		Status: 500, ContentType: "application/json",
 		Body: `{"errors":[{"code":"internal","message_code":"BXNIM0003E","message":"https://iam.cloud.ibm.com is not well"}]}`,
@@ -160,13 +171,21 @@ func (f *iam) breakAs(how issuertest.Breakage) {
 			})
 		}
 	case how == issuertest.Lie:
-		for _, method := range []string{"DELETE", "POST"} {
-			for _, path := range []string{"/v1/apikeys/*", "/v1/apikeys/*/*"} {
-				f.AddFault(ibmtest.Fault{Method: method, Path: path, Lie: true, Times: ibmtest.Forever})
-			}
-		}
+		f.breakChanges(ibmtest.Fault{Lie: true})
+	case how == issuertest.Committed:
+		f.breakChanges(ibmtest.Fault{Status: 500, Commit: true})
 	default:
 		panic("the fake cannot fail as the suite wants it to: " + how)
+	}
+}
+
+// breakChanges makes every change of a key go wrong.
+func (f *iam) breakChanges(fault ibmtest.Fault) {
+	fault.Times = ibmtest.Forever
+	for _, fault.Method = range []string{http.MethodDelete, http.MethodPost} {
+		for _, fault.Path = range []string{"/v1/apikeys/*", "/v1/apikeys/*/*"} {
+			f.AddFault(fault)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package ibmcloud
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -50,8 +51,8 @@ func (i *issuer) newest(ctx context.Context, account, kind string) (page *iam.AP
 		page, response, err = i.service.ListAPIKeysWithContext(ctx, options.SetHeaders(headers))
 		return response, err
 	})
-	if err == nil && page == nil {
-		err = errUnreadable
+	if err == nil && (page == nil || page.Apikeys == nil) { // an answer without a list says nothing
+		err = fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
 	return page, err
 }
@@ -84,8 +85,8 @@ func (i *issuer) newestIdentities(ctx context.Context, account string) (page *ia
 		page, response, err = i.service.ListServiceIdsWithContext(ctx, options.SetHeaders(headers))
 		return response, err
 	})
-	if err == nil && page == nil {
-		err = errUnreadable
+	if err == nil && (page == nil || page.Serviceids == nil) {
+		err = fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
 	return page, err
 }

@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// TestMadeBy lists what the owner of a key made, and nobody else, since a time.
+// TestMadeBy lists what the owner of a key made, keys and service IDs, and nobody else, since a time.
 func TestMadeBy(t *testing.T) {
 	f := start(t, ibmtest.Switches{})
 	const owner = "iam-ServiceId-7"
@@ -23,14 +23,20 @@ func TestMadeBy(t *testing.T) {
 		f.AddKey(ibmtest.Key{Name: fmt.Sprintf("stranger-%d", n), IAMID: owner})
 		f.AddKey(ibmtest.Key{Name: fmt.Sprintf("evil-%d", n), IAMID: "IBMid-1", CreatedBy: "ServiceId-7"})
 	}
+	f.MakeServiceID("evil-id", "", owner)
+	f.MakeServiceID("stranger-id", "", "IBMid-1")
 	key := f.mustLocate(t, secret)
 	tracer := f.issuer.(dispositions.Tracer)
 	made, err := tracer.MadeBy(context.Background(), key, time.Now().Add(-time.Hour))
-	if err != nil || len(made) != 3 {
-		t.Fatalf("got %+v, %v; want three", made, err)
+	if err != nil || len(made) != 4 {
+		t.Fatalf("got %+v, %v; want four", made, err)
 	}
 	for _, m := range made {
-		if !strings.HasPrefix(m.Name, "evil-") || m.ID == id || m.Kind != "API key" || m.At.IsZero() {
+		kind := "API key"
+		if m.Name == "evil-id" {
+			kind = "service ID"
+		}
+		if !strings.HasPrefix(m.Name, "evil-") || m.ID == id || m.Kind != kind || m.At.IsZero() {
 			t.Errorf("got %+v", m)
 		}
 	}

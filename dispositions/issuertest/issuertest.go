@@ -33,7 +33,9 @@ type World struct {
 	URL string
 	// Break makes every answer go wrong, from now on until Mend.
 	Break func(Breakage)
-	// Mend ends what Break began.
+	// Redirect makes every answer one with a status that sends us to a URL, until Mend.
+	Redirect func(status int, to string)
+	// Mend ends what Break and Redirect began.
 	Mend func()
 }
 
@@ -55,6 +57,15 @@ const (
 	Throttle Breakage = "throttled"
 	// ThrottleAbsurdly: it asks to wait for a thousand days.
 	ThrottleAbsurdly Breakage = "throttled for a thousand days"
+	// ThrottleNegative, ThrottleGarbage and ThrottleUntil: it asks to wait for less than no time, for what is no time, and
+	// until a day in the year 2100.
+	ThrottleNegative Breakage = "throttled for a negative time"
+	ThrottleGarbage  Breakage = "throttled for no time at all"
+	ThrottleUntil    Breakage = "throttled until 2100"
+	// Stranger: it refuses the leaked value, and only that, with a code that nobody has documented.
+	Stranger Breakage = "a refusal that nobody knows"
+	// Committed: it makes a change, and answers 500.
+	Committed Breakage = "500 after the change was made"
 	// ServerError: 500 with a body in its own format.
 	ServerError Breakage = "500"
 	// HTML: 502 with a page as proxies send it.
@@ -88,8 +99,8 @@ var unresolved = []Breakage{
 // hangTime is how long the suite waits for a far side that never answers.
 const hangTime = 50 * time.Millisecond
 
-// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler, Locker, Prover or Examiner,
-// is not asked of it.
+// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler, Locker, Prover, Watcher,
+// Tracer, Recogniser or Examiner, is not asked of it.
 func Run(t *testing.T, h Harness) {
 	t.Run("Locate", func(t *testing.T) { testLocate(t, h) })
 	t.Run("Read", func(t *testing.T) { testRead(t, h) })
@@ -103,6 +114,12 @@ func Run(t *testing.T, h Harness) {
 	t.Run("Throttled", func(t *testing.T) { testThrottled(t, h) })
 	t.Run("Unresolved", func(t *testing.T) { testUnresolved(t, h) })
 	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, h) })
+	t.Run("Redirect", func(t *testing.T) { testRedirect(t, h) })
+	t.Run("Committed", func(t *testing.T) { testCommitted(t, h) })
+	t.Run("Wishes", func(t *testing.T) { testWishes(t, h) })
+	t.Run("Watch", func(t *testing.T) { testWatch(t, h) })
+	t.Run("Trace", func(t *testing.T) { testTrace(t, h) })
+	t.Run("Recognise", func(t *testing.T) { testRecognise(t, h) })
 	t.Run("Prove", func(t *testing.T) { testProve(t, h) })
 	t.Run("Examine", func(t *testing.T) { testExamine(t, h) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, h) })

@@ -55,7 +55,7 @@ func testProve(t *testing.T, h Harness) {
 			t.Error("no secret is said to be refused")
 		}
 	})
-	for _, b := range append([]Breakage{Throttle}, unresolved...) {
+	for _, b := range append([]Breakage{Throttle, Stranger}, unresolved...) {
 		t.Run(string(b), func(t *testing.T) {
 			w, prover := open(t)
 			_, secret := w.AddKey(false)

@@ -237,12 +237,25 @@ func TestIndex(t *testing.T) {
 		if c := index.Counts(); c[leak.Open] != 1 || c[leak.Held] != 1 || c[leak.Contained] != 0 || index.Fused() != 1 {
 			t.Errorf("got counts %v, %d held by the fuse", c, index.Fused())
 		}
-		appended(t, l, h, incident("aa11", leak.Contained), step(leak.Proved, ""))
+		if n := index.TokensLive(); n != 0 {
+			t.Errorf("tokens of %d keys live, want none", n)
+		}
+		contained := incident("aa11", leak.Contained)
+		contained.TokensLiveUntil = time.Now().Add(time.Hour)
+		h = appended(t, l, h, contained, step(leak.Proved, ""))
 		for index.Counts()[leak.Contained] != 1 {
 			time.Sleep(time.Millisecond)
 		}
 		if c := index.Counts(); c[leak.Open] != 0 {
 			t.Errorf("an incident counts in two states: %v", c)
+		}
+		if n := index.TokensLive(); n != 1 {
+			t.Errorf("tokens of %d keys live, want those of one", n)
+		}
+		contained.TokensLiveUntil = time.Now().Add(-time.Second)
+		appended(t, l, h, contained, step(leak.Looked, ""))
+		for index.TokensLive() != 0 {
+			time.Sleep(time.Millisecond)
 		}
 		wantList(t, index, ledger.Query{}, "ab22", "aa11")
 		wantList(t, index, ledger.Query{Limit: 1}, "ab22")
