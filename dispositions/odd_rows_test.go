@@ -55,9 +55,20 @@ func asking(o *odd) {
 	}
 }
 
+// ordering lets a person order something, and an hour pass.
+func ordering(verb dispositions.Verb) func(o *odd) {
+	return func(o *odd) {
+		order := dispositions.Order{Verb: verb, By: "alice", Reason: "because"}
+		if _, err := o.engine.Order(o.t.Context(), o.incident, order); err != nil {
+			o.t.Errorf("ordering to %s: %v", verb, err)
+		}
+		time.Sleep(time.Hour)
+	}
+}
+
 // knownBefore lets the key be contained by an earlier sighting.
 func knownBefore(o *odd) {
-	stop := o.engine(o.store, o.issuer)
+	stop := o.world.engine(o.store, o.issuer)
 	o.leak("before")
 	time.Sleep(time.Minute)
 	stop()
@@ -66,6 +77,9 @@ func knownBefore(o *odd) {
 var oddRows = []oddRow{
 	{state: "alive", actions: anyAction},
 	{state: "alive, approval asked", actions: effective, before: asking, says: []string{"waits for a person"}},
+	{state: "alive, approval asked and given", actions: effective, before: asking, after: ordering(dispositions.Approve)},
+	{state: "alive, approval asked and refused", actions: effective, before: asking, after: ordering(dispositions.Reject)},
+	{state: "alive, undone by a person", actions: disabling, after: ordering(dispositions.Undo)},
 
 	{state: "locked, unlock not allowed", actions: anyAction, key: ibmtest.Key{Locked: true}},
 	{state: "locked, then unlocked by its owner", actions: effective, key: ibmtest.Key{Locked: true}, after: func(o *odd) {

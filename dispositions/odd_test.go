@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud/ibmtest"
 	"stanch/notify"
 	"stanch/receiver/leak"
@@ -59,6 +60,7 @@ type odd struct {
 	*iam
 	keyID    string
 	secret   leak.Secret
+	engine   *dispositions.Engine
 	setting  string // of the key
 	guid     string // of a service credential; empty: there is none
 	incident leak.Fingerprint
@@ -86,7 +88,8 @@ func (row oddRow) live(t *testing.T, action string) string {
 	if row.before != nil {
 		row.before(o)
 	}
-	stop := w.engine(w.store, o.issuer)
+	e, stop := w.start(w.store, o.issuer)
+	o.engine = e
 	if o.incident == "" {
 		o.leak("1")
 	}

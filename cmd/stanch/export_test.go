@@ -1,12 +1,14 @@
 package main
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/dispositions/ledger"
+	"stanch/receiver/leak"
 )
 
 // What the external tests see of the command.
@@ -25,6 +27,9 @@ func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler
 		ready: func() error { return nil },
 	}).handler()
 }
+
+// Timeline prints an incident as people read it.
+func Timeline(w io.Writer, i leak.Incident) { timeline(w, view{Incident: i}) }
 
 // Adapters are the structs whose fields an entry has beside its own, by list and type.
 func Adapters() map[string]map[string]any {

@@ -39,6 +39,7 @@ func newWatched(t *testing.T) *hooked {
 func TestMetricsAreWatched(t *testing.T) {
 	h := newWatched(t)
 	h.start()
+	h.waitFor("every incident is counted", func() bool { return strings.Contains(h.get("/metrics"), "stanch_incidents") })
 	exist := families(h.get("/metrics"))
 	named := map[string]bool{}
 	for _, file := range watchFiles {
