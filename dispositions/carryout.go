@@ -2,7 +2,6 @@ package dispositions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -14,8 +13,11 @@ import (
 // carryOut takes one entry of the log and does what a person ordered in it. The log is the queue of orders: an order that
 // is on disk is carried out.
 func (e *Engine) carryOut(ctx context.Context, m queue.Message) error {
-	var entry leak.Entry
-	if json.Unmarshal(m.Data, &entry) != nil || len(entry.Steps) == 0 {
+	entry, err := leak.Read[leak.Entry](m.Data)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil || len(entry.Steps) == 0:
 		return nil // audits find it; orders are not in it
 	}
 	last := entry.Steps[len(entry.Steps)-1].Step

@@ -78,7 +78,10 @@ func (d *DeadLetters) letters(ctx context.Context) iter.Seq2[letter, error] {
 
 func read(m queue.Message) letter {
 	l := letter{seq: m.Seq, stored: m.Time}
-	switch err := json.Unmarshal(m.Data, &l.DeadLetter); {
+	var err error
+	switch l.DeadLetter, err = leak.Read[leak.DeadLetter](m.Data); {
+	case errors.Is(err, leak.ErrNewer):
+		l.what, l.DeadLetter = Damaged, leak.DeadLetter{Reason: "a newer version of stanch buried it, and can read it", At: m.Time}
 	case err != nil:
 		l.what, l.DeadLetter = Damaged, leak.DeadLetter{Reason: "the dead letter itself is damaged", At: m.Time}
 	case l.Pointer != nil:

@@ -179,11 +179,13 @@ func (e *Engine) waitForOther(ctx context.Context, hands int) {
 
 // handle takes one alert off the queue. A nil error settles it: whatever is left to do then is in the log and in SEALED.
 func (e *Engine) handle(ctx context.Context, m queue.Message) error {
-	var alert leak.Alert
-	if err := json.Unmarshal(m.Data, &alert); err != nil {
+	alert, err := leak.Read[leak.Alert](m.Data)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil:
 		return e.bury(ctx, "the queued alert is damaged", leak.Alert{Sealed: m.Data})
-	}
-	if alert.Report != nil {
+	case alert.Report != nil:
 		return e.reported(ctx, alert)
 	}
 	content, err := e.Identities.Open(alert)
@@ -214,7 +216,7 @@ func (e *Engine) reported(ctx context.Context, a leak.Alert) error {
 
 // bury puts what no retry can help to the dead letters, before it leaves the queue.
 func (e *Engine) bury(ctx context.Context, reason string, alert leak.Alert) error {
-	data, err := json.Marshal(leak.DeadLetter{V: 1, Reason: reason, Alert: alert, At: time.Now()})
+	data, err := json.Marshal(leak.DeadLetter{V: leak.Version, Reason: reason, Alert: alert, At: time.Now()})
 	if err != nil {
 		return fmt.Errorf("encoding a dead letter: %w", err)
 	}

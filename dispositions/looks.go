@@ -2,7 +2,6 @@ package dispositions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,9 +24,12 @@ const lookAtMost = 7 * 24 * time.Hour
 // lookLater takes one entry of the log, and when it proves a key dead looks at the key again once the tokens issued before have
 // run out. Until then the entry waits in the queue, so a restart forgets none.
 func (e *Engine) lookLater(ctx context.Context, m queue.Message) error {
-	var entry leak.Entry
+	entry, err := leak.Read[leak.Entry](m.Data)
+	if errors.Is(err, leak.ErrNewer) {
+		return queue.LeftToNewer(err)
+	}
 	proves := func(s leak.Step) bool { return s.Step == leak.Proved }
-	if json.Unmarshal(m.Data, &entry) != nil || !slices.ContainsFunc(entry.Steps, proves) {
+	if err != nil || !slices.ContainsFunc(entry.Steps, proves) {
 		return nil
 	}
 	wait := time.Until(entry.Incident.TokensLiveUntil)

@@ -127,9 +127,9 @@ func (e *Engine) retryKept(ctx context.Context, m queue.Message) error {
 }
 
 func (e *Engine) openKept(m queue.Message) (leak.Alert, leak.Content, error) {
-	var alert leak.Alert
-	if err := json.Unmarshal(m.Data, &alert); err != nil {
-		return leak.Alert{}, leak.Content{}, errors.New("reading a kept secret: it is damaged")
+	alert, err := leak.Read[leak.Alert](m.Data)
+	if err != nil {
+		return leak.Alert{}, leak.Content{}, fmt.Errorf("reading a kept secret: %w", err)
 	}
 	content, err := e.Identities.Open(alert)
 	return alert, content, err

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -37,9 +36,11 @@ func (l *lane) handle(ctx context.Context, m queue.Message) error {
 	if !ok {
 		return errGone
 	}
-	entry, ok := decode(m.Data)
-	if !ok {
-		// The error would quote the entry, so it is not logged.
+	entry, err := leak.Read[leak.Entry](m.Data)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil:
 		l.log.ErrorContext(ctx, "entry of the log is unreadable, nobody is told of it", "notifier", l.name, "seq", m.Seq)
 		l.metrics.count(l.name, unreadable)
 		return nil
@@ -114,12 +115,6 @@ var errFull = errors.New("too much is gathered already")
 
 // errGone keeps a notice in the notifier's consumer, for when there is a notifier of that name again.
 var errGone = errors.New("the notifier is gone")
-
-func decode(data []byte) (leak.Entry, bool) {
-	var entry leak.Entry
-	err := json.Unmarshal(data, &entry)
-	return entry, err == nil && entry.V == 1
-}
 
 // lookUp finds where the key was seen; nil when that cannot be had now, which is no reason to stay silent.
 func (d *Dispatcher) lookUp(ctx context.Context, i leak.Incident) []leak.Sighting {

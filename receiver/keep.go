@@ -116,7 +116,7 @@ func (d *delivery) deadLetter(seal sealer, c leak.Content, reason string) (queue
 	if err != nil {
 		return queue.Message{}, err
 	}
-	letter := leak.DeadLetter{V: 1, Reason: reason, Alert: alert, Record: true, At: d.at}
+	letter := leak.DeadLetter{V: leak.Version, Reason: reason, Alert: alert, Record: true, At: d.at}
 	return encode(queue.DeadSubject(d.source), alert.ID, letter)
 }
 
@@ -129,7 +129,7 @@ func (d *delivery) pointTo(pointers []leak.Pointer, body []byte) ([]queue.Messag
 	sum := sha256.Sum256(body)
 	messages := make([]queue.Message, len(pointers))
 	for i, p := range pointers {
-		p.V, p.Source, p.ReceivedAt = 1, d.source, d.at
+		p.V, p.Source, p.ReceivedAt = leak.Version, d.source, d.at
 		id := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %x", p.Source, p.Ref, p.Event, sum))
 		m, err := encode(queue.PointerSubject(d.source), hex.EncodeToString(id[:]), p)
 		if err != nil {

@@ -30,9 +30,6 @@ var (
 	ErrNoIncident = errors.New("no such incident")
 )
 
-// entryVersion is the version of leak.Entry that this package writes; it reads those up to it.
-const entryVersion = 1
-
 // Ledger appends to the log and reads it. It is safe for concurrent use, also by several processes.
 type Ledger struct {
 	store queue.Store
@@ -73,7 +70,7 @@ func (l *Ledger) Read(ctx context.Context, f leak.Fingerprint) (Head, error) {
 // Append writes one entry after h and returns the new head. Nothing may be done in the world on the strength of an
 // entry before Append has returned it. It returns ErrConflict when h is no longer the head.
 func (l *Ledger) Append(ctx context.Context, h Head, incident leak.Incident, steps ...leak.Step) (Head, error) {
-	entry := leak.Entry{V: entryVersion, ID: rand.Text(), Prev: h.hash, Steps: steps, Incident: incident}
+	entry := leak.Entry{V: leak.Version, ID: rand.Text(), Prev: h.hash, Steps: steps, Incident: incident}
 	data, err := json.Marshal(entry)
 	if err != nil {
 		return Head{}, fmt.Errorf("encoding a step of incident %s: %w", incident.ID.Short(), err)
@@ -182,12 +179,12 @@ func (l *Ledger) Follow(ctx context.Context, since time.Time, caughtUp func(), h
 }
 
 func decode(m queue.Message) (leak.Entry, error) {
-	var entry leak.Entry
-	if err := json.Unmarshal(m.Data, &entry); err != nil {
+	entry, err := leak.Read[leak.Entry](m.Data)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return leak.Entry{}, fmt.Errorf("reading entry %d of the log: %w", m.Seq, err)
+	case err != nil:
 		return leak.Entry{}, fmt.Errorf("reading entry %d of the log: it is damaged: %w", m.Seq, ErrBroken)
-	}
-	if entry.V > entryVersion {
-		return leak.Entry{}, fmt.Errorf("reading entry %d of the log: version %d is newer than this program", m.Seq, entry.V)
 	}
 	return entry, nil
 }

@@ -128,8 +128,11 @@ func comeBack(err error) error {
 func (c *Collector) follow(ctx context.Context, m queue.Message) (err error) {
 	ctx, s := span.Continue(ctx, c.tracer, "fetch")
 	defer func() { s.End(failure(err)) }()
-	var p leak.Pointer
-	if json.Unmarshal(m.Data, &p) != nil {
+	p, err := leak.Read[leak.Pointer](m.Data)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil:
 		return c.bury(ctx, leak.Pointer{Source: "unknown"}, "the queued pointer is damaged")
 	}
 	s.Set(span.Source, p.Source)
@@ -196,7 +199,7 @@ func (c *Collector) queue(ctx context.Context, p leak.Pointer, found []leak.Cont
 
 // bury puts a pointer that no retry can help to the dead letters, before it leaves the queue.
 func (c *Collector) bury(ctx context.Context, p leak.Pointer, reason string) error {
-	message, err := encode(queue.DeadSubject(p.Source), leak.DeadLetter{V: 1, Reason: reason, Pointer: &p, At: time.Now()})
+	message, err := encode(queue.DeadSubject(p.Source), leak.DeadLetter{V: leak.Version, Reason: reason, Pointer: &p, At: time.Now()})
 	if err != nil {
 		return err
 	}

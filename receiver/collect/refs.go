@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -29,8 +28,7 @@ func newRefs() *refs {
 // follow keeps the refs until ctx ends.
 func (r *refs) follow(ctx context.Context, store queue.Store) error {
 	return store.Follow(ctx, queue.AllIncidents, time.Time{}, func() { close(r.ready) }, func(m queue.Message) error {
-		var entry leak.Entry
-		if json.Unmarshal(m.Data, &entry) == nil {
+		if entry, err := leak.Read[leak.Entry](m.Data); err == nil {
 			r.note(entry)
 		}
 		return nil

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,8 +16,11 @@ import (
 // report takes one entry of the log, and tells the sources of its incident's alerts how things stand with the key, if that
 // is news to them. A nil error settles it.
 func (c *Collector) report(ctx context.Context, m queue.Message) error {
-	var entry leak.Entry
-	if json.Unmarshal(m.Data, &entry) != nil || !isNews(entry) {
+	entry, err := leak.Read[leak.Entry](m.Data)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil || !isNews(entry):
 		return nil // what is damaged is found by audits
 	}
 	standing, err := c.standing(ctx, entry.Incident.ID)
@@ -62,8 +64,11 @@ func (c *Collector) standing(ctx context.Context, f leak.Fingerprint) (s standin
 		if err != nil {
 			return standing{}, fmt.Errorf("reading an incident: %w", err)
 		}
-		var entry leak.Entry
-		if json.Unmarshal(m.Data, &entry) != nil {
+		entry, err := leak.Read[leak.Entry](m.Data)
+		switch {
+		case errors.Is(err, leak.ErrNewer):
+			return standing{}, queue.LeftToNewer(err)
+		case err != nil:
 			return standing{}, nil
 		}
 		s.Incident = entry.Incident
@@ -132,7 +137,7 @@ func (c *Collector) put(ctx context.Context, v Vendor, s standing, a alert) erro
 // record hands what was reported to the engine, by the queue of alerts.
 func (c *Collector) record(ctx context.Context, s standing, a alert, result, text string) error {
 	message, err := encode(queue.AlertSubject(a.source), leak.Alert{
-		V: 1, Source: a.source, Fingerprint: s.ID, ReceivedAt: time.Now(), Report: &leak.Report{Ref: a.ref, Text: text},
+		V: leak.Version, Source: a.source, Fingerprint: s.ID, ReceivedAt: time.Now(), Report: &leak.Report{Ref: a.ref, Text: text},
 	})
 	if err != nil {
 		return err

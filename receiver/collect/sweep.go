@@ -106,7 +106,7 @@ func (c *Collector) point(ctx context.Context, name string, l Listed, dryRun boo
 	if dryRun {
 		return nil
 	}
-	p := leak.Pointer{V: 1, Source: name, Ref: l.Ref, Event: "swept", Swept: true, ReceivedAt: time.Now()}
+	p := leak.Pointer{V: leak.Version, Source: name, Ref: l.Ref, Event: "swept", Swept: true, ReceivedAt: time.Now()}
 	message, err := encode(queue.PointerSubject(name), p)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func alone(t *testing.T, change func(*server.Options)) *natstest.Cluster {
 func TestClusterRefused(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
-	writeFile(t, empty, "SUAPLANTED")
+	must(t, os.WriteFile(empty, []byte("SUAPLANTED"), 0o600))
 	for name, row := range map[string]struct {
 		c    queue.ClusterConfig
 		want string
@@ -107,7 +107,7 @@ func wantMaxBytes(t *testing.T, node *natstest.Cluster, want int64) {
 // server does not know is tried again until it does.
 func TestClusterRotated(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "seed")
-	users := []*server.NkeyUser{{Nkey: newSeed(t, file)}}
+	users := []*server.NkeyUser{{Nkey: natstest.NewSeed(t, file)}}
 	node := alone(t, func(o *server.Options) { o.Nkeys = users })
 	var text logged
 	c := queue.ClusterConfig{
@@ -122,7 +122,7 @@ func TestClusterRotated(t *testing.T) {
 	mustAppend(t, s, step)
 	// 1. The file is ahead of the server, which refuses us.
 	node.Stop(0)
-	next := &server.NkeyUser{Nkey: newSeed(t, file)}
+	next := &server.NkeyUser{Nkey: natstest.NewSeed(t, file)}
 	node.Start(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()

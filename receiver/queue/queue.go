@@ -108,6 +108,13 @@ func (l *Later) Error() string { return l.Err.Error() }
 // Unwrap returns why.
 func (l *Later) Unwrap() error { return l.Err }
 
+// newerDelay is how long a message waits for a program that can read it.
+const newerDelay = 10 * time.Second
+
+// LeftToNewer is the error of a handler that cannot read a message because a newer program wrote it: one of those that run
+// beside this one will take it.
+func LeftToNewer(err error) error { return &Later{Delay: newerDelay, Err: err} }
+
 // Postponed is the error of a handler that frees its worker before it knows what becomes of its message, such as one that
 // gathers several. The message is on loan until the verdict comes, which counts as what the handler returned; when ctx
 // ends first, the message is given back as it is.

@@ -52,7 +52,7 @@ func (r *Recipient) Seal(source string, at time.Time, c leak.Content) (leak.Aler
 		return leak.Alert{}, fmt.Errorf("sealing an alert: %w", err)
 	}
 	return leak.Alert{
-		V:           1,
+		V:           leak.Version,
 		ID:          r.fingerprints.sighting(fingerprint, source, c),
 		Source:      source,
 		Fingerprint: fingerprint,

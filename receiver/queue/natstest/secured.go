@@ -35,7 +35,7 @@ func NewSecured(t testing.TB, dir, configuration string) *Secured {
 		t.Setenv(name, value)
 	}
 	for _, user := range Users {
-		t.Setenv(strings.ToUpper(user)+"_NKEY", newSeed(t, s.Seed(user)))
+		t.Setenv(strings.ToUpper(user)+"_NKEY", NewSeed(t, s.Seed(user)))
 	}
 	var err error
 	s.Cluster, err = Start(dir, Options{Load: func(n Node) (*server.Options, error) { return load(t, n, configuration) }})
@@ -69,8 +69,8 @@ func quoted(text string) string { return `"` + text + `"` }
 // Seed is the file with the seed of a user's nkey.
 func (s *Secured) Seed(user string) string { return filepath.Join(s.seeds, user) }
 
-// newSeed writes the seed of a new nkey, and returns its public key.
-func newSeed(t testing.TB, file string) string {
+// NewSeed writes the seed of a new nkey, and returns its public key.
+func NewSeed(t testing.TB, file string) string {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
