@@ -278,7 +278,8 @@ func TestRouting(t *testing.T) {
 	})
 }
 
-// TestUnreadable: what cannot be read is counted and logged once, without what it holds, and holds up nothing.
+// TestUnreadable: what is damaged is counted and logged once, without what it holds, what a newer program wrote is left to
+// one, and neither holds up anything.
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged bytes.Buffer
@@ -300,11 +301,23 @@ func TestUnreadable(t *testing.T) {
 		if got := c.ids(); !slices.Equal(got, []string{"good"}) {
 			t.Errorf("got %v, want the readable entry only", got)
 		}
-		if got := count(t, reg, "c", "unreadable"); got != 2 {
-			t.Errorf("got %v unreadable, want 2, once each", got)
+		if got := count(t, reg, "c", "unreadable"); got != 1 {
+			t.Errorf("got %v unreadable, want 1, once", got)
 		}
-		if text := logged.String(); strings.Contains(text, "pl4nted") || strings.Count(text, "unreadable") != 2 {
-			t.Errorf("got the log %q, want a line for each without what it holds", text)
+		if text := logged.String(); strings.Contains(text, "pl4nted") || strings.Count(text, "unreadable") != 1 {
+			t.Errorf("got the log %q, want a line without what it holds", text)
+		}
+		left := 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		err := store.Work(ctx, notify.Consumer("c"), func(_ context.Context, m queue.Message) error {
+			if strings.Contains(string(m.Data), `"v":2`) {
+				left++
+			}
+			return nil
+		})
+		if err != nil || left != 1 {
+			t.Errorf("a newer program got %d entries of its version, %v; want the one that was left to it", left, err)
 		}
 	})
 }
