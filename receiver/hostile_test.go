@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -245,4 +246,32 @@ func (failingSeal) Seal(source string, _ time.Time, c leak.Content) (leak.Alert,
 		return leak.Alert{}, errors.New("no entropy")
 	}
 	return leak.Alert{ID: "id", Source: source}, nil
+}
+
+// TestHandlerOddJSON sends signed bodies that are meant to cost more than they are worth. What is no delivery is answered 400,
+// and a good one afterwards is taken.
+func TestHandlerOddJSON(t *testing.T) {
+	h := newHouse(t)
+	keys := strings.Builder{}
+	for i := range 100_000 {
+		fmt.Fprintf(&keys, `"key-%d":%d,`, i, i)
+	}
+	for name, row := range map[string]struct {
+		body string
+		want int
+	}{
+		"deep arrays":  {strings.Repeat("[", 1_000_000), http.StatusBadRequest},
+		"deep objects": {strings.Repeat(`{"a":`, 1_000_000), http.StatusBadRequest},
+		"deep, closed": {strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000), http.StatusBadRequest},
+		"a deep field": {`[{"token":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}]`, http.StatusBadRequest},
+		"a number":     {`[{"token":` + strings.Repeat("9", 1_000_000) + `}]`, http.StatusNoContent},
+		"an exponent":  {`[{"token":1e999999999}]`, http.StatusNoContent},
+		"many keys":    {`[{` + keys.String() + `"token":7}]`, http.StatusNoContent},
+	} {
+		if got := h.deliver(t, row.body).StatusCode; got != row.want {
+			t.Errorf("%s: got %d, want %d", name, got, row.want)
+		}
+	}
+	wantStatus(t, h.deliver(t, "["+record(planted)+"]"), http.StatusNoContent)
+	h.wantStored(t, 1, 3)
 }

@@ -31,6 +31,7 @@ const (
 	refreshInterval = 15 * time.Minute
 	unknownInterval = 6 * time.Minute
 	unknownBurst    = 5
+	unknownPause    = time.Minute       // between two of these
 	retryInterval   = 150 * time.Second // at most; the first retry comes after a second
 	jitter          = 0.2               // each of ours is shorter or longer by up to this part, lest instances ask all at once
 
@@ -56,7 +57,8 @@ type PublicKeys struct {
 	fetcher  fetcher
 	log      *slog.Logger
 	flight   singleflight.Group
-	unknown  *rate.Limiter
+	unknown  *rate.Limiter // of requests because of unknown ids
+	pause    *rate.Limiter // between them
 	fetching sync.Mutex
 	current  atomic.Pointer[document]
 	opened   time.Time
@@ -73,6 +75,7 @@ func NewPublicKeys(c PublicKeysConfig) (*PublicKeys, error) {
 		fetcher: newFetcher(c.URL, c.Token, c.Transport),
 		log:     c.Log.With("source", c.Source),
 		unknown: rate.NewLimiter(rate.Every(unknownInterval), unknownBurst),
+		pause:   rate.NewLimiter(rate.Every(unknownPause), 1),
 		opened:  time.Now(),
 		ready:   make(chan struct{}),
 	}
@@ -179,7 +182,8 @@ var errAskedEnough = errors.New("the key document was asked for often enough")
 // ask refreshes on behalf of everybody who waits, if it was not done too often.
 func (p *PublicKeys) ask(ctx context.Context) error {
 	done := p.flight.DoChan("", func() (any, error) {
-		if !p.unknown.Allow() {
+		unread := p.current.Load().confirmed.IsZero() // every id is unknown then
+		if !unread && !p.pause.Allow() || !p.unknown.Allow() {
 			return nil, errAskedEnough
 		}
 		// One sender that hangs up does not end what the others wait for. The fetcher's own timeout bounds it.

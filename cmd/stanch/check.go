@@ -206,6 +206,9 @@ func (l Limits) check(fault faultFunc) {
 	if l.AlertsPerDelivery < 0 {
 		fault("alerts_per_delivery", "must be positive")
 	}
+	if l.Connections < 0 {
+		fault("connections", "must be positive")
+	}
 	if l.InFlightBytes < l.Body {
 		fault("in_flight_bytes", "must be at least limits.body, or no delivery of that size is ever taken")
 	}

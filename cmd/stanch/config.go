@@ -130,6 +130,9 @@ type Limits struct {
 	// InFlightBytes is how much of all deliveries together is held in memory at once, 64MiB by default and at least
 	// Body; a delivery that does not fit is answered 503, and sources send it again.
 	InFlightBytes Size `yaml:"in_flight_bytes"`
+	// Connections is how many connections the public listener has at once, 1000 by default, and fewer where the system allows
+	// less open files. When there are more, the one on which nothing happened for longest is cut.
+	Connections int `yaml:"connections"`
 }
 
 // Source is a feed that reports leaked keys.
@@ -272,6 +275,7 @@ func (c *Config) fillIn() {
 	fallback(&c.Limits.Body, 25*mebibyte)
 	fallback(&c.Limits.AlertsPerDelivery, 10_000)
 	fallback(&c.Limits.InFlightBytes, 64*mebibyte)
+	fallback(&c.Limits.Connections, 1000)
 	fallback(&c.Policy.Default, leak.Disable)
 	fallback(&c.Policy.KeyNone, leak.Nothing)
 	fallback(&c.Policy.Fuse.Max, 50)

@@ -19,10 +19,12 @@ import (
 const hangUpTimeout = 16 * time.Second
 
 // Timeouts of the listeners. The receiver has a shorter one for bodies that it reads; publicTimeout ends requests that
-// were refused unread, whose sender could otherwise hold the connection for ever. An operator may wait longer for a list.
+// were refused unread, whose sender could otherwise hold the connection for ever. answerTimeout ends those whose sender does not take the answer, from the end of
+// the header on; it is longer than a delivery may take. An operator may wait longer for a list.
 const (
 	headerTimeout  = 10 * time.Second
 	publicTimeout  = 10 * time.Second
+	answerTimeout  = 20 * time.Second
 	privateTimeout = time.Minute
 	idleTimeout    = 2 * time.Minute
 	maxHeader      = 64 << 10
@@ -54,7 +56,10 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 		started(nil, private.Addr())
 		return nil
 	}
-	s.serveOn(ctx, group, public, c.Web.Public.ConfigFile, &http.Server{Handler: s.receiver, ReadTimeout: publicTimeout})
+	gate := newGate(public, s.connections, s.registry)
+	s.serveOn(ctx, group, gate, c.Web.Public.ConfigFile, &http.Server{
+		Handler: s.receiver, ReadTimeout: publicTimeout, WriteTimeout: answerTimeout, ConnState: gate.noted,
+	})
 	started(public.Addr(), private.Addr())
 	return nil
 }
@@ -69,6 +74,16 @@ func (s *service) listenPublicly(c *Config) (net.Listener, error) {
 		return nil, fmt.Errorf("listening publicly: %w", err)
 	}
 	return public, nil
+}
+
+// otherFiles is how many files the process needs besides the connections of the public listener: those of the store, and of what
+// it asks others.
+const otherFiles = 1000
+
+// connections is how many connections the public listener may have: as many as are configured, if there are files for them.
+func (s *service) connections() int {
+	files := maxFiles()
+	return min(s.current.Load().config.Limits.Connections, max(files-otherFiles, files/2))
 }
 
 // hostNames are the names that the private listener goes by.

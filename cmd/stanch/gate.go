@@ -1,0 +1,100 @@
+package main
+
+import (
+	"container/list"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// gate bounds the connections of a listener. Nobody is kept waiting outside: who comes when there are too many is let in, and
+// the connection on which nothing has begun or ended for longest is cut. A sender who is served within a second stays, and
+// those who only hold their connections make room for each other, whatever address they have: that may be a proxy's, which
+// stands for everybody.
+type gate struct {
+	net.Listener
+	most func() int // asked at each connection
+	cut  prometheus.Counter
+
+	mu   sync.Mutex
+	open list.List // of *gated, the one that was quiet for longest first
+}
+
+// gated is a connection that came through a gate.
+type gated struct {
+	net.Conn
+	gate  *gate
+	place *list.Element // nil: it is closed
+}
+
+func newGate(l net.Listener, most func() int, reg prometheus.Registerer) *gate {
+	g := &gate{Listener: l, most: most, cut: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "stanch_connections_cut_total",
+		Help: "How many connections to the public listener were cut because there were too many.",
+	})}
+	reg.MustRegister(g.cut)
+	return g
+}
+
+// Accept implements [net.Listener].
+func (g *gate) Accept() (net.Conn, error) {
+	conn, err := g.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &gated{Conn: conn, gate: g}
+	for _, quiet := range g.enter(c) {
+		g.cut.Inc()
+		_ = quiet.Close() // whoever waits for it is told
+	}
+	return c, nil
+}
+
+// enter adds a connection and returns those that are too many.
+func (g *gate) enter(c *gated) (quiet []*gated) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.place = g.open.PushBack(c)
+	for e := g.open.Front(); g.open.Len()-len(quiet) > g.most() && e != c.place; e = e.Next() {
+		quiet = append(quiet, e.Value.(*gated))
+	}
+	return quiet
+}
+
+// noted is told by an http.Server that something has begun or ended on a connection.
+func (g *gate) noted(conn net.Conn, _ http.ConnState) {
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	c, ok := conn.(*gated)
+	if !ok {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.place != nil {
+		g.open.MoveToBack(c.place)
+	}
+}
+
+// Close implements [net.Conn].
+func (c *gated) Close() error {
+	c.gate.mu.Lock()
+	if c.place != nil {
+		c.gate.open.Remove(c.place)
+		c.place = nil
+	}
+	c.gate.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// CloseWrite ends our half of the connection: so an answer arrives that comes before the end of the question.
+func (c *gated) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return nil
+	}
+	return half.CloseWrite()
+}
