@@ -68,11 +68,7 @@ func varz(t *testing.T, config string) string {
 
 // TestExamineCluster takes a cluster from nothing to a node that is away.
 func TestExamineCluster(t *testing.T) {
-	nodes := natstest.New(t, natstest.Options{Load: func(n natstest.Node) (*server.Options, error) {
-		o := n.Options()
-		o.HTTPHost, o.HTTPPort = "127.0.0.1", -1
-		return o, nil
-	}})
+	nodes := natstest.New(t, natstest.Options{})
 	c := queue.ClusterConfig{URL: nodes.URLs(), Keys: "test", MaxStore: 1 << 30}
 	var monitoring []string
 	for i := range 3 {

@@ -3,10 +3,10 @@
 package natstest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // patience is how long a cluster may take to be ready, on a slow and busy machine.
@@ -34,10 +32,10 @@ type Options struct {
 
 // Node is what a node must be told.
 type Node struct {
-	Name                  string
-	Dir                   string // of its store
-	ClientPort, RoutePort int    // on 127.0.0.1
-	Routes                string // the URLs of all nodes' routes, separated by commas
+	Name                               string
+	Dir                                string // of its store
+	ClientPort, RoutePort, MonitorPort int    // on 127.0.0.1
+	Routes                             string // the URLs of all nodes' routes, separated by commas
 }
 
 // Cluster is nodes that run. Methods are not safe for concurrent use, but the nodes are.
@@ -86,7 +84,7 @@ func Start(dir string, o Options) (*Cluster, error) {
 
 // plan gives each node a name, a directory and two ports that are free now.
 func plan(dir string, n int) ([]Node, error) {
-	ports, err := freePorts(2 * n)
+	ports, err := freePorts(3 * n)
 	if err != nil {
 		return nil, fmt.Errorf("finding free ports: %w", err)
 	}
@@ -95,9 +93,9 @@ func plan(dir string, n int) ([]Node, error) {
 	for i := range n {
 		name := fmt.Sprintf("n%d", i+1)
 		nodes = append(nodes, Node{
-			Name: name, Dir: filepath.Join(dir, name), ClientPort: ports[2*i], RoutePort: ports[2*i+1],
+			Name: name, Dir: filepath.Join(dir, name), ClientPort: ports[3*i], RoutePort: ports[3*i+1], MonitorPort: ports[3*i+2],
 		})
-		routes = append(routes, fmt.Sprintf("nats-route://127.0.0.1:%d", ports[2*i+1]))
+		routes = append(routes, fmt.Sprintf("nats-route://127.0.0.1:%d", ports[3*i+1]))
 	}
 	for i := range nodes {
 		nodes[i].Routes = strings.Join(routes, ",")
@@ -122,6 +120,7 @@ func (n Node) Options() *server.Options {
 	return &server.Options{
 		ServerName: n.Name,
 		Host:       "127.0.0.1", Port: n.ClientPort,
+		HTTPHost: "127.0.0.1", HTTPPort: n.MonitorPort,
 		Cluster:    server.ClusterOpts{Name: "stanch", Host: "127.0.0.1", Port: n.RoutePort},
 		Routes:     server.RoutesFromStr(n.Routes),
 		JetStream:  true,
@@ -188,10 +187,11 @@ func (c *Cluster) Start(t testing.TB, i int) {
 	}
 }
 
-// Ready waits until the nodes that run have a leader and know each other.
+// Ready waits until the nodes that run have a leader and know each other; those in processes of their own, until each has
+// caught up with every stream and consumer too. To stop one before another has is to stop both.
 func (c *Cluster) Ready() error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if c.options.Processes && c.answers() || !c.options.Processes && c.ready() {
+		if c.options.Processes && c.healthy() || !c.options.Processes && c.ready() {
 			return nil
 		}
 	}
@@ -219,30 +219,24 @@ func (c *Cluster) ready() bool {
 	return led
 }
 
-// answers reports whether every node that runs leads to one that answers for all of them.
-func (c *Cluster) answers() bool {
+// healthy reports whether every node that runs says that it, its streams and its consumers are.
+func (c *Cluster) healthy() bool {
 	for i, p := range c.processes {
-		if p != nil && !answers(c.URL(i)) {
+		if p != nil && !healthy(fmt.Sprintf("http://127.0.0.1:%d/healthz", c.nodes[i].MonitorPort)) {
 			return false
 		}
 	}
 	return true
 }
 
-func answers(url string) bool {
-	conn, err := nats.Connect(url)
+func healthy(url string) bool {
+	client := http.Client{Timeout: 5 * time.Second}
+	answer, err := client.Get(url)
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_, err = js.AccountInfo(ctx)
-	return err == nil
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }
 
 // Close ends all nodes, at once.
