@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"stanch/dispositions/ibmcloud/ibmtest"
 	"stanch/receiver/queue/natstest"
 )
 
@@ -165,4 +166,46 @@ func (f *fleet) loseNode(n int) func() {
 			f.t.Error(err)
 		}
 	}
+}
+
+// BenchmarkEngines has one, two and four engines work off the same alerts at an issuer that takes 50 ms for each call, each
+// engine with eight keys in hand: how much faster many are than one is the ratio.
+func BenchmarkEngines(b *testing.B) {
+	const keys = 400
+	var one time.Duration
+	for _, engines := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("%d", engines), func(b *testing.B) {
+			var took time.Duration
+			for b.Loop() {
+				took += workOff(b, engines, keys)
+			}
+			took /= time.Duration(b.N)
+			if engines == 1 {
+				one = took
+			}
+			b.ReportMetric(keys/took.Seconds(), "keys/s")
+			b.ReportMetric(one.Seconds()/took.Seconds(), "times-one")
+		})
+	}
+}
+
+// workOff is how long some engines take for some keys, from the delivery on.
+func workOff(b *testing.B, engines, keys int) time.Duration {
+	f := newFleet(b, "in_flight: 8, ")
+	receivers, all := f.serve("receiver", 1), f.serve("engine", engines)
+	_, records := f.disabling(keys)
+	f.iam.AddFault(ibmtest.Fault{Delay: 50 * time.Millisecond, Times: ibmtest.Forever})
+	began := time.Now()
+	if status := receivers[0].post(records); status != http.StatusNoContent {
+		b.Fatalf("got %d", status)
+	}
+	for gauge(all[0].get("/metrics"), `stanch_incidents{state="contained"}`) < keys {
+		time.Sleep(50 * time.Millisecond)
+	}
+	took := time.Since(began)
+	for _, m := range f.members {
+		m.kill()
+	}
+	f.nats.Close()
+	return took
 }
