@@ -113,6 +113,9 @@ func TestCluster(t *testing.T) {
 	receivers, notifiers := f.serve("receiver", 2), f.serve("notifier", 2)
 	engines := f.serve("engine", 3)
 	f.serve("collector", 1)
+	for _, m := range f.members {
+		m.must("doctor", "--role", m.role)
+	}
 	keys, records := f.disabling(*clusterAlerts)
 	random := rand.New(rand.NewPCG(7, 7))
 	again := func(m *site) func() { return func() { m.kill(); m.start() } }
