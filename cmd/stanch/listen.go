@@ -19,8 +19,9 @@ import (
 const hangUpTimeout = 16 * time.Second
 
 // Timeouts of the listeners. The receiver has a shorter one for bodies that it reads; publicTimeout ends requests that
-// were refused unread, whose sender could otherwise hold the connection for ever. answerTimeout ends those whose sender does not take the answer, from the end of
-// the header on; it is longer than a delivery may take. An operator may wait longer for a list.
+// were refused unread, whose sender could otherwise hold the connection for ever. answerTimeout ends those whose sender
+// does not take the answer, from the end of the header on; it is longer than a delivery may take. An operator may wait
+// longer for a list.
 const (
 	headerTimeout  = 10 * time.Second
 	publicTimeout  = 10 * time.Second
