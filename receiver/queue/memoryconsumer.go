@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"time"
@@ -11,13 +13,36 @@ type memoryConsumer struct {
 	stream *memoryStream
 	begun  uint64           // what is up to this sequence was handed out at least once
 	loans  map[uint64]*loan // what was handed out and is not settled, by sequence
-	back   map[uint64]*loan // those of them that no handler has
+	back   returned         // those of them that no handler has
 }
 
 // loan is a message that was handed out.
 type loan struct {
+	seq       uint64
 	delivered int
 	due       time.Time // when it may be handed out again, once it is back
+}
+
+// returned is a heap of loans, the one that is due for longest first, and of those that are due at once the oldest.
+type returned []*loan
+
+func (r returned) Len() int { return len(r) }
+
+func (r returned) Less(i, j int) bool {
+	return cmp.Or(r[i].due.Compare(r[j].due), cmp.Compare(r[i].seq, r[j].seq)) < 0
+}
+
+func (r returned) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
+
+// Push implements [heap.Interface].
+func (r *returned) Push(l any) { *r = append(*r, l.(*loan)) }
+
+// Pop implements [heap.Interface].
+func (r *returned) Pop() any {
+	last := len(*r) - 1
+	l := (*r)[last]
+	(*r)[last], *r = nil, (*r)[:last]
+	return l
 }
 
 var errSecondConsumer = errors.New("a work queue has one consumer, and it has another name")
@@ -32,7 +57,7 @@ func (s *memoryStream) consumer(c Consumer) (*memoryConsumer, error) {
 	if s.workQueue && len(s.consumers) > 0 {
 		return nil, errSecondConsumer
 	}
-	fresh := &memoryConsumer{stream: s, loans: make(map[uint64]*loan), back: make(map[uint64]*loan)}
+	fresh := &memoryConsumer{stream: s, loans: make(map[uint64]*loan)}
 	if c.New {
 		fresh.begun = s.seq
 	}
@@ -83,35 +108,29 @@ func (c *memoryConsumer) take() (m Message, wait time.Duration, changed <-chan s
 func (c *memoryConsumer) lend(seq uint64) int {
 	l, ok := c.loans[seq]
 	if !ok {
-		l = &loan{}
+		l = &loan{seq: seq}
 		c.loans[seq] = l
 	}
-	delete(c.back, seq)
 	l.delivered++
 	return l.delivered
 }
 
-// due returns the message that is due for longest, or 0 and how long it will be until the first is.
+// due takes the message that is due for longest out of those that are back, or returns 0 and how long it will be until the
+// first is due.
 func (c *memoryConsumer) due() (uint64, time.Duration) {
-	var first uint64
-	var at time.Time
-	for seq, l := range c.back {
-		if _, stored := c.stream.find(seq); !stored {
-			delete(c.loans, seq)
-			delete(c.back, seq)
-			continue
+	for len(c.back) > 0 {
+		first := c.back[0]
+		_, stored := c.stream.find(first.seq)
+		if wait := time.Until(first.due); stored && wait > 0 {
+			return 0, wait
 		}
-		if first == 0 || l.due.Before(at) || l.due.Equal(at) && seq < first {
-			first, at = seq, l.due
+		heap.Pop(&c.back)
+		if stored {
+			return first.seq, 0
 		}
+		delete(c.loans, first.seq)
 	}
-	if first == 0 {
-		return 0, idle
-	}
-	if wait := time.Until(at); wait > 0 {
-		return 0, wait
-	}
-	return first, 0
+	return 0, idle
 }
 
 // idle is how long a consumer waits that nothing will come back to. A change wakes it.
@@ -152,7 +171,8 @@ func (c *memoryConsumer) giveBack(seq uint64, delay time.Duration) {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
 	if l, ok := c.loans[seq]; ok {
-		l.due, c.back[seq] = time.Now().Add(delay), l
+		l.due = time.Now().Add(delay)
+		heap.Push(&c.back, l)
 		c.stream.announce()
 	}
 }
