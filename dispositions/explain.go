@@ -69,6 +69,32 @@ func (e *Engine) Explain(ctx context.Context, i leak.Incident, seen leak.Sightin
 	}), nil
 }
 
+// Foresee tells what would follow from a person's order for an incident that was seen where it was seen, a sentence each, in
+// the words of [Explanation]. It asks the issuer for the key, and changes nothing. leak.ErrNotFound: the key is gone, or no
+// configured issuer told which it is.
+func (e *Engine) Foresee(ctx context.Context, i leak.Incident, seen leak.Sighting, v Verb) ([]string, error) {
+	now, err := e.Explain(ctx, i, seen)
+	if err != nil {
+		return nil, err
+	}
+	switch v {
+	case Approve:
+		return consequences(now.Key, leak.Decision{Action: i.Action, Unlock: i.Unlock}), nil
+	case Undo:
+		return []string{"The key is enabled again, and works as before, for whoever found it too.", stands}, nil
+	case Retry:
+		d := now.Decision
+		return append([]string{fmt.Sprintf("Policy decides again. As it stands now: %s, by %s.", d.Action, d.Rule)}, now.Then...), nil
+	}
+	if now.Key.Disabled {
+		return []string{"The key stays disabled.", stands}, nil
+	}
+	return []string{"The key goes on working, for whoever found it too.", stands}, nil
+}
+
+// stands is what holds after an order that ends an incident.
+const stands = "What is known so far of the leak never acts on it again; a new sighting does."
+
 func (m *Mandate) explain(issuer Configured, i leak.Incident, source string, c leak.Content) Explanation {
 	d, looked := m.ask(issuer, i, source, c)
 	return Explanation{Issuer: issuer.Name, Key: i.Key, Decision: d, Looked: looked, Then: consequences(i.Key, d)}

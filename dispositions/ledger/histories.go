@@ -19,6 +19,22 @@ type History struct {
 	Steps []leak.Step
 }
 
+// Heads returns the heads of incidents, in the order of their ids; ErrNoIncident if one of them is not in the log.
+func (l *Ledger) Heads(ctx context.Context, ids ...leak.Fingerprint) ([]Head, error) {
+	heads := make([]Head, 0, len(ids))
+	for _, id := range ids {
+		head, err := l.Read(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !head.Exists() {
+			return nil, fmt.Errorf("reading incident %s: %w", id.Short(), ErrNoIncident)
+		}
+		heads = append(heads, head)
+	}
+	return heads, nil
+}
+
 // Histories returns the histories of incidents, whether they are few or all. It returns ErrNoIncident if one of them is
 // not in the log, and ErrBroken if the chain of one is broken. Other incidents are not looked at.
 func (l *Ledger) Histories(ctx context.Context, ids ...leak.Fingerprint) (map[leak.Fingerprint]History, error) {

@@ -218,8 +218,11 @@ func TestKnows(t *testing.T) {
 func TestIndex(t *testing.T) {
 	onEachStore(t, func(t *testing.T, store queue.Store) {
 		l := ledger.New(store)
-		h := appended(t, l, ledger.Head{}, incident("aa11", leak.Open), step(leak.Seen, "s1"))
+		first := incident("aa11", leak.Open)
+		first.Key.Name, first.Key.ID = "Build-Server", "ApiKey-7"
+		h := appended(t, l, ledger.Head{}, first, step(leak.Seen, "s1"))
 		held := incident("ab22", leak.Held)
+		held.Issuer, held.Key.Account = "ibm", "acme"
 		held.Rule, held.ReceivedAt = ledger.FuseRule, held.ReceivedAt.Add(time.Second)
 		appended(t, l, ledger.Head{}, held, step(leak.HeldBack, ""))
 
@@ -236,6 +239,10 @@ func TestIndex(t *testing.T) {
 		<-index.Ready()
 		if c := index.Counts(); c[leak.Open] != 1 || c[leak.Held] != 1 || c[leak.Contained] != 0 || index.Fused() != 1 {
 			t.Errorf("got counts %v, %d held by the fuse", c, index.Fused())
+		}
+		wantList(t, index, ledger.Query{Text: "d-SERV"}, "aa11")
+		if in := index.FusedIn(); len(in) != 1 || in[ledger.Account{Issuer: "ibm", ID: "acme"}] != 1 {
+			t.Errorf("the fuse holds %v", in)
 		}
 		if n := index.TokensLive(); n != 0 {
 			t.Errorf("tokens of %d keys live, want none", n)
@@ -260,6 +267,25 @@ func TestIndex(t *testing.T) {
 		wantList(t, index, ledger.Query{}, "ab22", "aa11")
 		wantList(t, index, ledger.Query{Limit: 1}, "ab22")
 		wantList(t, index, ledger.Query{State: leak.Contained}, "aa11")
+		wantList(t, index, ledger.Query{After: "ab22"}, "aa11")
+		wantList(t, index, ledger.Query{After: "aa11"})
+		wantList(t, index, ledger.Query{After: "zz"})
+		wantList(t, index, ledger.Query{Text: "AB2"}, "ab22")
+		wantList(t, index, ledger.Query{Text: "build"})
+		early := incident("ac33", leak.Left)
+		early.ReceivedAt = early.ReceivedAt.Add(-time.Hour)
+		h = appended(t, l, ledger.Head{}, early, step(leak.Spared, ""))
+		for index.Counts()[leak.Left] != 1 {
+			time.Sleep(time.Millisecond)
+		}
+		wantList(t, index, ledger.Query{}, "ab22", "aa11", "ac33")
+		early.ReceivedAt = early.ReceivedAt.Add(2 * time.Hour)
+		early.State = leak.Closed
+		appended(t, l, h, early, step(leak.Ended, ""))
+		for index.Counts()[leak.Closed] != 1 {
+			time.Sleep(time.Millisecond)
+		}
+		wantList(t, index, ledger.Query{}, "ac33", "ab22", "aa11")
 		for prefix, want := range map[string]leak.Fingerprint{"aa": "aa11", "ab22": "ab22", "a": "", "": "", "zz": ""} {
 			if got, err := index.Find(prefix); got != want || (err == nil) != (want != "") {
 				t.Errorf("find %q: got %q, %v; want %q", prefix, got, err, want)
