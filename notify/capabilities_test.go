@@ -72,7 +72,7 @@ func TestOutsiders(t *testing.T) {
 			}
 			where := "`stanch incidents show 9f86d081884c` tells"
 			if url != "" {
-				where = url + "api/v1/incidents/" + string(id) + " tells"
+				where = url + "incidents/" + string(id) + " tells"
 			}
 			for _, private := range []string{"octo/app", "ibm_cloud_iam_key", `"commit"`, "(commit)"} {
 				if strings.Contains(told(outside), private) || !strings.Contains(told(inside), private) && private != `"commit"` {

@@ -41,7 +41,7 @@ func (c composer) gather(id string, entries []leak.Entry) Notice {
 	n.Incident, n.Phase = f.common(leak.Fingerprint(id)), n.phase()
 	n.Title, n.Facts = f.title(), f.facts()
 	if c.externalURL != "" {
-		n.Link = strings.TrimRight(c.externalURL, "/") + "/api/v1/incidents"
+		n.Link = strings.TrimRight(c.externalURL, "/") + "/"
 	}
 	return n
 }

@@ -25,6 +25,7 @@ var results = []result{delivered, retried, skipped, dropped, gatherings, unreada
 type metrics struct {
 	notices *prometheus.CounterVec
 	unsure  *prometheus.CounterVec
+	failing *prometheus.GaugeVec
 
 	mu        sync.RWMutex
 	notifiers []string // that have series; a notice that outlives its notifier must not bring them back
@@ -41,6 +42,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "stanch_notices_unsure_total",
 			Help: "Number of notices that went as if there were no condition or template, because it could not be evaluated.",
 		}, []string{"notifier"}),
+		failing: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+			Name: "stanch_notifier_failing",
+			Help: "Whether the last attempt to tell a notifier anything failed: 1 when it did.",
+		}, []string{"notifier"}),
 	}
 }
 
@@ -52,6 +57,7 @@ func (m *metrics) use(notifiers []string) {
 		if !slices.Contains(notifiers, name) {
 			m.notices.DeletePartialMatch(prometheus.Labels{"notifier": name})
 			m.unsure.DeleteLabelValues(name)
+			m.failing.DeleteLabelValues(name)
 		}
 	}
 	for _, name := range notifiers {
@@ -59,6 +65,7 @@ func (m *metrics) use(notifiers []string) {
 			m.notices.WithLabelValues(name, string(r))
 		}
 		m.unsure.WithLabelValues(name)
+		m.failing.WithLabelValues(name)
 	}
 	m.notifiers = notifiers
 }
@@ -66,8 +73,15 @@ func (m *metrics) use(notifiers []string) {
 func (m *metrics) count(notifier string, r result) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if slices.Contains(m.notifiers, notifier) {
-		m.notices.WithLabelValues(notifier, string(r)).Inc()
+	if !slices.Contains(m.notifiers, notifier) {
+		return
+	}
+	m.notices.WithLabelValues(notifier, string(r)).Inc()
+	switch r {
+	case delivered:
+		m.failing.WithLabelValues(notifier).Set(0)
+	case retried, dropped:
+		m.failing.WithLabelValues(notifier).Set(1)
 	}
 }
 

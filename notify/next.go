@@ -32,14 +32,22 @@ func (s story) next() string {
 func (s story) show() string { return fmt.Sprintf("`stanch incidents show %s`", s.ID.Short()) }
 
 // command is one that takes an incident further, with a reason that the reader puts in.
-func (s story) command(name string) string {
-	return fmt.Sprintf("`stanch incidents %s %s --reason \"...\"`", name, s.ID.Short())
-}
+func (s story) command(name string) string { return "`" + Command(name, s.ID) + "`" }
 
 // commandAll is a command for everything that is held in the key's account.
 func (s story) commandAll(name string) string {
-	return fmt.Sprintf("`stanch incidents %s --issuer %s --account %s --reason \"...\"`", name,
-		argument(s.Issuer, "ISSUER"), argument(s.Key.Account, "ACCOUNT"))
+	return "`" + CommandAll(name, s.Issuer, s.Key.Account) + "`"
+}
+
+// Command is what a person types to order something for an incident, with a reason that the person puts in.
+func Command(verb string, id leak.Fingerprint) string {
+	return fmt.Sprintf(`stanch incidents %s %s --reason "..."`, verb, id.Short())
+}
+
+// CommandAll is what a person types to order something for all that the fuse holds in an account.
+func CommandAll(verb, issuer, account string) string {
+	return fmt.Sprintf(`stanch incidents %s --issuer %s --account %s --reason "..."`, verb,
+		argument(issuer, "ISSUER"), argument(account, "ACCOUNT"))
 }
 
 // plainArgument is what a shell takes as it is. An account is the issuer's text, and what is copied into a shell must

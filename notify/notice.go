@@ -54,7 +54,7 @@ func (c composer) link(id leak.Fingerprint) string {
 	if c.externalURL == "" {
 		return ""
 	}
-	return strings.TrimRight(c.externalURL, "/") + "/api/v1/incidents/" + string(id)
+	return strings.TrimRight(c.externalURL, "/") + "/incidents/" + string(id)
 }
 
 // phase says what a step that is told means for somebody who keeps a list of what is open.

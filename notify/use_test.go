@@ -71,7 +71,7 @@ func TestUse(t *testing.T) {
 				t.Errorf("%s: got %v, want %v", row.name, got, row.want)
 			}
 		}
-		if got := after.told[0].Link; !strings.HasPrefix(got, "https://new.example/api/") {
+		if got := after.told[0].Link; !strings.HasPrefix(got, "https://new.example/incidents/") {
 			t.Errorf("got the link %q to the old URL", got)
 		}
 		if got := notifiersOf(t, reg); !slices.Equal(got, []string{"changes", "fresh", "stays"}) {

@@ -181,7 +181,7 @@ func Many(id string, count int) notify.Notice {
 		ID: id, At: one.At, Severity: leak.Critical, Phase: notify.Opened, Count: count,
 		Title: fmt.Sprintf("%d leaked keys at once: 1 waiting for approval, %d contained", count, count-1),
 		Facts: []notify.Fact{{Name: "What to do next", Text: "`stanch incidents list --state held` lists what waits for somebody."}},
-		Link:  "https://stanch.example.com/api/v1/incidents",
+		Link:  "https://stanch.example.com/",
 	}
 	n.Incident.ID, n.Incident.State, n.Incident.Severity = leak.Fingerprint(strings.Repeat("ab", 32)), leak.Open, leak.Critical
 	for i := range count {

@@ -423,7 +423,7 @@ func TestReports(t *testing.T) {
 		w.log(contained(), step(leak.Proved))
 		want("proved", 1, 0, 1)
 		if comment := w.vendor.comments[0]; !strings.Contains(comment, `"ci" (ApiKey-1) of ibm is disabled, proved`) ||
-			!strings.Contains(comment, "Rule: key") || !strings.Contains(comment, "https://stanch.example/api/v1/incidents/aa") {
+			!strings.Contains(comment, "Rule: key") || !strings.Contains(comment, "https://stanch.example/incidents/aa") {
 			w.t.Errorf("got the comment %q", comment)
 		}
 		w.log(contained(), seen("acme/app/1"))

@@ -196,7 +196,7 @@ func (s standing) comment(externalURL string) string {
 		say(" Tokens issued before work until %s at most.", stamp(s.TokensLiveUntil))
 	}
 	if externalURL != "" {
-		say(" Incident: %s/api/v1/incidents/%s", strings.TrimRight(externalURL, "/"), s.ID)
+		say(" Incident: %s/incidents/%s", strings.TrimRight(externalURL, "/"), s.ID)
 	} else {
 		say(" Incident: %s", s.ID.Short())
 	}
