@@ -226,7 +226,8 @@ func (d *demonstration) show(ctx context.Context) error {
 }
 
 func (d *demonstration) invite() {
-	d.say("\nstill running; in another terminal try")
+	d.say("\nstill running; the page is %s/", d.private)
+	d.say("in another terminal try")
 	d.say("  stanch incidents list --store.dir %s", d.store())
 	d.say("  stanch incidents show ID --store.dir %s", d.store())
 	d.say("  stanch explain --incident ID --store.dir %s", d.store())

@@ -154,7 +154,7 @@ func tableOf(w io.Writer, views []view) {
 // timeline prints an incident as a person reads it at 3 a.m.: what it is first, what happened after.
 func timeline(w io.Writer, v view) {
 	head := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, line := range [][2]string{
+	for _, line := range append([][2]string{
 		{"incident", string(v.ID)},
 		{"state", string(v.State)},
 		{"severity", string(v.Severity)},
@@ -166,11 +166,7 @@ func timeline(w io.Writer, v view) {
 		{"reason", dash(printable(v.Reason))},
 		{"failure", dash(printable(v.Failure))},
 		{"contained", containedAfter(v.Incident)},
-		{"tokens live", tokensLive(v.Incident)},
-		{"used before", usedBefore(v.Key)},
-		{"used since", usedSince(v.Aftermath)},
-		{"made since", madeSince(v.Aftermath)},
-	} {
+	}, reach(v.Incident)...) {
 		_, _ = fmt.Fprintf(head, "%s\t%s\n", line[0], line[1])
 	}
 	_ = head.Flush()
@@ -181,6 +177,16 @@ func timeline(w io.Writer, v view) {
 	_, _ = fmt.Fprintln(w, "\nsteps")
 	for _, s := range v.Steps {
 		_, _ = fmt.Fprintf(w, "  %s  %-8s  %s  (%s)\n", s.At.UTC().Format("15:04:05.000"), s.Step, printable(s.Text), s.By)
+	}
+}
+
+// reach says how far a leak reached, as far as the issuer told.
+func reach(i leak.Incident) [][2]string {
+	return [][2]string{
+		{"tokens live", tokensLive(i)},
+		{"used before", usedBefore(i.Key)},
+		{"used since", usedSince(i.Aftermath)},
+		{"made since", madeSince(i.Aftermath)},
 	}
 }
 

@@ -103,15 +103,11 @@ func (o *orders) one(w http.ResponseWriter, r *http.Request, by string) {
 	if !ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), orderTimeout)
-	defer cancel()
-	text, err := o.engine.Order(ctx, id, order)
+	text, err := o.Order(r.Context(), id, order)
 	if err != nil {
 		o.failOrder(w, err)
 		return
 	}
-	o.log.Info("order taken", "incident", id, "action", order.Verb, "by", by)
-	o.settle(r.Context(), id)
 	views, err := o.views(r.Context(), id)
 	if err != nil {
 		o.fail(w, err)
@@ -120,25 +116,59 @@ func (o *orders) one(w http.ResponseWriter, r *http.Request, by string) {
 	answer(w, http.StatusOK, orderAnswer{Text: text, Incident: &views[0]})
 }
 
+// Order gives an order for one incident, and waits some seconds for its outcome. It returns a sentence of what was taken.
+func (o *orders) Order(ctx context.Context, id leak.Fingerprint, order dispositions.Order) (string, error) {
+	if err := o.checkReason(order.Reason); err != nil {
+		return "", err
+	}
+	taking, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	text, err := o.engine.Order(taking, id, order)
+	if err != nil {
+		return "", err
+	}
+	o.log.Info("order taken", "incident", id, "action", order.Verb, "by", order.By)
+	o.settle(ctx, id)
+	return text, nil
+}
+
 // held takes an order for every incident of an account that the fuse holds.
 func (o *orders) held(w http.ResponseWriter, r *http.Request, by string) {
-	order, body, ok := o.read(w, r, by, []dispositions.Verb{dispositions.Approve, dispositions.Reject})
+	order, body, ok := o.read(w, r, by, heldVerbs)
 	if !ok || !o.knowsAll(w, r) {
 		return
 	}
-	if body.Issuer == "" || body.Account == "" {
-		o.refuse(w, http.StatusBadRequest, errors.New("give the issuer and the account"))
+	text, count, err := o.orderHeld(r.Context(), ledger.Account{Issuer: body.Issuer, ID: body.Account}, order)
+	if err != nil {
+		o.failOrder(w, err)
 		return
+	}
+	answer(w, http.StatusOK, orderAnswer{Text: text, Count: count})
+}
+
+// heldVerbs are what can be ordered for all that the fuse holds of an account.
+var heldVerbs = []dispositions.Verb{dispositions.Approve, dispositions.Reject}
+
+// OrderHeld gives an order for every incident of an account that the fuse holds, and returns a sentence of what was taken.
+func (o *orders) OrderHeld(ctx context.Context, account ledger.Account, order dispositions.Order) (string, error) {
+	text, _, err := o.orderHeld(ctx, account, order)
+	return text, err
+}
+
+func (o *orders) orderHeld(ctx context.Context, account ledger.Account, order dispositions.Order) (string, int, error) {
+	if err := o.checkReason(order.Reason); err != nil {
+		return "", 0, err
+	}
+	if account.Issuer == "" || account.ID == "" {
+		return "", 0, badOrder{errors.New("give the issuer and the account")}
 	}
 	ids := o.index.IDs(ledger.Query{State: leak.Held})
-	count, err := o.engine.OrderHeld(r.Context(), ids, body.Issuer, body.Account, order)
-	o.log.Info("order taken", "issuer", body.Issuer, "account", body.Account, "action", order.Verb, "by", by, "count", count)
+	count, err := o.engine.OrderHeld(ctx, ids, account.Issuer, account.ID, order)
+	o.log.Info("order taken", "issuer", account.Issuer, "account", account.ID, "action", order.Verb, "by", order.By, "count", count)
 	if err != nil {
-		o.failOrder(w, fmt.Errorf("after %d incidents: %w", count, err))
-		return
+		return "", count, fmt.Errorf("after %d incidents: %w", count, err)
 	}
-	text := fmt.Sprintf("%s: %d incidents of account %s that the fuse held", order.Verb, count, body.Account)
-	answer(w, http.StatusOK, orderAnswer{Text: text, Count: count})
+	return fmt.Sprintf("%s: %d incidents of account %s that the fuse held", order.Verb, count, account.ID), count, nil
 }
 
 func (o *orders) reloadNow(w http.ResponseWriter, r *http.Request, by string) {
@@ -162,10 +192,6 @@ func (o *orders) read(w http.ResponseWriter, r *http.Request, by string, verbs [
 		return order, body, false
 	}
 	order.Reason = strings.TrimSpace(body.Reason)
-	if err := o.checkReason(order.Reason); err != nil {
-		o.refuse(w, http.StatusBadRequest, err)
-		return order, body, false
-	}
 	return order, body, true
 }
 
@@ -180,19 +206,22 @@ func (o *orders) decode(w http.ResponseWriter, r *http.Request, most int64, into
 	return true
 }
 
+// badOrder is the error of an order that nobody can take, whatever it is for.
+type badOrder struct{ error }
+
 // checkReason keeps what a person writes fit for a log that is never forgotten: a person who is woken may paste the key.
 func (o *orders) checkReason(reason string) error {
 	switch {
 	case reason == "":
-		return errors.New("give a reason")
+		return badOrder{errors.New("give a reason")}
 	case len([]rune(reason)) > maxReason:
-		return fmt.Errorf("the reason must be %d characters at most", maxReason)
+		return badOrder{fmt.Errorf("the reason must be %d characters at most", maxReason)}
 	case strings.ContainsFunc(reason, func(c rune) bool { return !unicode.IsPrint(c) }):
-		return errors.New("the reason must be one line of text")
+		return badOrder{errors.New("the reason must be one line of text")}
 	}
 	for _, f := range o.fingerprintsIn(reason) {
 		if _, err := o.index.Find(string(f)); err == nil {
-			return errSecretReason
+			return badOrder{errSecretReason}
 		}
 	}
 	return nil
@@ -210,18 +239,39 @@ func (o *orders) fingerprintsIn(reason string) (all []leak.Fingerprint) {
 
 // failOrder answers with an order that was not taken.
 func (o *orders) failOrder(w http.ResponseWriter, err error) {
-	_, refused := errors.AsType[*dispositions.Refusal](err)
-	switch {
-	case refused:
-		o.refuse(w, http.StatusConflict, err)
-	case errors.Is(err, ledger.ErrNoIncident):
-		o.refuse(w, http.StatusNotFound, err)
-	case errors.Is(err, context.DeadlineExceeded):
-		o.refuse(w, http.StatusServiceUnavailable, errors.New("the incident is being worked on: try again, an order given twice has one effect"))
-	default:
-		o.fail(w, err)
-	}
+	status, told := o.Answer(err)
+	o.refuse(w, status, told)
 }
+
+// Answer is how an order that was not taken is answered, with the words for people. What nobody can be blamed for is logged.
+func (o *orders) Answer(err error) (status int, told error) {
+	_, refused := errors.AsType[*dispositions.Refusal](err)
+	_, bad := errors.AsType[badOrder](err)
+	switch {
+	case bad:
+		return http.StatusBadRequest, err
+	case refused:
+		return http.StatusConflict, err
+	case errors.Is(err, ledger.ErrNoIncident):
+		return http.StatusNotFound, err
+	case errors.Is(err, errNobody):
+		return http.StatusUnauthorized, err
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusServiceUnavailable, errBusy
+	}
+	o.log.Error("answering an operator", "err", err)
+	return http.StatusInternalServerError, err
+}
+
+// Actor names who sent a request, or says why nobody knows.
+func (o *orders) Actor(r *http.Request) (string, error) { return o.actors.of(r) }
+
+// Foresee tells what would follow from an order, and changes nothing.
+func (o *orders) Foresee(ctx context.Context, i leak.Incident, seen leak.Sighting, v dispositions.Verb) ([]string, error) {
+	return o.engine.Foresee(ctx, i, seen, v)
+}
+
+var errBusy = errors.New("the incident is being worked on: try again, an order given twice has one effect")
 
 // settle waits until the incident is not being worked on any more, or for outcomeTimeout.
 func (o *orders) settle(ctx context.Context, id leak.Fingerprint) {

@@ -154,13 +154,8 @@ func TestOrdersOverTheSocket(t *testing.T) {
 // TestOrdersOverTCP signs in as a user of the web configuration file, and as nobody.
 func TestOrdersOverTCP(t *testing.T) {
 	s := newSite(t, ibmtest.Switches{}, "")
-	hash, err := bcrypt.GenerateFromPassword([]byte("correct"), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.write("web.yaml", fmt.Sprintf("basic_auth_users: {alice: %q}\n", hash))
+	hash := s.askForPassword()
 	s.write("password", "correct\n")
-	s.rewrite("stanch.yaml", "private: {", "private: {config_file: web.yaml, ")
 	s.startBehindPassword()
 	_, id := s.one(ibmtest.Key{Setting: "none"}, "left")
 	path := "/api/v1/incidents/" + id + "/close"
@@ -202,6 +197,19 @@ func TestOrdersOverTCP(t *testing.T) {
 	if err != nil || !strings.Contains(out, "closed: because  (alice)") {
 		t.Errorf("got %q, %v", out, err)
 	}
+}
+
+// askForPassword lets alice sign in at the private listener, and nobody else. It returns the hash of her password, which is
+// correct.
+func (s *site) askForPassword() (hash []byte) {
+	s.t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte("correct"), bcrypt.MinCost)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("web.yaml", fmt.Sprintf("basic_auth_users: {alice: %q}\n", hash))
+	s.rewrite("stanch.yaml", "private: {", "private: {config_file: web.yaml, ")
+	return hash
 }
 
 // startBehindPassword starts a serve whose private listener asks for a password: it is ready when the socket answers.

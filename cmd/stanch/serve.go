@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"stanch/cmd/stanch/web"
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
 	"stanch/notify"
@@ -206,13 +207,20 @@ func (s *service) addAPI(c *Config) {
 		reading.ledger = s.engine.Ledger
 	}
 	s.api = reading.handler()
-	(&orders{
+	acting := &orders{
 		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: s.keys.fingerprints,
 		reload: s.reload, collector: s.collector, audit: &auditor{store: s.store},
 		dead: &dispositions.DeadLetters{
 			Store: s.store, Identities: s.keys.identities, Follows: s.follows, Reread: s.reread,
 		},
-	}).register(s.api)
+	}
+	acting.register(s.api)
+	if s.engine != nil {
+		web.Register(s.api, web.Config{
+			Ledger: s.engine.Ledger, Index: s.index, Sightings: s.sightings, Dead: acting.dead, Orders: acting,
+			Terms: func() notify.Terms { return s.current.Load().terms() }, Reach: reach, Gatherer: reading.gatherer, Log: s.log,
+		})
+	}
 }
 
 // follows reports whether pointers of a source are followed, here or elsewhere.
