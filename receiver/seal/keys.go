@@ -11,10 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
-// The files of a keys directory, each one line "<kind>:<base64>", mode 0600. A recipient file alone (with the
-// fingerprint key) is all that a receiver needs; the identity files are the engine's.
+// The files of a keys directory, each one line "<kind>:<base64>", mode 0600, or 0640 where they are root's and we are not. A
+// recipient file alone (with the fingerprint key) is all that a receiver needs; the identity files are the engine's.
 const (
 	fingerprintFile = "fingerprint.key"
 	recipientFile   = "sealing.recipient"
@@ -220,8 +221,17 @@ func checkMode(path string) error {
 	if err != nil {
 		return fmt.Errorf("reading key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm()&^allowed(info) != 0 {
 		return fmt.Errorf("reading key: %s has mode %04o and may be read by others: chmod 600 it", path, info.Mode().Perm())
 	}
 	return nil
+}
+
+// allowed is the widest mode of a key file. One of root's may be read by a group: so Kubernetes and systemd hand a secret to a
+// process that is not root, and the user of that process cannot widen it.
+func allowed(info fs.FileInfo) fs.FileMode {
+	if owner, known := info.Sys().(*syscall.Stat_t); known && owner.Uid == 0 && os.Geteuid() != 0 {
+		return 0o740
+	}
+	return 0o700
 }
