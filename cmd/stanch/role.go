@@ -89,8 +89,8 @@ func (r roles) hold(path string) bool {
 		return r.have(deciding)
 	case list == "notifiers":
 		return r.have(notifying)
-	case path == "store.nats.creds_file", path == "store.nats.nkey_file":
-		return !slices.Contains(r, operating) // who may be somebody else
+	case path == "store.nats.creds_file", path == "store.nats.nkey_file", strings.HasPrefix(path, "web.private."):
+		return !slices.Contains(r, operating) // who may be somebody else, and listens nowhere
 	}
 	return true
 }
