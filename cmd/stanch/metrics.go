@@ -41,6 +41,19 @@ func (m *reloaded) record(success bool) {
 	m.at.SetToCurrentTime()
 }
 
+// exportRoles tells which roles a process has, so that Prometheus sees which one nobody has.
+func exportRoles(r prometheus.Registerer, roles roles) {
+	own := promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "stanch_role",
+		Help: "1 for each role that the process has.",
+	}, []string{"role"})
+	for _, role := range everyRole {
+		if roles.have(role) {
+			own.WithLabelValues(role).Set(1)
+		}
+	}
+}
+
 // scrape gathers the metrics of everything that the service always has, and those of the sources in force.
 type scrape struct{ *service }
 
@@ -56,8 +69,8 @@ func (s scrape) Gather() ([]*dto.MetricFamily, error) {
 // statsTimeout bounds what one scrape waits for the store.
 const statsTimeout = 5 * time.Second
 
-// state exports what the store and the log hold at the moment of a scrape. Only the engine's role exports it, so that
-// replicas do not add up.
+// state exports what the store and the log hold at the moment of a scrape. Only the engine's role exports it; each of several
+// engines tells the same, so that rules and panels take the largest and never the sum.
 type state struct {
 	store queue.Store
 	index *ledger.Index

@@ -142,6 +142,7 @@ func assemble(ctx context.Context, c *Config, tracer trace.Tracer, log *slog.Log
 		return nil, errors.Join(bad...)
 	}
 	registry := newRegistry()
+	exportRoles(registry, c.roles)
 	s = &service{
 		log: log, tracer: tracer, registry: registry, keys: keys, store: store, probe: queue.NewProbe(store, c.Store.NATS != nil),
 		reloads: make(chan chan<- error), reloaded: newReloaded(registry),

@@ -107,6 +107,35 @@ func watchRules(t *testing.T) []watchRule {
 	return rules
 }
 
+// TestSharedStateIsNotSummed wants no rule and no panel to add up what each engine, or each process that knows a source, says of
+// the same thing.
+func TestSharedStateIsNotSummed(t *testing.T) {
+	shared := `stanch_(incidents|fuse_held|tokens_live|queue_pending|queue_oldest_age_seconds|dead_letters|public_keys_age_seconds|hook_switched_off)`
+	added := regexp.MustCompile(`\b(sum|count|avg)( by \([^)]*\))? ?\(\s*` + shared + `\b`)
+	largest := regexp.MustCompile(`\b(max|min)( by \([^)]*\))? ?\((min_over_time\()?` + shared + `\b`)
+	expressions := map[string]string{}
+	for _, rule := range watchRules(t) {
+		expressions[rule.Alert+rule.Record] = rule.Expr
+	}
+	for _, p := range panels(t) {
+		for _, target := range p.Targets {
+			expressions[p.Title+" "+target.Expr] = target.Expr
+		}
+	}
+	taken := 0
+	for name, expression := range expressions {
+		if added.MatchString(expression) {
+			t.Errorf("%s counts the same once for each process: %s", name, expression)
+		}
+		if largest.MatchString(expression) {
+			taken++
+		}
+	}
+	if taken < 15 {
+		t.Errorf("only %d expressions take the largest", taken)
+	}
+}
+
 // TestAlertsHaveARunbook wants of each alert how urgent it is, what it means and where the runbook tells what to do; and
 // of the runbook and of Alertmanager that they know no other alert.
 func TestAlertsHaveARunbook(t *testing.T) {
