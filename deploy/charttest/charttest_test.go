@@ -20,6 +20,7 @@ import (
 	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/lint"
 	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	disruption "k8s.io/api/policy/v1"
@@ -29,6 +30,9 @@ import (
 )
 
 const chartDir = "../chart"
+
+// shapes are values for one pod of every role, with little and with everything, and for roles in pods of their own.
+var shapes = []string{"least.yaml", "everything.yaml", "split.yaml"}
 
 // TestMain keeps Helm from saying at every rendering that the rules and the dashboard are links.
 func TestMain(m *testing.M) {
@@ -104,7 +108,7 @@ func decode[T any](t *testing.T, d document) T {
 }
 
 func TestLint(t *testing.T) {
-	for _, file := range []string{"least.yaml", "everything.yaml"} {
+	for _, file := range shapes {
 		for _, message := range lint.All(chartDir, values(t, file), "security", true).Messages {
 			if message.Err != nil && !strings.Contains(message.Error(), "icon is recommended") {
 				t.Errorf("%s: %v", file, message)
@@ -120,7 +124,19 @@ func TestObjects(t *testing.T) {
 		"Service/leaks-public", "ServiceAccount/leaks", "StatefulSet/leaks",
 	}
 	more := []string{"ConfigMap/leaks-dashboard", "Ingress/leaks", "PrometheusRule/leaks", "ServiceMonitor/leaks"}
-	for file, want := range map[string][]string{"least.yaml": least, "everything.yaml": append(more, least...)} {
+	apart := []string{
+		"ConfigMap/leaks", "Ingress/leaks", "Service/leaks-public", "ServiceMonitor/leaks", "ConfigMap/leaks-operator",
+		"Job/leaks-operator", "NetworkPolicy/leaks-operator", "ServiceAccount/leaks-operator",
+	}
+	for _, role := range roles {
+		for _, kind := range []string{"Deployment", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"} {
+			apart = append(apart, kind+"/leaks-"+role)
+		}
+		apart = append(apart, "Service/leaks-"+role+"-private")
+	}
+	for file, want := range map[string][]string{
+		"least.yaml": least, "everything.yaml": append(more, least...), "split.yaml": apart,
+	} {
 		documents, err := render(t, values(t, file))
 		if err != nil {
 			t.Fatal(err)
@@ -145,6 +161,10 @@ func decodeKind(t *testing.T, d document) {
 		decode[core.ServiceAccount](t, d)
 	case "StatefulSet":
 		decode[apps.StatefulSet](t, d)
+	case "Deployment":
+		decode[apps.Deployment](t, d)
+	case "Job":
+		decode[batch.Job](t, d)
 	case "NetworkPolicy":
 		decode[networking.NetworkPolicy](t, d)
 	case "Ingress":
@@ -163,14 +183,44 @@ func TestPodsAreRestricted(t *testing.T) {
 		t.Fatal(err)
 	}
 	level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	for _, file := range []string{"least.yaml", "everything.yaml"} {
-		pod := statefulSet(t, values(t, file)).Spec.Template
-		for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
-			if !result.Allowed {
-				t.Errorf("%s: %s: %s", file, result.ForbiddenReason, result.ForbiddenDetail)
+	for _, file := range shapes {
+		for name, pod := range pods(t, file) {
+			for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
+				if !result.Allowed {
+					t.Errorf("%s: %s: %s: %s", file, name, result.ForbiddenReason, result.ForbiddenDetail)
+				}
+			}
+			if token := pod.Spec.AutomountServiceAccountToken; token == nil || *token {
+				t.Errorf("%s: %s gets a token of Kubernetes", file, name)
+			}
+			for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+				if !*c.SecurityContext.ReadOnlyRootFilesystem {
+					t.Errorf("%s: %s: %s may write to its image", file, name, c.Name)
+				}
 			}
 		}
 	}
+}
+
+// pods are the pods that a shape has, by the names of what makes them.
+func pods(t *testing.T, file string) map[string]core.PodTemplateSpec {
+	t.Helper()
+	documents, err := render(t, values(t, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]core.PodTemplateSpec{}
+	for _, d := range documents {
+		switch d.Kind {
+		case "StatefulSet":
+			found[d.Metadata.Name] = decode[apps.StatefulSet](t, d).Spec.Template
+		case "Deployment":
+			found[d.Metadata.Name] = decode[apps.Deployment](t, d).Spec.Template
+		case "Job":
+			found[d.Metadata.Name] = decode[batch.Job](t, d).Spec.Template
+		}
+	}
+	return found
 }
 
 func statefulSet(t *testing.T, v chartutil.Values) apps.StatefulSet {
@@ -222,18 +272,9 @@ func TestMounts(t *testing.T) {
 
 // TestConfigIsGood asks stanch itself. Its secrets are not there, which is all that it may complain of.
 func TestConfigIsGood(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "stanch")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/stanch")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := build(t)
 	for _, file := range []string{"least.yaml", "everything.yaml"} {
-		documents, err := render(t, values(t, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := decode[core.ConfigMap](t, documents["ConfigMap/leaks"]).Data["stanch.yaml"]
+		text := configuration(t, file)
 		secrets := t.TempDir()
 		for _, name := range []string{"ibm-apikey", "github-token"} {
 			write(t, filepath.Join(secrets, name), "x")
@@ -249,6 +290,28 @@ func TestConfigIsGood(t *testing.T) {
 			}
 		}
 	}
+}
+
+// build makes stanch.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "stanch")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/stanch")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// configuration is the configuration file of a shape.
+func configuration(t *testing.T, file string) string {
+	t.Helper()
+	documents, err := render(t, values(t, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode[core.ConfigMap](t, documents["ConfigMap/leaks"]).Data["stanch.yaml"]
 }
 
 func write(t *testing.T, path, text string) {
