@@ -47,9 +47,16 @@ type sim struct {
 	engines []*simEngine                // that run
 	known   map[leak.Fingerprint]string // key ids, by the incident of their value; not changed
 	order   []leak.Fingerprint          // the incidents, as they were reported first
+	told    map[leak.Fingerprint]told   // what was reported of them last
 	faulty  bool                        // the issuer failed at some time
 	crashes int
 	events  map[string]int
+}
+
+// told is one report, which its source may send again for ever: the signature on it never expires.
+type told struct {
+	value leak.Secret
+	url   string
 }
 
 type simEngine struct {
@@ -58,7 +65,7 @@ type simEngine struct {
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
-	s := &sim{world: newWorld(t), Rand: rand.New(rand.NewPCG(seed, 7)), known: map[leak.Fingerprint]string{}}
+	s := &sim{world: newWorld(t), Rand: rand.New(rand.NewPCG(seed, 7)), known: map[leak.Fingerprint]string{}, told: map[leak.Fingerprint]told{}}
 	s.policy = s.choosePolicy()
 	s.fuse = dispositions.Fuse{Max: pick(s, 1, 2, 5, 1000), Per: 10 * time.Minute}
 	for n := range 1 + s.IntN(5) {
@@ -144,6 +151,7 @@ func (s *sim) event() {
 	}
 	all := []happening{
 		{"report", 30, s.reportOne},
+		{"replay", 12, s.replayOne},
 		{"start", 15, s.startEngine},
 		{"start to crash", 10, s.startToCrash},
 		{"stop", 6, s.stopEngine},
@@ -168,10 +176,23 @@ func (s *sim) event() {
 }
 
 func (s *sim) reportOne() {
-	n := s.IntN(len(s.values))
-	id := s.report(s.values[n], "https://example.com/"+pick(s, "1", "2", "3", "raise"))
+	one := told{s.values[s.IntN(len(s.values))], "https://example.com/" + pick(s, "1", "2", "3", "raise")}
+	id := s.report(one.value, one.url)
 	if !slices.Contains(s.order, id) {
 		s.order = append(s.order, id)
+	}
+	s.told[id] = one
+}
+
+// replayOne sends again what was told of an incident, of one that a person ended if there is one.
+func (s *sim) replayOne() {
+	ids := s.incidents()
+	if ended := slices.DeleteFunc(slices.Clone(ids), func(id leak.Fingerprint) bool { return s.incident(id).State != leak.Closed }); len(ended) > 0 {
+		ids = ended
+	}
+	if len(ids) > 0 {
+		one := s.told[pick(s, ids...)]
+		s.report(one.value, one.url)
 	}
 }
 
@@ -235,10 +256,14 @@ func (s *sim) orderOne() {
 	if len(s.engines) == 0 || len(ids) == 0 {
 		return
 	}
+	id := pick(s, ids...)
 	o := dispositions.Order{Verb: pick(s, dispositions.Verbs...), By: "alice", Reason: "because"}
+	if s.incident(id).Key.Disabled && s.chance(70) {
+		o.Verb = dispositions.Undo // the others are mostly refused then
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_, _ = s.engines[0].Order(ctx, ids[s.IntN(len(ids))], o) // taken or refused
+	_, _ = s.engines[0].Order(ctx, id, o) // taken or refused
 }
 
 func (s *sim) incidents() []leak.Fingerprint {
