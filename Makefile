@@ -36,6 +36,8 @@ deploy: build ## Check deploy: rules, unit, compose file, chart; needs what .ci/
 	promtool test rules deploy/prometheus/rules_test.yaml
 	amtool check-config deploy/alertmanager/alertmanager.yaml
 	docker-compose -f deploy/compose.yaml config -q
+	for role in RECEIVER COLLECTOR ENGINE NOTIFIER STANCH OPERATOR; do echo $${role}_NKEY=U; done >bin/nkeys.env
+	docker-compose --env-file bin/nkeys.env -f deploy/compose.cluster.yaml config -q
 	systemd-analyze security --offline=true --threshold=15 --no-pager deploy/systemd/stanch.service >/dev/null
 	@mkdir -p bin/unit
 	sed 's#/usr/local/bin/stanch#$(CURDIR)/bin/stanch#' deploy/systemd/stanch.service >bin/unit/stanch.service

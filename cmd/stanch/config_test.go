@@ -222,6 +222,21 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// TestComposeConfigurations wants the configurations of the compose files to be right but for files that are elsewhere.
+func TestComposeConfigurations(t *testing.T) {
+	for _, file := range []string{"stanch.yaml", "cluster/stanch.yaml"} {
+		_, faults := stanch.Load(filepath.Join("../../deploy/compose", file))
+		for _, fault := range faults {
+			if !strings.HasSuffix(fault.Text, "_file: no such file or directory") {
+				t.Errorf("%s: %v", file, fault)
+			}
+		}
+		if len(faults) == 0 {
+			t.Errorf("%s names no file", file)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add(smallest)
 	f.Add("sources: [{name: A, type: x}, {}, [], null]\nissuers: &a [*a]\n<<: *a\n---\nb: 1")

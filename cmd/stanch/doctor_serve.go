@@ -80,7 +80,7 @@ func examineMetrics(ctx context.Context, c *client, found *leak.Findings) {
 	describeWork(gauges, found)
 }
 
-// describeWork says what the gauges mean for people. One that is not there counts as zero.
+// describeWork says what the gauges mean for people. What an engine alone knows is not judged where there is none.
 func describeWork(gauges map[string]float64, found *leak.Findings) {
 	worry := func(check string, doubt bool, calm, format string, args ...any) {
 		if !doubt {
@@ -89,16 +89,23 @@ func describeWork(gauges map[string]float64, found *leak.Findings) {
 		}
 		found.Doubt(check, format, args...)
 	}
+	if _, told := gauges["stanch_queue_pending"]; told {
+		describeStore(gauges, worry)
+	}
+	if loaded, told := gauges["stanch_config_last_reload_successful"]; told {
+		worry("reload", loaded == 0, "the configuration file as it was read last is in force",
+			"the configuration file was refused when it was read last; the one before is in force")
+	}
+}
+
+// describeStore says what waits in the store, and for whom. A gauge that is not there counts as zero.
+func describeStore(gauges map[string]float64, worry func(check string, doubt bool, calm, format string, args ...any)) {
 	oldest := time.Duration(gauges["stanch_queue_oldest_age_seconds"] * float64(time.Second)).Round(time.Second)
 	waiting := fmt.Sprintf("%.0f alerts and pointers wait", gauges["stanch_queue_pending"])
 	worry("queue", oldest > longWait, waiting, "%s, the oldest for %v", waiting, oldest)
 	dead, held := gauges["stanch_dead_letters"], gauges["stanch_fuse_held"]
 	worry("dead letters", dead > 0, "there is none", "%.0f: they could not be read, and nobody acts on them", dead)
 	worry("held by the fuse", held > 0, "nothing is held", "%.0f incidents wait for a person", held)
-	if loaded, told := gauges["stanch_config_last_reload_successful"]; told {
-		worry("reload", loaded == 0, "the configuration file as it was read last is in force",
-			"the configuration file was refused when it was read last; the one before is in force")
-	}
 }
 
 // readGauges adds up the gauges of a scrape over their labels, and takes the largest of those that are ages.

@@ -270,6 +270,15 @@ stanch_config_last_reload_successful 0`})
 	d.want("serve", "queue", leak.Doubt, "7 alerts and pointers wait, the oldest for 10m0s")
 	d.want("serve", "held by the fuse", leak.Doubt, "9 incidents")
 	d.want("serve", "reload", leak.Doubt, "was refused")
+	// A process that is no engine knows nothing of the store, and so nothing is said of it.
+	now.Store(&answers{http.StatusOK, "# TYPE stanch_config_last_reload_successful gauge\nstanch_config_last_reload_successful 1"})
+	d = s.doctor(t)
+	d.want("serve", "reload", leak.Good, "in force")
+	for _, f := range d.found {
+		if f.Part == "serve" && f.Check != "ready" && f.Check != "reload" {
+			t.Errorf("it knows of the store: %+v", f)
+		}
+	}
 }
 
 func TestDoctorFaultyConfiguration(t *testing.T) {

@@ -46,7 +46,8 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	}
 	dir := t.TempDir()
 	config := strings.NewReplacer(
-		"15s", "200ms", "rules.yaml]", rules+"]", "stanch:9095", target, "localhost:9090", p.address, "alertmanager:9093", freeAddress(t),
+		"15s", "200ms", "rules.yaml]", rules+"]", "localhost:9090", p.address, "alertmanager:9093", freeAddress(t),
+		"dns_sd_configs: [{names: [stanch], type: A, port: 9095}]", "static_configs: [{targets: ["+target+"]}]",
 	).Replace(fromTop(t, "deploy/prometheus/prometheus.yaml"))
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
