@@ -10,8 +10,8 @@ import (
 	"stanch/dispositions/ibmcloud/ibmtest"
 )
 
-// BenchmarkSlowSenders measures honest deliveries, each on a connection of its own, with no others and with 2,000 that are of no
-// use: fewer than there may be, and twice as many.
+// BenchmarkSlowSenders measures honest deliveries, each on a connection of its own, with no others and with 2,000 that send
+// nothing, a piece, or a byte at a time: fewer than there may be, and twice as many.
 func BenchmarkSlowSenders(b *testing.B) {
 	for name, more := range map[string]string{
 		"none": "", "2000": "limits: {connections: 3000}\n", "2000-of-1000": "limits: {connections: 1000}\n",
@@ -21,7 +21,7 @@ func BenchmarkSlowSenders(b *testing.B) {
 			s.start()
 			s.honestTimes(1)
 			if name != "none" {
-				s.slowly(2000)
+				s.slowly(2000, s.slowKinds()...)
 			}
 			b.ResetTimer()
 			report(b, s.honestTimes(b.N))

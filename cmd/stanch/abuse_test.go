@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,27 +18,73 @@ import (
 	"stanch/receiver/sourcetest"
 )
 
-// slowly opens connections that are of no use, and keeps them until the test ends: they send nothing, a piece of a header, a
-// piece of a body, or take no answer. Every one is opened when it returns.
-func (s *site) slowly(n int) {
-	s.t.Helper()
+// slow is a sender of no use: what it begins with, and what it sends over and over, if anything, after a pause.
+type slow struct {
+	name, first, more string
+	pause             time.Duration
+}
+
+// questions is a sender that asks and asks, and takes no answer.
+var questions = slow{
+	name: "questions", first: "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	more: strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 50), pause: 10 * time.Millisecond,
+}
+
+// slowKinds send nothing, a piece of a header or a body and no more, or one byte of these after the other.
+func (s *site) slowKinds() []slow {
 	signed := ""
 	for name, values := range s.signer.GitHubHeader([]byte("[]")) {
 		signed += name + ": " + values[0] + "\r\n"
 	}
 	const request = "POST /hooks/gh HTTP/1.1\r\nHost: stanch.example\r\n"
-	kinds := []string{
-		"", "P", request + "X-Long: ", request + signed + "Content-Length: 1000\r\n\r\n[",
-		request + signed + "Transfer-Encoding: chunked\r\n\r\n5\r\n[",
-		strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 50),
+	half := request + signed + "Content-Length: 1000000\r\n\r\n["
+	refused := request + "Content-Length: 1000000\r\n\r\n["
+	const pause = time.Second / 2
+	return []slow{
+		{name: "nothing"},
+		{name: "a byte", first: "P"},
+		{name: "half a header", first: request + "X-Long: "},
+		{name: "a header by the byte", first: request + "X-Long: ", more: "x", pause: pause},
+		{name: "half a body", first: half},
+		{name: "a body by the byte", first: half, more: " ", pause: pause},
+		{name: "a body that was refused, by the byte", first: refused, more: " ", pause: pause},
+		{name: "half a chunk", first: request + signed + "Transfer-Encoding: chunked\r\n\r\n5\r\n["},
 	}
+}
+
+// slowly opens connections that are of no use, and keeps them until the test ends or the server ends them, which the channel
+// tells. Every one is opened when it returns.
+func (s *site) slowly(n int, kinds ...slow) (ended <-chan string) {
+	s.t.Helper()
+	over := make(chan string, n)
 	for i := range n {
 		conn, err := net.Dial("tcp", s.public)
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		s.t.Cleanup(func() { _ = conn.Close() })
-		_, _ = io.WriteString(conn, kinds[i%len(kinds)]) // it may be cut already
+		_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // so that little of an answer fits
+		kind := kinds[i%len(kinds)]
+		_, _ = io.WriteString(conn, kind.first) // it may be cut already
+		go func() {
+			kind.last(conn)
+			over <- kind.name
+		}()
+	}
+	return over
+}
+
+// last goes on as a slow sender does until the connection is ended. It reads only where there is nothing to send.
+func (k slow) last(conn net.Conn) {
+	if k.more == "" {
+		_, _ = io.Copy(io.Discard, conn)
+		return
+	}
+	for {
+		if _, err := io.WriteString(conn, k.more); err != nil {
+			return
+		}
+		time.Sleep(k.pause) // nothing waits for it
 	}
 }
 
@@ -66,8 +114,9 @@ func (s *site) honest() int { return s.alone([]byte("[]"), s.signer.GitHubHeader
 func TestSlowSenders(t *testing.T) {
 	s := newSite(t, ibmtest.Switches{}, "limits: {connections: 60}\n")
 	s.start()
+	kinds := append(s.slowKinds(), questions)
 	for range 10 {
-		s.slowly(60)
+		s.slowly(60, kinds...)
 		if status := s.honest(); status != http.StatusNoContent {
 			t.Errorf("a delivery among slow senders is answered %d", status)
 		}
@@ -78,6 +127,28 @@ func TestSlowSenders(t *testing.T) {
 	}
 	if files := gauge(metrics, "process_open_fds"); files > 400 {
 		t.Errorf("%d files are open", files)
+	}
+}
+
+// TestSlowSendersEnd has one of each kind, fewer than there may be: none lasts.
+func TestSlowSendersEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for the listener's timeouts")
+	}
+	s := newSite(t, ibmtest.Switches{}, "")
+	s.start()
+	kinds, open := append(s.slowKinds(), questions), map[string]bool{}
+	for _, kind := range kinds {
+		open[kind.name] = true
+	}
+	ended, patience := s.slowly(len(kinds), kinds...), time.After(10*time.Minute)
+	for len(open) > 0 {
+		select {
+		case kind := <-ended:
+			delete(open, kind)
+		case <-patience:
+			t.Fatalf("these last: %q", slices.Sorted(maps.Keys(open)))
+		}
 	}
 }
 
