@@ -48,12 +48,16 @@ func (a *api) handler() *http.ServeMux {
 	if a.ledger != nil {
 		mux.HandleFunc("GET /api/v1/incidents", a.list)
 		mux.HandleFunc("GET /api/v1/incidents/{id}", a.show)
+	} else {
+		mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, _ *http.Request) { a.refuse(w, http.StatusNotFound, errNoEngine) })
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET /-/ready", a.answerReady)
 	return mux
 }
+
+var errNoEngine = errors.New("this process has not the role that answers that: ask an engine, and of sweeps a collector")
 
 func (a *api) answerReady(w http.ResponseWriter, _ *http.Request) {
 	if err := a.ready(); err != nil {

@@ -116,6 +116,9 @@ func TestCluster(t *testing.T) {
 	for _, m := range f.members {
 		m.must("doctor", "--role", m.role)
 	}
+	if out, err := receivers[0].command("incidents", "list"); err == nil || !strings.Contains(out, "ask an engine") {
+		t.Errorf("a receiver is asked for incidents: got %v, %s", err, out)
+	}
 	keys, records := f.disabling(*clusterAlerts)
 	random := rand.New(rand.NewPCG(7, 7))
 	again := func(m *site) func() { return func() { m.kill(); m.start() } }
