@@ -22,7 +22,7 @@ build: ## Build bin/stanch
 
 .PHONY: test
 test: ## Run every test, with the race detector and in a random order
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on -timeout 30m ./...
 
 .PHONY: lint
 lint: tools ## Check vet, the linters and the formatting
