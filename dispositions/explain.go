@@ -79,7 +79,8 @@ func (e *Engine) Foresee(ctx context.Context, i leak.Incident, seen leak.Sightin
 	}
 	switch v {
 	case Approve:
-		return consequences(now.Key, leak.Decision{Action: i.Action, Unlock: i.Unlock}), nil
+		then := consequences(now.Key, leak.Decision{Action: i.Action, Unlock: i.Unlock})
+		return append([]string{fmt.Sprintf("The action is to %s the key, and to prove it.", i.Action)}, then...), nil
 	case Undo:
 		return []string{"The key is enabled again, and works as before, for whoever found it too.", stands}, nil
 	case Retry:

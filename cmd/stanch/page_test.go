@@ -198,7 +198,7 @@ func TestPageActs(t *testing.T) {
 	key, id := s.one(ibmtest.Key{Setting: "disable"}, "held")
 	path := "/incidents/" + id + "/approve"
 	s.wantPage("/incidents/"+id, "Signed in as alice.", "held", "Approve…", "Reject…")
-	s.wantPage(path, "Approve: demo", key.id, "Calls with this key will be refused", "It can be undone", "Your name, alice")
+	s.wantPage(path, "Approve: demo", key.id, "The action is to disable the key, and to prove it.", "Calls with this key will be refused", "It can be undone", "Your name, alice")
 	good := url.Values{"reason": {"checked with the owner"}}
 	for _, test := range []struct {
 		name, path string

@@ -27,7 +27,7 @@ var functions = template.FuncMap{
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.DateTime) },
 	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"clock":   func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
-	"ago":     func(t time.Time) string { return span(time.Since(t)) },
+	"ago":     ago,
 	"span":    span,
 	"after":   containedAfter,
 	"does":    does,
@@ -113,6 +113,15 @@ func containedAfter(i leak.Incident) string {
 		return ""
 	}
 	return span(i.ContainedAt.Sub(i.ReceivedAt))
+}
+
+// ago says how long ago a time was.
+func ago(t time.Time) string {
+	d := time.Since(t)
+	if d < time.Second {
+		return "just now"
+	}
+	return span(d) + " ago"
 }
 
 // span is a duration as people say it, in one unit or two.
