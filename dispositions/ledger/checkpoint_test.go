@@ -141,6 +141,7 @@ func TestCheckpointsOfSeveral(t *testing.T) {
 			lines, stop := making(t, store)
 			logs, stops = append(logs, lines), append(stops, stop)
 		}
+		synctest.Wait() // until each has read the log as it is
 		for n := range 10 {
 			grow(t, store, fmt.Sprint("a", n), 3)
 			time.Sleep(6 * time.Minute)
