@@ -74,7 +74,7 @@ web:
   public: {address: ":80"}
   private: {address: "[::1]:0"}
   external_url: https://stanch.example.org/here
-limits: {body: 1KiB, alerts_per_delivery: 7, in_flight_bytes: 4096}
+limits: {body: 1KiB, alerts_per_delivery: 7, in_flight_bytes: 4096, connections: 9}
 policy:
   default: delete
   key_none: disable
@@ -99,7 +99,7 @@ retention: 1w
 	if c.Web != wantWeb {
 		t.Errorf("web: got %v, want %v", c.Web, wantWeb)
 	}
-	if want := (stanch.Limits{Body: 1024, AlertsPerDelivery: 7, InFlightBytes: 4096}); c.Limits != want {
+	if want := (stanch.Limits{Body: 1024, AlertsPerDelivery: 7, InFlightBytes: 4096, Connections: 9}); c.Limits != want {
 		t.Errorf("limits: got %v, want %v", c.Limits, want)
 	}
 	wantPolicy := stanch.Policy{
