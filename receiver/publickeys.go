@@ -35,9 +35,9 @@ const (
 	retryInterval   = 150 * time.Second // at most; the first retry comes after a second
 	jitter          = 0.2               // each of ours is shorter or longer by up to this part, lest instances ask all at once
 
-	// freshFor is how long a document proves that an id it lacks is unknown. After that, while nobody can be asked, an
-	// unknown id may be a new key. It is short because a key may be new since the document was fetched.
-	freshFor = 10 * time.Second
+	// freshFor is how long a document proves that an id it lacks is unknown: until somebody may ask again. After that,
+	// while nobody can be asked, an unknown id may be a new key.
+	freshFor = unknownPause
 )
 
 // PublicKeysConfig says where the public keys of a signed feed are.
@@ -140,10 +140,15 @@ func (p *PublicKeys) Admit(keyID, signature string) error {
 }
 
 // Verify checks a signature, standard base64 of ASN.1 DER, made with ECDSA on P-256 over the SHA-256 of the body.
-// ErrUnverified: it is not one of the key with that id, or a fresh document names no such key. ErrUnavailable: there is
-// no key to check it with, and nobody can be asked. A sender takes a 401 for final, so that the alerts of a delivery
-// signed with a new key would be lost: it is said only of what is known to be wrong. What a stranger gains by a 503 is
-// nothing. Whether a key is current does not count, because deliveries outlive rotations.
+// ErrUnverified: it is not one of the key with that id, or a document that was confirmed within the last minute names no
+// such key. ErrUnavailable: there is no key to check it with, and nobody can be asked. Whether a key is current does not
+// count, because deliveries outlive rotations.
+//
+// A sender takes a 401 for final, so that the alerts of a delivery signed with a new key would be lost. An unknown id is
+// therefore looked for at once, and refused when it is not there. That holds for the minute in which nobody asks again,
+// because a forger must not be able to look like a sender of new keys: nobody would count its failures, and each would be
+// logged as a failure of ours. What it costs is a delivery signed with a key that was published since the document was
+// fetched, and a vendor whose keys are fetched has to publish them for longer than that before it signs with them.
 //
 // The same signature can be written in two ways, as (r, s) and (r, n-s), so it names nothing.
 func (p *PublicKeys) Verify(ctx context.Context, keyID, signature string, body []byte) error {

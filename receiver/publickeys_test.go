@@ -148,8 +148,8 @@ func TestPublicKeysRequestBudget(t *testing.T) {
 	}
 }
 
-// TestPublicKeysThrottled checks the trade: a sender takes a 401 for final, so that an unknown id is refused for good
-// only while a fresh document says so.
+// TestPublicKeysThrottled: for as long as nobody may ask again, an id that the document lacked is unknown. A new key counts as
+// soon as somebody may, and while the server is down an unknown id may be one.
 func TestPublicKeysThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
@@ -162,13 +162,19 @@ func TestPublicKeysThrottled(t *testing.T) {
 		if asked > 2 {
 			t.Errorf("got %d requests for 100 unknown ids, want one beside the first", asked)
 		}
-		server.Publish(sourcetest.Document(signer, stranger))
-		time.Sleep(50 * time.Second)
-		wantVerify(t, keys, stranger, receiver.ErrUnavailable)
+		time.Sleep(59 * time.Second)
+		wantVerify(t, keys, stranger, receiver.ErrUnverified)
 		if got := len(server.Requests()); got != asked {
 			t.Errorf("got %d more requests, want none so soon", got-asked)
 		}
-		time.Sleep(10 * time.Second)
+		server.Fail(http.StatusBadGateway)
+		time.Sleep(time.Second)
+		wantVerify(t, keys, stranger, receiver.ErrUnavailable)
+		server.Fail(0)
+		server.Publish(sourcetest.Document(signer, stranger))
+		time.Sleep(59 * time.Second)
+		wantVerify(t, keys, stranger, receiver.ErrUnavailable) // nobody could be asked, and nobody may yet
+		time.Sleep(time.Second)
 		wantVerify(t, keys, stranger, nil)
 	})
 }

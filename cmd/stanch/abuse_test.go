@@ -177,7 +177,6 @@ func TestForgeries(t *testing.T) {
 				}
 				switch status, _ := s.postBody(body, header); status {
 				case http.StatusUnauthorized, http.StatusTooManyRequests:
-				case http.StatusServiceUnavailable: // while nobody can tell whether the id is a new key's
 				default:
 					t.Errorf("a forgery is answered %d", status)
 				}
