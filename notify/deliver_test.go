@@ -205,11 +205,17 @@ func TestDeadChannel(t *testing.T) {
 		if got := slices.Sorted(slices.Values(channels["well"].ids())); !slices.Equal(got, want) {
 			t.Errorf("got %v delivered at once beside dead channels, want all of %v", got, want)
 		}
+		if got := failing(t, reg); !slices.Equal(got, []string{"panicky", "refusing"}) {
+			t.Errorf("%v are said to fail", got)
+		}
 		mu.Lock()
 		recovered = true
 		mu.Unlock()
 		time.Sleep(time.Hour)
 		stop()
+		if got := failing(t, reg); len(got) > 0 {
+			t.Errorf("%v are said to fail in the end", got)
+		}
 		for name, c := range channels {
 			if got := slices.Compact(slices.Sorted(slices.Values(c.ids()))); !slices.Equal(got, want) {
 				t.Errorf("%s: got %v in the end, want all of %v", name, got, want)
@@ -225,6 +231,23 @@ func TestDeadChannel(t *testing.T) {
 			t.Errorf("got the log %q, want the panic in it, without its value", text)
 		}
 	})
+}
+
+// failing are the notifiers whose last attempt is said to have failed.
+func failing(t *testing.T, reg prometheus.Gatherer) (names []string) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "stanch_notifier_failing" && m.GetGauge().GetValue() == 1 {
+				names = append(names, m.GetLabel()[0].GetValue())
+			}
+		}
+	}
+	return slices.Sorted(slices.Values(names))
 }
 
 // count is the value of one series of the notices counted.
