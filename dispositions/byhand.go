@@ -32,9 +32,14 @@ func (t *turn) byHand(ctx context.Context, issuer, kind, how string) error {
 		return t.record(ctx) // a new sighting of what a person was told to revoke
 	}
 	t.incident.Issuer, t.incident.Key = issuer, leak.Key{Kind: kind}
-	t.decided(leak.Decision{
+	t.decided(leftByHand(kind, how))
+	return t.leave(ctx)
+}
+
+// leftByHand is what is decided about every secret that only a person can revoke.
+func leftByHand(kind, how string) leak.Decision {
+	return leak.Decision{
 		Action: leak.Nothing, Rule: RuleByHand, Severity: leak.Critical,
 		Reason: "it is a " + kind + ", which no call looks up or revokes: only a person can; " + how,
-	})
-	return t.leave(ctx)
+	}
 }

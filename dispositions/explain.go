@@ -40,9 +40,14 @@ func (m Mandate) ExplainKey(ctx context.Context, id string) (Explanation, error)
 }
 
 // ExplainAlert explains what would be done about an alert of a source. The secret is shown to the issuers that its type or
-// pattern allows, and nothing is changed. leak.ErrNotFound: none of them knows it.
+// pattern allows, and nothing is changed; where none may see it and only a person can revoke it, nobody is asked.
+// leak.ErrNotFound: none of them knows it.
 func (m Mandate) ExplainAlert(ctx context.Context, source string, c leak.Content) (Explanation, error) {
 	m.Issuers = anchored(m.Issuers)
+	if issuer, kind, how, ok := m.recognise(c); ok {
+		d := leftByHand(kind, how)
+		return Explanation{Issuer: issuer, Key: leak.Key{Kind: kind}, Decision: d, Then: []string{alivePage}}, nil
+	}
 	issuer, key, err := m.locate(ctx, c)
 	if err != nil {
 		return Explanation{}, err
@@ -100,6 +105,9 @@ func (m *Mandate) explain(issuer Configured, i leak.Incident, source string, c l
 	d, looked := m.ask(issuer, i, source, c)
 	return Explanation{Issuer: issuer.Name, Key: i.Key, Decision: d, Looked: looked, Then: consequences(i.Key, d)}
 }
+
+// alivePage follows when only a person can do something.
+const alivePage = "The secret goes on working until a person revokes it; somebody is paged at once."
 
 // consequences are what stands in the way of a decision, and what follows from it.
 func consequences(k leak.Key, d leak.Decision) (then []string) {

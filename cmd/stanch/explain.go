@@ -258,7 +258,9 @@ func (e explained) tell(w io.Writer) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], dash(printable(strings.TrimSpace(line[1]))))
 	}
 	_ = table.Flush()
-	_, _ = fmt.Fprintln(w, "\nlooked at")
+	if len(e.Looked) > 0 {
+		_, _ = fmt.Fprintln(w, "\nlooked at")
+	}
 	for _, look := range e.Looked {
 		_, _ = fmt.Fprintf(w, "  %s %s: %s\n      %s\n", mark(look.Matched, look.Failure), look.Rule, printable(look.When), printable(look.Text))
 	}
