@@ -24,8 +24,10 @@ func (e *Engine) carryOut(ctx context.Context, m queue.Message) error {
 	if !slices.Contains(slices.Collect(maps.Values(taken)), last) {
 		return nil
 	}
-	return e.exclusively(ctx, spanCarryOut, entry.Incident.ID, func(ctx context.Context) error {
-		return e.takeOrder(ctx, entry.Incident.ID, m.Delivered >= attemptsBeforePaging)
+	return e.attempts.try(m, func(lastTry bool) error {
+		return e.exclusively(ctx, spanCarryOut, entry.Incident.ID, func(ctx context.Context) error {
+			return e.takeOrder(ctx, entry.Incident.ID, lastTry)
+		})
 	})
 }
 

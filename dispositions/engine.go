@@ -55,19 +55,20 @@ const (
 )
 
 // attemptsBeforePaging is how often a turn is tried from the queue, within some seconds, before the incident is marked
-// failed and somebody is paged. It goes on being tried after that.
+// failed and somebody is paged. It goes on being tried after that. What found no place in a crowded lane was not tried.
 const attemptsBeforePaging = 4
 
 // Engine takes the turns of every incident. Several may run on one store.
 type Engine struct {
 	Config
-	mandate atomic.Pointer[Mandate]
-	over    context.Context // ends with Run
-	end     context.CancelFunc
-	metrics *metrics
-	fuse    *fuse
-	busy    keyLock
-	labels  labels
+	mandate  atomic.Pointer[Mandate]
+	over     context.Context // ends with Run
+	end      context.CancelFunc
+	metrics  *metrics
+	fuse     *fuse
+	busy     keyLock
+	attempts attempts
+	labels   labels
 }
 
 // New returns an engine that does nothing until Run.
@@ -192,7 +193,9 @@ func (e *Engine) handle(ctx context.Context, m queue.Message) error {
 	if err != nil {
 		return e.bury(ctx, err.Error(), alert)
 	}
-	return e.turn(ctx, report{Alert: alert, content: content, tries: m.Delivered}, m.Delivered >= attemptsBeforePaging)
+	return e.attempts.try(m, func(lastTry bool) error {
+		return e.turn(ctx, report{Alert: alert, content: content, tries: m.Delivered}, lastTry)
+	})
 }
 
 // reported puts into the log what a source was told. The collector says so by the queue of alerts, because it may not write

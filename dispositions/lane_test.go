@@ -2,7 +2,9 @@ package dispositions_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -102,6 +104,42 @@ func TestRate(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := paced.touched(); n != 600 {
 			w.t.Errorf("%d keys were acted on in the end, want 600", n)
+		}
+	})
+}
+
+// TestACrowdIsNoFailure keeps an alert waiting for a place, again and again, and then lets one call about its key fail: nobody is
+// paged for that.
+func TestACrowdIsNoFailure(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		crowded, other := newCloud(), newCloud()
+		crowded.latency = func() time.Duration { return time.Minute }
+		_, stop := w.issuers(
+			dispositions.Configured{Name: "crowded", Issuer: crowded, TokenTypes: []string{"crowded_key"}, InFlight: 1},
+			dispositions.Configured{Name: "other", Issuer: other, TokenTypes: []string{"other_key"}},
+		)
+		defer stop()
+		w.reportType(crowded.add(leak.Key{ID: "first"}), "https://example.com/1", "crowded_key")
+		time.Sleep(time.Second)
+		waits := w.reportType(crowded.add(leak.Key{ID: "waits"}), "https://example.com/1", "crowded_key")
+		time.Sleep(2 * time.Minute)
+		failed := false
+		crowded.mu.Lock()
+		crowded.latency = nil
+		crowded.fault = func(op string, _ bool) error {
+			if op != "locate" || failed {
+				return nil
+			}
+			failed = true
+			return errors.New("a hiccup")
+		}
+		crowded.mu.Unlock()
+		time.Sleep(time.Hour)
+		if !failed || w.incident(waits).State != leak.Contained {
+			w.t.Errorf("the call failed: %t; the incident is %q", failed, w.incident(waits).State)
+		}
+		if steps := w.steps(waits); strings.Contains(steps, string(leak.Failure)) {
+			w.t.Errorf("somebody was paged: %s", steps)
 		}
 	})
 }
