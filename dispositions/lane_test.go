@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,20 +124,19 @@ func TestACrowdIsNoFailure(t *testing.T) {
 		time.Sleep(time.Second)
 		waits := w.reportType(crowded.add(leak.Key{ID: "waits"}), "https://example.com/1", "crowded_key")
 		time.Sleep(2 * time.Minute)
-		failed := false
+		var failed atomic.Bool
 		crowded.mu.Lock()
 		crowded.latency = nil
 		crowded.fault = func(op string, _ bool) error {
-			if op != "locate" || failed {
+			if op != "locate" || failed.Swap(true) {
 				return nil
 			}
-			failed = true
 			return errors.New("a hiccup")
 		}
 		crowded.mu.Unlock()
 		time.Sleep(time.Hour)
-		if !failed || w.incident(waits).State != leak.Contained {
-			w.t.Errorf("the call failed: %t; the incident is %q", failed, w.incident(waits).State)
+		if !failed.Load() || w.incident(waits).State != leak.Contained {
+			w.t.Errorf("the call failed: %t; the incident is %q", failed.Load(), w.incident(waits).State)
 		}
 		if steps := w.steps(waits); strings.Contains(steps, string(leak.Failure)) {
 			w.t.Errorf("somebody was paged: %s", steps)
