@@ -302,7 +302,8 @@ func (s *sim) meddle() {
 	}
 }
 
-// wantAnnounced is asked at each effect call: the log must announce what is done, and what may never be touched is not.
+// wantAnnounced is asked at each effect call: the log must announce what is done, and what may never be touched is not. Of two
+// engines that took up one announcement the slower may call when the faster has proved it: that repeats what is done.
 func (s *sim) wantAnnounced(op, id string) {
 	if op != "disable" && op != "delete" && op != "enable" {
 		return
@@ -317,7 +318,8 @@ func (s *sim) wantAnnounced(op, id string) {
 		if key != id {
 			continue
 		}
-		if i := s.incident(f); string(i.Intended) != op {
+		i := s.incident(f)
+		if repeats := i.State == leak.Contained && string(i.Action) == op; string(i.Intended) != op && !repeats {
 			s.t.Errorf("key %s is asked to be %sd while the log announces %q", id, op, i.Intended)
 		}
 	}
