@@ -20,7 +20,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // Config is what an Engine runs on. Everything is required unless it says otherwise.

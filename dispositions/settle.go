@@ -10,7 +10,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // leave ends an incident that policy leaves alone.

@@ -7,7 +7,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // What traces call the work on an incident. What it consists of is called as in metrics.

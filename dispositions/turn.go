@@ -10,7 +10,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // by is who takes the engine's steps.

@@ -12,7 +12,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 const (

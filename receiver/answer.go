@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // MaxRecords is how many records a delivery can have whatever the limits say: a source that counts more while it

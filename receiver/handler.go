@@ -22,7 +22,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // GitHub waits 15 seconds for an answer (partner agreement, 3.1), and counts a later one as none. What is not read or

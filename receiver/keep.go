@@ -12,7 +12,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // maxRaw is how much of a record a dead letter keeps, in bytes: twice in base64 it still fits its stream.

@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"stanch/dispositions"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 const (

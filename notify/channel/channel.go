@@ -19,7 +19,7 @@ import (
 
 	"stanch/notify"
 	"stanch/receiver/leak"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 const (

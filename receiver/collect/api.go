@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"time"
 
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // What the APIs of vendors have in common.

@@ -17,7 +17,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // Source is a source that the collector works for.

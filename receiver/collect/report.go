@@ -10,7 +10,7 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // report takes one entry of the log, and tells the sources of its incident's alerts how things stand with the key, if that

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"stanch/receiver/span"
+	"stanch/receiver/queue/span"
 )
 
 // recording returns a tracer, and what it has recorded.
