@@ -14,7 +14,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -82,7 +82,7 @@ type burstWorld struct {
 	b         *testing.B
 	keys      string // directory
 	log       *slog.Logger
-	iam       *ibmtest.Server
+	iam       *ibmfake.Server
 	store     queue.Store
 	recipient *seal.Recipient
 	ids       []string        // of the keys at IAM
@@ -94,10 +94,10 @@ func (s burst) world(b *testing.B) *burstWorld {
 	w := &burstWorld{b: b, keys: b.TempDir(), log: slog.New(slog.DiscardHandler), store: queue.NewMemory()}
 	w.check(seal.Ensure(w.keys))
 	var err error
-	w.iam, err = ibmtest.Start(ibmtest.Options{})
+	w.iam, err = ibmfake.Start(ibmfake.Options{})
 	w.check(err)
 	b.Cleanup(w.iam.Close)
-	w.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: s.latency})
+	w.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: s.latency})
 	w.iam.SetLimit(s.limit)
 	if !s.memory {
 		store, err := queue.OpenEmbedded(b.Context(), queue.Config{Dir: b.TempDir(), Keys: "burst", Log: w.log})
@@ -123,7 +123,7 @@ func (w *burstWorld) leak(n int) {
 	w.recipient, err = seal.LoadRecipient(w.keys)
 	w.check(err)
 	for range n {
-		id, value := w.iam.AddKey(ibmtest.Key{Setting: "disable"})
+		id, value := w.iam.AddKey(ibmfake.Key{Setting: "disable"})
 		a, err := w.recipient.Seal("gh", time.Now(), leak.Content{Secret: value, Type: tokenType, URL: "https://example.com/1"})
 		w.check(err)
 		data, err := json.Marshal(a)
@@ -188,7 +188,7 @@ func (w *burstWorld) engine(s burst) *dispositions.Engine {
 
 func (w *burstWorld) issuer() dispositions.Issuer {
 	w.b.Helper()
-	_, own := w.iam.AddKey(ibmtest.Key{Name: "stanch", IAMID: "iam-ServiceId-1", Administrator: true})
+	_, own := w.iam.AddKey(ibmfake.Key{Name: "stanch", IAMID: "iam-ServiceId-1", Administrator: true})
 	file := filepath.Join(w.keys, "apikey")
 	w.check(os.WriteFile(file, []byte(own.Reveal()), 0o600))
 	config := ibmcloud.Config{URL: w.iam.URL(), Auth: ibmcloud.Auth{APIKeyFile: file}}

@@ -13,7 +13,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -62,7 +62,7 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // iam is a fake IAM behind HTTP in a bubble, with a key of our own.
 type iam struct {
-	*ibmtest.Fake
+	*ibmfake.Fake
 	*pipes
 	own    leak.Secret
 	ownID  string
@@ -74,11 +74,11 @@ type iam struct {
 // iamAddress is the only address that anybody may dial.
 const iamAddress = "127.0.0.1:7"
 
-func (w *world) startIAM(switches ibmtest.Switches, controller bool) *iam {
+func (w *world) startIAM(switches ibmfake.Switches, controller bool) *iam {
 	w.t.Helper()
-	f := &iam{Fake: ibmtest.New(ibmtest.Options{Switches: switches}), pipes: newPipes()}
+	f := &iam{Fake: ibmfake.New(ibmfake.Options{Switches: switches}), pipes: newPipes()}
 	_, f.ownIAM = f.AddServiceID("stanch", "")
-	f.ownID, f.own = f.AddKey(ibmtest.Key{Name: "stanch", IAMID: f.ownIAM, Administrator: true})
+	f.ownID, f.own = f.AddKey(ibmfake.Key{Name: "stanch", IAMID: f.ownIAM, Administrator: true})
 	server := &http.Server{Handler: f.Fake, ReadHeaderTimeout: time.Minute}
 	go func() {
 		if err := server.Serve(f.pipes); !errors.Is(err, http.ErrServerClosed) {

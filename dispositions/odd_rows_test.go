@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"stanch/dispositions"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 )
@@ -18,9 +18,9 @@ var (
 )
 
 // failing are effect calls that answer so, until the faults are cleared.
-func failing(fault ibmtest.Fault) func(o *odd) {
+func failing(fault ibmfake.Fault) func(o *odd) {
 	return func(o *odd) {
-		fault.Times = ibmtest.Forever
+		fault.Times = ibmfake.Forever
 		for method, path := range map[string]string{http.MethodPost: "/v1/apikeys/*/disable", http.MethodDelete: "/v1/apikeys/*"} {
 			fault.Method, fault.Path = method, path
 			o.AddFault(fault)
@@ -29,15 +29,15 @@ func failing(fault ibmtest.Fault) func(o *odd) {
 }
 
 // answering is an IAM that answers everything so, until the faults are cleared.
-func answering(fault ibmtest.Fault) func(o *odd) {
+func answering(fault ibmfake.Fault) func(o *odd) {
 	return func(o *odd) {
-		fault.Times = ibmtest.Forever
+		fault.Times = ibmfake.Forever
 		o.AddFault(fault)
 	}
 }
 
-func retryAfter(wish string) ibmtest.Fault {
-	return ibmtest.Fault{Status: 429, Header: map[string]string{"Retry-After": wish}}
+func retryAfter(wish string) ibmfake.Fault {
+	return ibmfake.Fault{Status: 429, Header: map[string]string{"Retry-After": wish}}
 }
 
 func unlocking(o *odd) { o.policy.Unlock = true }
@@ -81,25 +81,25 @@ var oddRows = []oddRow{
 	{state: "alive, approval asked and refused", actions: effective, before: asking, after: ordering(dispositions.Reject)},
 	{state: "alive, undone by a person", actions: disabling, after: ordering(dispositions.Undo)},
 
-	{state: "locked, unlock not allowed", actions: anyAction, key: ibmtest.Key{Locked: true}},
-	{state: "locked, then unlocked by its owner", actions: effective, key: ibmtest.Key{Locked: true}, after: func(o *odd) {
+	{state: "locked, unlock not allowed", actions: anyAction, key: ibmfake.Key{Locked: true}},
+	{state: "locked, then unlocked by its owner", actions: effective, key: ibmfake.Key{Locked: true}, after: func(o *odd) {
 		o.Act("unlock", o.keyID)
 		time.Sleep(10 * time.Minute)
 	}},
-	{state: "locked, unlock allowed", actions: anyAction, key: ibmtest.Key{Locked: true}, before: unlocking},
+	{state: "locked, unlock allowed", actions: anyAction, key: ibmfake.Key{Locked: true}, before: unlocking},
 	{
-		state: "locked, unlock allowed, the action fails", actions: effective, key: ibmtest.Key{Locked: true},
-		before: both(unlocking, failing(ibmtest.Fault{Status: 500})), says: []string{"it is locked again, as read back"},
+		state: "locked, unlock allowed, the action fails", actions: effective, key: ibmfake.Key{Locked: true},
+		before: both(unlocking, failing(ibmfake.Fault{Status: 500})), says: []string{"it is locked again, as read back"},
 	},
 	{
-		state: "locked, unlock allowed, action and lock fail", actions: disabling, key: ibmtest.Key{Locked: true},
-		before: both(unlocking, both(failing(ibmtest.Fault{Status: 500}), answeringLock)),
+		state: "locked, unlock allowed, action and lock fail", actions: disabling, key: ibmfake.Key{Locked: true},
+		before: both(unlocking, both(failing(ibmfake.Fault{Status: 500}), answeringLock)),
 		says:   []string{"it could not be locked again"},
 	},
 
-	{state: "disabled already", actions: anyAction, key: ibmtest.Key{Disabled: true}},
+	{state: "disabled already", actions: anyAction, key: ibmfake.Key{Disabled: true}},
 	{
-		state: "disabled already, the value still works", actions: disabling, key: ibmtest.Key{Disabled: true}, after: forAnHour,
+		state: "disabled already, the value still works", actions: disabling, key: ibmfake.Key{Disabled: true}, after: forAnHour,
 		before: tokens(200, `{"access_token":"eyJ","expires_in":3600}`), says: []string{"the leaked value still works"}, // and nothing is said to be contained before it is refused
 	},
 	{state: "gone, never known", actions: disabling, before: func(o *odd) { o.Act("delete", o.keyID) }},
@@ -107,19 +107,19 @@ var oddRows = []oddRow{
 		o.leak("later")
 		time.Sleep(time.Minute)
 	}},
-	{state: "expired", actions: anyAction, key: ibmtest.Key{ExpiresAt: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}},
+	{state: "expired", actions: anyAction, key: ibmfake.Key{ExpiresAt: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	{
-		state: "expired, changes are refused", actions: effective, key: ibmtest.Key{ExpiresAt: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)},
-		before: failing(ibmtest.Fault{Status: 409}), says: []string{"expired"},
+		state: "expired, changes are refused", actions: effective, key: ibmfake.Key{ExpiresAt: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)},
+		before: failing(ibmfake.Fault{Status: 409}), says: []string{"expired"},
 	},
 
 	{state: "unknown for a day", actions: disabling, before: stranger, after: func(*odd) { time.Sleep(25 * time.Hour) }, says: []string{"its sealed secret is wiped"}},
 	{state: "unknown, known an hour later", actions: anyAction, before: stranger, after: func(o *odd) {
 		time.Sleep(30 * time.Minute)
-		o.keyID, _ = o.AddKey(ibmtest.Key{Name: "leaked", Setting: o.setting, Value: o.secret})
+		o.keyID, _ = o.AddKey(ibmfake.Key{Name: "leaked", Setting: o.setting, Value: o.secret})
 		time.Sleep(time.Hour)
 	}},
-	{state: "unknown, answered 400", actions: disabling, fake: ibmtest.Switches{Unknown: 400}, before: stranger},
+	{state: "unknown, answered 400", actions: disabling, fake: ibmfake.Switches{Unknown: 400}, before: stranger},
 	{state: "type swapped by the source", actions: disabling, before: swapped},
 
 	{
@@ -133,7 +133,7 @@ var oddRows = []oddRow{
 	},
 	{state: "COS HMAC pair, by its form", actions: disabling, before: byType("ibm_secret", hmacValue), says: []string{"Revoke it by hand"}},
 	{state: "that form, of another vendor's type", actions: disabling, before: byType("acme_token", classicValue)},
-	{state: "IAM key with the form of a classic one", actions: disabling, key: ibmtest.Key{Value: leak.NewSecret(classicValue)}},
+	{state: "IAM key with the form of a classic one", actions: disabling, key: ibmfake.Key{Value: leak.NewSecret(classicValue)}},
 	{
 		state: "of a service credential", actions: anyAction, before: ofCredential(false),
 		says: []string{"The key was made for the service credential"},
@@ -141,7 +141,7 @@ var oddRows = []oddRow{
 	{state: "of a service credential, no controller", actions: effective, withoutController: true, before: ofCredential(false), says: []string{"service-key-delete"}},
 	{state: "of a service credential not shown to us", actions: effective, before: ofCredential(true), says: []string{"service-key-delete"}},
 	{
-		state: "of a service credential, controller down", actions: effective, before: both(ofCredential(false), answering(ibmtest.Fault{
+		state: "of a service credential, controller down", actions: effective, before: both(ofCredential(false), answering(ibmfake.Fault{
 			Path: "/v2/resource_keys/*", Status: 500,
 		})), after: forAnHour,
 	},
@@ -158,30 +158,30 @@ var oddRows = []oddRow{
 		o.RevokeTokens()
 	}, after: func(o *odd) {
 		time.Sleep(24 * time.Hour)
-		o.AddKey(ibmtest.Key{ID: o.ownID, IAMID: o.ownIAM, Value: o.own, Administrator: true})
+		o.AddKey(ibmfake.Key{ID: o.ownID, IAMID: o.ownIAM, Value: o.own, Administrator: true})
 		time.Sleep(10 * time.Minute)
 	}},
 
-	{state: "IAM down for a day", actions: effective, before: answering(ibmtest.Fault{Status: 503}), after: forADay},
-	{state: "IAM cuts every connection", actions: disabling, before: answering(ibmtest.Fault{Cut: true}), after: forAnHour},
+	{state: "IAM down for a day", actions: effective, before: answering(ibmfake.Fault{Status: 503}), after: forADay},
+	{state: "IAM cuts every connection", actions: disabling, before: answering(ibmfake.Fault{Cut: true}), after: forAnHour},
 	{state: "429, Retry-After 30", actions: disabling, before: answering(retryAfter("30")), after: forAnHour},
 	{state: "429, Retry-After a thousand days", actions: disabling, before: answering(retryAfter("86400000")), after: forAnHour},
 	{state: "429, Retry-After negative", actions: disabling, before: answering(retryAfter("-5")), after: forAnHour},
 	{state: "429, Retry-After a date in 2100", actions: disabling, before: answering(retryAfter("Fri, 01 Jan 2100 00:00:00 GMT")), after: forAnHour},
 	{state: "429, Retry-After garbage", actions: disabling, before: answering(retryAfter("soon")), after: forAnHour},
-	{state: "500 after the deed", actions: effective, before: failing(ibmtest.Fault{Status: 500, Commit: true})},
-	{state: "cut after the deed", actions: effective, before: failing(ibmtest.Fault{Cut: true, Commit: true})},
-	{state: "lying 204", actions: effective, before: failing(ibmtest.Fault{Lie: true}), after: forAnHour},
-	{state: "redirect", actions: disabling, before: answering(ibmtest.Fault{
+	{state: "500 after the deed", actions: effective, before: failing(ibmfake.Fault{Status: 500, Commit: true})},
+	{state: "cut after the deed", actions: effective, before: failing(ibmfake.Fault{Cut: true, Commit: true})},
+	{state: "lying 204", actions: effective, before: failing(ibmfake.Fault{Lie: true}), after: forAnHour},
+	{state: "redirect", actions: disabling, before: answering(ibmfake.Fault{
 		Status: 307, Header: map[string]string{"Location": "http://elsewhere.example/"},
 	}), after: forAnHour},
-	{state: "502 with an HTML page", actions: disabling, before: answering(ibmtest.Fault{
+	{state: "502 with an HTML page", actions: disabling, before: answering(ibmfake.Fault{
 		Status: 502, ContentType: "text/html", Body: "<html>planted</html>",
 	}), after: forAnHour},
-	{state: "200 with an HTML page", actions: disabling, before: answering(ibmtest.Fault{
+	{state: "200 with an HTML page", actions: disabling, before: answering(ibmfake.Fault{
 		Status: 200, ContentType: "text/html", Body: "<html>planted</html>",
 	}), after: forAnHour},
-	{state: "503 without a body", actions: disabling, before: answering(ibmtest.Fault{Status: 503}), after: forAnHour},
+	{state: "503 without a body", actions: disabling, before: answering(ibmfake.Fault{Status: 503}), after: forAnHour},
 	{state: "the value refused with an undocumented 400", actions: effective, before: tokens(
 		400, `{"errorCode":"BXNIM0400E","errorMessage":"External authentication failed."}`), after: forAnHour},
 
@@ -198,12 +198,12 @@ var oddRows = []oddRow{
 
 // tokens lets the token endpoint answer the leaked value so: we have a token of our own by then.
 func tokens(status int, body string) func(o *odd) {
-	return answering(ibmtest.Fault{Path: "/identity/token", Skip: 1, Status: status, ContentType: "application/json", Body: body})
+	return answering(ibmfake.Fault{Path: "/identity/token", Skip: 1, Status: status, ContentType: "application/json", Body: body})
 }
 
 func forADay(o *odd) { o.faultsFor(24 * time.Hour) }
 
-var answeringLock = answering(ibmtest.Fault{Method: http.MethodPost, Path: "/v1/apikeys/*/lock", Status: 500})
+var answeringLock = answering(ibmfake.Fault{Method: http.MethodPost, Path: "/v1/apikeys/*/lock", Status: 500})
 
 // stranger makes the leaked value one that no key has.
 func stranger(o *odd) {
@@ -219,7 +219,7 @@ func enabledAgain(o *odd) {
 
 // swapped lets the source call the key by the type of another issuer, which does not know it.
 func swapped(o *odd) {
-	o.other = o.startIAM(ibmtest.Switches{}, false)
+	o.other = o.startIAM(ibmfake.Switches{}, false)
 	o.others = []dispositions.Configured{{Name: "other", Issuer: o.other.issuer, TokenTypes: []string{"other_type"}}}
 	o.pattern = regexp.MustCompile(`[A-Za-z0-9_-]{44}`)
 	o.incident = o.reportType(o.secret, "https://example.com/1", "other_type")
@@ -242,28 +242,28 @@ const (
 func ofCredential(redacted bool) func(o *odd) {
 	return func(o *odd) {
 		o.Act("delete", o.keyID)
-		o.guid, o.keyID = o.AddCredential("bound", ibmtest.Key{Setting: o.setting, Value: o.secret}, redacted)
+		o.guid, o.keyID = o.AddCredential("bound", ibmfake.Key{Setting: o.setting, Value: o.secret}, redacted)
 	}
 }
 
 // forgedCredential names the leaked key like that of another's service credential.
 func forgedCredential(o *odd) {
-	o.guid, _ = o.AddCredential("another's", ibmtest.Key{}, false)
+	o.guid, _ = o.AddCredential("another's", ibmfake.Key{}, false)
 	o.Act("delete", o.keyID)
 	_, thief := o.AddServiceID("thief", "")
-	o.keyID, _ = o.AddKey(ibmtest.Key{Name: "auto-generated-apikey-" + o.guid, IAMID: thief, Setting: o.setting, Value: o.secret})
+	o.keyID, _ = o.AddKey(ibmfake.Key{Name: "auto-generated-apikey-" + o.guid, IAMID: thief, Setting: o.setting, Value: o.secret})
 }
 
 // abused lets the finder of a key sign in with it, and make others, while IAM refuses to disable it.
 func abused(o *odd) {
-	failing(ibmtest.Fault{Status: 500})(o)
+	failing(ibmfake.Fault{Status: 500})(o)
 	_, owner := o.AddServiceID("deployer", "")
 	o.Act("delete", o.keyID)
-	o.keyID, _ = o.AddKey(ibmtest.Key{Name: "leaked", IAMID: owner, Setting: o.setting, Value: o.secret})
+	o.keyID, _ = o.AddKey(ibmfake.Key{Name: "leaked", IAMID: owner, Setting: o.setting, Value: o.secret})
 	time.AfterFunc(30*time.Second, func() {
 		o.signIn()
 		o.signIn()
-		o.AddKey(ibmtest.Key{Name: "backdoor", CreatedBy: owner})
+		o.AddKey(ibmfake.Key{Name: "backdoor", CreatedBy: owner})
 		o.MakeServiceID("backdoor-id", "", owner)
 		o.ClearFaults()
 	})

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"stanch/dispositions"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/notify"
 	"stanch/receiver/leak"
 )
@@ -71,8 +71,8 @@ type odd struct {
 type oddRow struct {
 	state   string
 	actions []string // that the key is set to: none, disable, delete
-	key     ibmtest.Key
-	fake    ibmtest.Switches
+	key     ibmfake.Key
+	fake    ibmfake.Switches
 	// withoutController leaves the resource controller out of the configuration.
 	withoutController bool
 	before            func(o *odd) // what is so before the leak is reported

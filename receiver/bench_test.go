@@ -19,8 +19,8 @@ import (
 	"testing"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/queue"
-	"stanch/receiver/sourcetest"
 )
 
 // connections is how many senders there are at once, each on a connection that it keeps.
@@ -37,7 +37,7 @@ func BenchmarkPartnerHandler(b *testing.B) {
 	}
 	b.Run("bare", func(b *testing.B) { load(b, bare(b, signer), delivery) })
 	b.Run("stanch", func(b *testing.B) {
-		load(b, stanch(b, newPartner(b, sourcetest.NewKeyServer(signer))), delivery)
+		load(b, stanch(b, newPartner(b, feedfake.NewKeyServer(signer))), delivery)
 	})
 }
 
@@ -61,7 +61,7 @@ func stanch(b *testing.B, source receiver.Source) http.Handler {
 func BenchmarkHookHandler(b *testing.B) {
 	delivery := func(i int) (string, http.Header) {
 		body := strings.TrimSuffix(alertHook(i+1, "created", "now"), "}") + `,"x":"` + strings.Repeat("https://", 1200) + `"}`
-		return body, sourcetest.GitHubHook(hookSecret, []byte(body))
+		return body, feedfake.GitHubHook(hookSecret, []byte(body))
 	}
 	b.Run("bare", func(b *testing.B) { load(b, http.HandlerFunc(bareHook), delivery) })
 	b.Run("stanch", func(b *testing.B) { load(b, stanch(b, newHook(b)), delivery) })
@@ -81,7 +81,7 @@ func bareHook(w http.ResponseWriter, r *http.Request) {
 }
 
 // bare is the least that a partner endpoint does.
-func bare(b *testing.B, signer *sourcetest.Signer) http.Handler {
+func bare(b *testing.B, signer *feedfake.Signer) http.Handler {
 	b.Helper()
 	key := publicKey(b, signer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -96,12 +96,12 @@ func bare(b *testing.B, signer *sourcetest.Signer) http.Handler {
 	})
 }
 
-func publicKey(b *testing.B, signer *sourcetest.Signer) *ecdsa.PublicKey {
+func publicKey(b *testing.B, signer *feedfake.Signer) *ecdsa.PublicKey {
 	b.Helper()
 	var document struct {
 		Keys []struct{ Key string } `json:"public_keys"`
 	}
-	if err := json.Unmarshal(sourcetest.Document(signer), &document); err != nil {
+	if err := json.Unmarshal(feedfake.Document(signer), &document); err != nil {
 		b.Fatal(err)
 	}
 	block, _ := pem.Decode([]byte(document.Keys[0].Key))

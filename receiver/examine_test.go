@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/sourcetest"
 )
 
 func TestExaminePublicKeys(t *testing.T) {
-	good := sourcetest.Document(newSigner(t), newSigner(t))
+	good := feedfake.Document(newSigner(t), newSigner(t))
 	old := []byte(strings.ReplaceAll(string(good), `"is_current":true`, `"is_current":false`))
 	for name, row := range map[string]struct {
 		status   int
@@ -64,7 +64,7 @@ func TestExaminePublicKeys(t *testing.T) {
 
 // TestExamineOneOfTwo counts what is current, whatever else the document holds.
 func TestExamineOneOfTwo(t *testing.T) {
-	first, second := sourcetest.Document(newSigner(t)), sourcetest.Document(newSigner(t))
+	first, second := feedfake.Document(newSigner(t)), feedfake.Document(newSigner(t))
 	entry := func(document []byte, current string) string {
 		text := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(string(document)), `{"public_keys":[`), "]}")
 		return strings.ReplaceAll(text, `"is_current":true`, `"is_current":`+current)

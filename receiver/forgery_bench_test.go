@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"stanch/receiver/sourcetest"
+	"stanch/receiver/feedfake"
 )
 
 // BenchmarkForgery sends forged deliveries (of a key that there is, and of ids that there are not) beside honest ones, and beside
@@ -29,7 +29,7 @@ func BenchmarkForgery(b *testing.B) {
 		"honest": honest, "forged": forged, "unknown-id": stranger.GitHubHeader([]byte(body)),
 	} {
 		b.Run(name, func(b *testing.B) {
-			keys := sourcetest.NewKeyServer(signer)
+			keys := feedfake.NewKeyServer(signer)
 			forge(b, stanch(b, newPartner(b, keys)), body, header)
 			b.ReportMetric(float64(len(keys.Requests())), "key-fetches")
 		})

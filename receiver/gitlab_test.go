@@ -18,9 +18,9 @@ import (
 	"testing"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/queue"
-	"stanch/receiver/sourcetest"
 )
 
 const revocationToken = "a-token-of-the-revocation-api"
@@ -171,7 +171,7 @@ func TestRevocationTypes(t *testing.T) {
 
 // TestGitLabHookAnswers: GitLab switches a hook off that fails, so that what is ours to ignore is a success.
 func TestGitLabHookAnswers(t *testing.T) {
-	signed := func(body string) http.Header { return sourcetest.GitLabHook(signingToken, []byte(body)) }
+	signed := func(body string) http.Header { return feedfake.GitLabHook(signingToken, []byte(body)) }
 	for name, row := range map[string]struct {
 		body           string
 		header         func(string) http.Header
@@ -211,14 +211,14 @@ func TestGitLabHookReplay(t *testing.T) {
 	deliver := func(header http.Header) *http.Response {
 		return h.send(t, http.MethodPost, "/hooks/gh", header, strings.NewReader(body))
 	}
-	first := sourcetest.GitLabHook(signingToken, []byte(body))
+	first := feedfake.GitLabHook(signingToken, []byte(body))
 	wantStatus(t, deliver(first.Clone()), http.StatusServiceUnavailable)
 	store.err = nil
 	wantStatus(t, deliver(first.Clone()), http.StatusNoContent)
 	wantStatus(t, deliver(first.Clone()), http.StatusUnauthorized)
 	first.Set("X-Gitlab-Event-UUID", "9cebe914-4827-408f-b014-cfa23a47a35f")
 	wantStatus(t, deliver(first.Clone()), http.StatusUnauthorized)
-	wantStatus(t, deliver(sourcetest.GitLabHook(signingToken, []byte(body))), http.StatusNoContent)
+	wantStatus(t, deliver(feedfake.GitLabHook(signingToken, []byte(body))), http.StatusNoContent)
 	if _, pointers := h.pointers(t); len(pointers) != 1 {
 		t.Errorf("got %d pointers, want 1", len(pointers))
 	}
@@ -228,7 +228,7 @@ func TestGitLabHookReplay(t *testing.T) {
 func TestGitLabHookCopiesAtOnce(t *testing.T) {
 	h := newHouse(t, withSource(newGitLabHook(t)))
 	body := vulnerabilityHook(7, "detected")
-	header := sourcetest.GitLabHook(signingToken, []byte(body))
+	header := feedfake.GitLabHook(signingToken, []byte(body))
 	statuses := make(chan int, 32)
 	var wg sync.WaitGroup
 	for range cap(statuses) {
@@ -276,7 +276,7 @@ func BenchmarkRevocationHandler(b *testing.B) {
 func BenchmarkGitLabHookHandler(b *testing.B) {
 	delivery := func(i int) (string, http.Header) {
 		body := strings.TrimSuffix(vulnerabilityHook(i+1, "detected"), "}") + `,"x":"` + strings.Repeat("https://", 200) + `"}`
-		return body, sourcetest.GitLabHook(signingToken, []byte(body))
+		return body, feedfake.GitLabHook(signingToken, []byte(body))
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(signingToken, "whsec_"))
 	if err != nil {

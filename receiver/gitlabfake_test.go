@@ -10,15 +10,15 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/gitlab"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
 
 // newGitLab starts a fake GitLab that delivers to a house.
-func newGitLab(t *testing.T, o gitlabtest.Options) *gitlabtest.Server {
+func newGitLab(t *testing.T, o gitlabfake.Options) *gitlabfake.Server {
 	t.Helper()
-	server, err := gitlabtest.Start(o)
+	server, err := gitlabfake.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,20 +28,20 @@ func newGitLab(t *testing.T, o gitlabtest.Options) *gitlabtest.Server {
 
 // TestGitLabSendsHooks: whatever GitLab leaves open, its own hooks are taken, and what becomes of each is what it says.
 func TestGitLabSendsHooks(t *testing.T) {
-	for _, position := range gitlabtest.Positions() {
+	for _, position := range gitlabfake.Positions() {
 		t.Run(fmt.Sprintf("%+v", position), func(t *testing.T) {
-			server := newGitLab(t, gitlabtest.Options{Switches: position})
+			server := newGitLab(t, gitlabfake.Options{Switches: position})
 			h := newHouse(t, withSource(newGitLabHook(t)))
-			hook := server.AddHook(gitlabtest.Hook{
+			hook := server.AddHook(gitlabfake.Hook{
 				URL: h.url + "/hooks/gh", SigningToken: leak.NewSecret(signingToken), Token: leak.NewSecret(planted),
 			})
-			id := server.Detect(gitlabtest.Vulnerability{Secret: leak.NewSecret(planted)})
-			server.Detect(gitlabtest.Vulnerability{ReportType: "dependency_scanning"})
+			id := server.Detect(gitlabfake.Vulnerability{Secret: leak.NewSecret(planted)})
+			server.Detect(gitlabfake.Vulnerability{ReportType: "dependency_scanning"})
 			server.Emit("push_events", "acme/shop", map[string]any{"object_kind": "push", "title": planted})
 			server.Wait()
-			server.Change(id, gitlabtest.Confirmed, "", "")
+			server.Change(id, gitlabfake.Confirmed, "", "")
 			server.Wait()
-			if got := server.HookStatus(hook); got != gitlabtest.Executable {
+			if got := server.HookStatus(hook); got != gitlabfake.Executable {
 				t.Errorf("got the hook %s, want that GitLab goes on sending", got)
 			}
 			_, pointers := h.pointers(t)
@@ -63,17 +63,17 @@ func TestGitLabSendsHooks(t *testing.T) {
 
 // TestGitLabSendsJobs: an older GitLab, which signs nothing, tells of the job that has the report.
 func TestGitLabSendsJobs(t *testing.T) {
-	server := newGitLab(t, gitlabtest.Options{Version: "16.0"})
+	server := newGitLab(t, gitlabfake.Options{Version: "16.0"})
 	config := gitlab.HookConfig{Group: "acme", SecretTokenFiles: writeToken(t, "in-plain-text")}
 	source, err := config.Open("gh", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := newHouse(t, withSource(source))
-	good := gitlabtest.Hook{URL: h.url + "/hooks/gh", Token: leak.NewSecret("in-plain-text")}
-	bad := gitlabtest.Hook{URL: h.url + "/hooks/gh", Token: leak.NewSecret(planted)}
+	good := gitlabfake.Hook{URL: h.url + "/hooks/gh", Token: leak.NewSecret("in-plain-text")}
+	bad := gitlabfake.Hook{URL: h.url + "/hooks/gh", Token: leak.NewSecret(planted)}
 	taken, refused := server.AddHook(good), server.AddHook(bad)
-	scanned := server.Scan(gitlabtest.Scan{Findings: []gitlabtest.Vulnerability{{Secret: leak.NewSecret(planted)}}})
+	scanned := server.Scan(gitlabfake.Scan{Findings: []gitlabfake.Vulnerability{{Secret: leak.NewSecret(planted)}}})
 	server.Wait()
 	if _, pointers := h.pointers(t); len(pointers) != 1 || pointers[0].Ref != fmt.Sprintf("acme/shop/-/jobs/%d", scanned.Job) {
 		t.Errorf("got the pointers %+v, want one to the job %d", pointers, scanned.Job)
@@ -89,23 +89,23 @@ func TestGitLabSendsJobs(t *testing.T) {
 // TestGitLabHookRecovers: while nothing can be stored GitLab switches the hook off. What it did not deliver can be had again
 // under the same ids, and comes to the same pointers.
 func TestGitLabHookRecovers(t *testing.T) {
-	server := newGitLab(t, gitlabtest.Options{})
+	server := newGitLab(t, gitlabfake.Options{})
 	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newGitLabHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
-	hook := server.AddHook(gitlabtest.Hook{URL: h.url + "/hooks/gh", SigningToken: leak.NewSecret(signingToken)})
+	hook := server.AddHook(gitlabfake.Hook{URL: h.url + "/hooks/gh", SigningToken: leak.NewSecret(signingToken)})
 	for range 5 {
-		server.Detect(gitlabtest.Vulnerability{})
+		server.Detect(gitlabfake.Vulnerability{})
 	}
 	server.Wait()
-	if got := server.HookStatus(hook); got != gitlabtest.TemporarilyDisabled {
+	if got := server.HookStatus(hook); got != gitlabfake.TemporarilyDisabled {
 		t.Errorf("got the hook %s, want that GitLab switched it off", got)
 	}
 	store.err = nil
-	server.ChangeHook(hook, func(h *gitlabtest.Hook) { h.Failures, h.DisabledUntil = 0, time.Time{} })
-	token := server.AddToken(gitlabtest.Token{})
+	server.ChangeHook(hook, func(h *gitlabfake.Hook) { h.Failures, h.DisabledUntil = 0, time.Time{} })
+	token := server.AddToken(gitlabfake.Token{})
 	resent := 0
 	for _, d := range server.Deliveries() {
-		if d.Outcome != gitlabtest.Sent {
+		if d.Outcome != gitlabfake.Sent {
 			continue
 		}
 		address := fmt.Sprintf("%s/api/v4/groups/acme/hooks/%d/events/%d/resend", server.URL(), hook, d.ID)
@@ -134,17 +134,17 @@ func TestGitLabRevokes(t *testing.T) {
 	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
 	for _, older := range []bool{false, true} {
-		revoker := gitlabtest.NewRevoker(gitlabtest.RevokerOptions{
+		revoker := gitlabfake.NewRevoker(gitlabfake.RevokerOptions{
 			TypesURL: h.url + "/hooks/gh/v1/revocable_token_types", URL: h.url + "/hooks/gh/v1/revoke_tokens",
 			Token: leak.NewSecret(revocationToken), Older: older,
 			Backoff: func(int) time.Duration { store.err = nil; return 0 },
 		})
 		store.err = queue.ErrFull
-		kind := gitlabtest.RevocationType("gitleaks_rule_id", "IBM Cloud IAM key")
+		kind := gitlabfake.RevocationType("gitleaks_rule_id", "IBM Cloud IAM key")
 		revoker.Leak(
-			gitlabtest.Leaked{Type: kind, Token: leak.NewSecret(planted), Location: "https://gitlab.example.org/a", Vulnerability: 7},
-			gitlabtest.Leaked{Type: kind, Token: leak.NewSecret("second")},
-			gitlabtest.Leaked{Type: "gitleaks_rule_id_aws", Token: leak.NewSecret("never asked for")},
+			gitlabfake.Leaked{Type: kind, Token: leak.NewSecret(planted), Location: "https://gitlab.example.org/a", Vulnerability: 7},
+			gitlabfake.Leaked{Type: kind, Token: leak.NewSecret("second")},
+			gitlabfake.Leaked{Type: "gitleaks_rule_id_aws", Token: leak.NewSecret("never asked for")},
 		)
 		if err := revoker.Drain(t.Context()); err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func TestGitLabRevokes(t *testing.T) {
 
 // TestGitLabTellsPartners: a delivery of the partner programme, before and after a rotation of the keys.
 func TestGitLabTellsPartners(t *testing.T) {
-	partner, err := gitlabtest.NewPartner()
+	partner, err := gitlabfake.NewPartner()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestGitLabTellsPartners(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		reported := gitlabtest.Reported{Type: "my_api_token", Token: leak.NewSecret(token), URL: "https://gitlab.com/a"}
+		reported := gitlabfake.Reported{Type: "my_api_token", Token: leak.NewSecret(token), URL: "https://gitlab.com/a"}
 		if status, err := partner.Send(t.Context(), h.url+"/hooks/gh", reported); err != nil || status != http.StatusNoContent {
 			t.Errorf("delivery %d: got %d and %v, want 204", i, status, err)
 		}

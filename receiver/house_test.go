@@ -17,19 +17,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/github"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 	"stanch/receiver/seal"
-	"stanch/receiver/sourcetest"
 )
 
 const planted = "planted-token-77aa"
 
 // house is a Handler with everything real around it: keys on disk, a key server, HTTP on both sides.
 type house struct {
-	signer   *sourcetest.Signer
-	keys     *sourcetest.KeyServer
+	signer   *feedfake.Signer
+	keys     *feedfake.KeyServer
 	store    *queue.Memory
 	queued   map[string][]queue.Message // taken off each work queue
 	seal     *seal.Recipient
@@ -46,7 +46,7 @@ func newHouse(tb testing.TB, change ...func(*house, *receiver.Config)) *house {
 		signer: newSigner(tb), store: queue.NewMemory(), registry: prometheus.NewRegistry(),
 		queued: map[string][]queue.Message{},
 	}
-	h.keys = sourcetest.NewKeyServer(h.signer)
+	h.keys = feedfake.NewKeyServer(h.signer)
 	recipient, opener := newSealing(tb)
 	h.seal, h.opener = recipient, opener
 	config := receiver.Config{

@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"stanch/receiver"
-	"stanch/receiver/sourcetest"
+	"stanch/receiver/feedfake"
 )
 
 // TestKeyDocumentNotUsable checks that no answer that holds no usable key takes the place of good keys.
@@ -23,7 +23,7 @@ func TestKeyDocumentNotUsable(t *testing.T) {
 	signer := newSigner(t)
 	for name, document := range notUsable(t) {
 		t.Run(name, func(t *testing.T) {
-			server := sourcetest.NewKeyServer(signer)
+			server := feedfake.NewKeyServer(signer)
 			keys := newKeys(t, server)
 			refresh(t, keys)
 			server.Publish([]byte(document))
@@ -41,7 +41,7 @@ func TestKeyDocumentBrokenEntries(t *testing.T) {
 	signer := newSigner(t)
 	good := goodEntry(t, signer)
 	for name, entry := range brokenEntries(t, signer) {
-		server := sourcetest.NewKeyServer()
+		server := feedfake.NewKeyServer()
 		server.Publish([]byte(`{"public_keys":[` + entry + "," + good + "," + entry + `]}`))
 		keys := newKeys(t, server)
 		if err := keys.Refresh(t.Context()); err != nil {
@@ -64,12 +64,12 @@ func TestKeyServerAnswers(t *testing.T) {
 
 // FuzzDocument checks that no document breaks what was there, and that none of a stranger's is trusted half.
 func FuzzDocument(f *testing.F) {
-	signer, err := sourcetest.NewSigner()
+	signer, err := feedfake.NewSigner()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte(`{"public_keys":[]}`))
-	f.Add(sourcetest.Document(signer))
+	f.Add(feedfake.Document(signer))
 	for _, document := range notUsable(f) {
 		f.Add([]byte(document[:min(len(document), 4096)]))
 	}
@@ -77,7 +77,7 @@ func FuzzDocument(f *testing.F) {
 		f.Add([]byte(`{"public_keys":[` + entry + `]}`))
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
-		server := sourcetest.NewKeyServer(signer)
+		server := feedfake.NewKeyServer(signer)
 		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
 		refresh(t, keys)
 		server.Publish(document)
@@ -108,7 +108,7 @@ func notUsable(tb testing.TB) map[string]string {
 	}
 }
 
-func brokenEntries(tb testing.TB, signer *sourcetest.Signer) map[string]string {
+func brokenEntries(tb testing.TB, signer *feedfake.Signer) map[string]string {
 	tb.Helper()
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -131,12 +131,12 @@ func brokenEntries(tb testing.TB, signer *sourcetest.Signer) map[string]string {
 	}
 }
 
-func goodEntry(tb testing.TB, signer *sourcetest.Signer) string {
+func goodEntry(tb testing.TB, signer *feedfake.Signer) string {
 	tb.Helper()
 	var list struct {
 		Keys []json.RawMessage `json:"public_keys"`
 	}
-	if err := json.Unmarshal(sourcetest.Document(signer), &list); err != nil {
+	if err := json.Unmarshal(feedfake.Document(signer), &list); err != nil {
 		tb.Fatal(err)
 	}
 	return string(list.Keys[0])

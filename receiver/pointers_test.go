@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/github"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
-	"stanch/receiver/sourcetest"
 )
 
 const (
@@ -48,7 +48,7 @@ func alertHook(number int, action, updated string) string {
 // deliverHook posts a signed delivery.
 func (h *house) deliverHook(tb testing.TB, kind, body string) *http.Response {
 	tb.Helper()
-	header := sourcetest.GitHubHook(hookSecret, []byte(body))
+	header := feedfake.GitHubHook(hookSecret, []byte(body))
 	header.Set("Content-Type", kind)
 	return h.send(tb, http.MethodPost, "/hooks/gh", header, strings.NewReader(body))
 }
@@ -104,7 +104,7 @@ func TestHandlerAbsorbsRedeliveries(t *testing.T) {
 	h := newHouse(t, withSource(newHook(t)))
 	for i := range 100 {
 		body := alertHook(7, "created", "now")
-		header := sourcetest.GitHubHook(hookSecret, []byte(body))
+		header := feedfake.GitHubHook(hookSecret, []byte(body))
 		header.Set("X-Github-Delivery", fmt.Sprint(i))
 		wantStatus(t, h.send(t, http.MethodPost, "/hooks/gh", header, strings.NewReader(body)), http.StatusNoContent)
 	}
@@ -192,7 +192,7 @@ func TestHandlerHookUnread(t *testing.T) {
 		"a form that is packed": {"Content-Encoding", "gzip", 415},
 	} {
 		request := httptest.NewRequest(http.MethodPost, "/hooks/gh", unread{t})
-		request.Header = sourcetest.GitHubHook(hookSecret, nil)
+		request.Header = feedfake.GitHubHook(hookSecret, nil)
 		request.Header.Set(row.field, row.value)
 		recorder := httptest.NewRecorder()
 		h.handler.ServeHTTP(recorder, request)

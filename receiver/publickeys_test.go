@@ -16,15 +16,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/sourcetest"
 )
 
 var body = []byte(`[{"token":"planted-token"}]`)
 
 func TestPublicKeysAreAskedForOnce(t *testing.T) {
 	signer := newSigner(t)
-	server := sourcetest.NewKeyServer(signer)
+	server := feedfake.NewKeyServer(signer)
 	keys := newKeys(t, server)
 	for range 3 {
 		wantVerify(t, keys, signer, nil)
@@ -37,7 +37,7 @@ func TestPublicKeysAreAskedForOnce(t *testing.T) {
 func TestPublicKeysConfirmUnchangedDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer := newSigner(t)
-		server := sourcetest.NewKeyServer(signer)
+		server := feedfake.NewKeyServer(signer)
 		registry := prometheus.NewRegistry()
 		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server), Metrics: registry})
 		wantAge(t, registry, 0)
@@ -56,7 +56,7 @@ func TestPublicKeysConfirmUnchangedDocument(t *testing.T) {
 
 // TestPublicKeysReady: a server that is down does not make them ready, its first document does, and for good.
 func TestPublicKeysReady(t *testing.T) {
-	server := sourcetest.NewKeyServer(newSigner(t))
+	server := feedfake.NewKeyServer(newSigner(t))
 	keys := newKeys(t, server)
 	ready := func() bool {
 		select {
@@ -81,13 +81,13 @@ func TestPublicKeysReady(t *testing.T) {
 
 func TestPublicKeysRotation(t *testing.T) {
 	before, after := newSigner(t), newSigner(t)
-	server := sourcetest.NewKeyServer(before)
+	server := feedfake.NewKeyServer(before)
 	keys := newKeys(t, server)
 	wantVerify(t, keys, before, nil)
-	server.Publish(sourcetest.Document(before, after))
+	server.Publish(feedfake.Document(before, after))
 	wantVerify(t, keys, after, nil)
 	wantVerify(t, keys, before, nil) // no longer the current key, and good all the same
-	server.Publish(sourcetest.Document(after))
+	server.Publish(feedfake.Document(after))
 	refresh(t, keys)
 	wantVerify(t, keys, before, receiver.ErrUnverified)
 }
@@ -95,7 +95,7 @@ func TestPublicKeysRotation(t *testing.T) {
 func TestPublicKeysServerDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
-		server := sourcetest.NewKeyServer(signer)
+		server := feedfake.NewKeyServer(signer)
 		server.Fail(http.StatusBadGateway)
 		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -127,7 +127,7 @@ func TestPublicKeysRequestBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				stranger := newSigner(t)
-				server := sourcetest.NewKeyServer(newSigner(t))
+				server := feedfake.NewKeyServer(newSigner(t))
 				server.Fail(status)
 				keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
 				ctx, cancel := context.WithCancel(t.Context())
@@ -153,7 +153,7 @@ func TestPublicKeysRequestBudget(t *testing.T) {
 func TestPublicKeysThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
-		server := sourcetest.NewKeyServer(signer)
+		server := feedfake.NewKeyServer(signer)
 		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
 		for range 100 {
 			wantVerify(t, keys, stranger, receiver.ErrUnverified)
@@ -171,7 +171,7 @@ func TestPublicKeysThrottled(t *testing.T) {
 		time.Sleep(time.Second)
 		wantVerify(t, keys, stranger, receiver.ErrUnavailable)
 		server.Fail(0)
-		server.Publish(sourcetest.Document(signer, stranger))
+		server.Publish(feedfake.Document(signer, stranger))
 		time.Sleep(59 * time.Second)
 		wantVerify(t, keys, stranger, receiver.ErrUnavailable) // nobody could be asked, and nobody may yet
 		time.Sleep(time.Second)
@@ -183,7 +183,7 @@ func TestPublicKeysThrottled(t *testing.T) {
 func TestPublicKeysPoisoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
-		server := sourcetest.NewKeyServer(signer)
+		server := feedfake.NewKeyServer(signer)
 		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
 		wantVerify(t, keys, signer, nil)
 		id, signature := stranger.Sign(body)
@@ -206,7 +206,7 @@ func TestPublicKeysPoisoned(t *testing.T) {
 // TestPublicKeysSingleFlight lets the server answer only when all hundred wait for it.
 func TestPublicKeysSingleFlight(t *testing.T) {
 	signer := newSigner(t)
-	server := sourcetest.NewKeyServer(signer)
+	server := feedfake.NewKeyServer(signer)
 	keys := newKeys(t, server)
 	release := server.Hold()
 	defer release()
@@ -246,7 +246,7 @@ func (w waiter) Done() <-chan struct{} {
 // TestPublicKeysHangUp checks that one who hangs up gets its answer, and the others get theirs.
 func TestPublicKeysHangUp(t *testing.T) {
 	signer := newSigner(t)
-	server := sourcetest.NewKeyServer(signer)
+	server := feedfake.NewKeyServer(signer)
 	keys := newKeys(t, server)
 	release := server.Hold()
 	defer release()
@@ -262,13 +262,13 @@ func TestPublicKeysHangUp(t *testing.T) {
 
 func TestPublicKeysRedirects(t *testing.T) {
 	signer := newSigner(t)
-	elsewhere := httptest.NewServer(sourcetest.NewKeyServer(signer))
+	elsewhere := httptest.NewServer(feedfake.NewKeyServer(signer))
 	defer elsewhere.Close()
 	mux := http.NewServeMux()
 	mux.Handle("/away", http.RedirectHandler(elsewhere.URL+"/", http.StatusFound))
 	mux.Handle("/round", http.RedirectHandler("/round", http.StatusFound))
 	mux.Handle("/moved", http.RedirectHandler("/keys", http.StatusMovedPermanently))
-	mux.Handle("/keys", sourcetest.NewKeyServer(signer))
+	mux.Handle("/keys", feedfake.NewKeyServer(signer))
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	for path, want := range map[string]bool{"/away": false, "/round": false, "/moved": true} {
@@ -298,9 +298,9 @@ func TestPublicKeysMetricOnce(t *testing.T) {
 	}
 }
 
-func newSigner(tb testing.TB) *sourcetest.Signer {
+func newSigner(tb testing.TB) *feedfake.Signer {
 	tb.Helper()
-	signer, err := sourcetest.NewSigner()
+	signer, err := feedfake.NewSigner()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -347,7 +347,7 @@ func refresh(tb testing.TB, keys *receiver.PublicKeys) {
 	}
 }
 
-func wantVerify(tb testing.TB, keys *receiver.PublicKeys, signer *sourcetest.Signer, want error) {
+func wantVerify(tb testing.TB, keys *receiver.PublicKeys, signer *feedfake.Signer, want error) {
 	tb.Helper()
 	id, signature := signer.Sign(body)
 	if err := keys.Verify(tb.Context(), id, signature, body); !errors.Is(err, want) {

@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/queue"
-	"stanch/receiver/sourcetest"
 )
 
 const tracedBody = `[{"source":"commit","token":"token-1","type":"ibm_cloud_iam_key","url":"https://example.com/r"}]`
@@ -26,11 +26,11 @@ func deliverTo(h http.Handler, header http.Header) int {
 	return w.Code
 }
 
-func tracing(tb testing.TB, signer *sourcetest.Signer, tracer trace.Tracer) http.Handler {
+func tracing(tb testing.TB, signer *feedfake.Signer, tracer trace.Tracer) http.Handler {
 	tb.Helper()
 	recipient, _ := newSealing(tb)
 	return receiver.New(receiver.Config{
-		Sources: map[string]receiver.Source{"gh": newPartner(tb, sourcetest.NewKeyServer(signer))},
+		Sources: map[string]receiver.Source{"gh": newPartner(tb, feedfake.NewKeyServer(signer))},
 		Limits:  receiver.Limits{Body: 1 << 20, AlertsPerDelivery: 10, InFlightBytes: 1 << 26},
 		Seal:    recipient, Store: queue.NewMemory(), Tracer: tracer,
 	})

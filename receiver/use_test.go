@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/sourcetest"
 )
 
 // TestUse changes the sources: a kept one goes on, a new one is served, one that is gone is not, and the metrics say so.
 func TestUse(t *testing.T) {
-	gh := newPartner(t, sourcetest.NewKeyServer(newSigner(t)))
+	gh := newPartner(t, feedfake.NewKeyServer(newSigner(t)))
 	h := newHouse(t, func(_ *house, c *receiver.Config) {
 		c.Sources = map[string]receiver.Source{"gh": scripted{}, "old": scripted{}}
 	})

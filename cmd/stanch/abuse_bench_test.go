@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // BenchmarkSlowSenders measures honest deliveries, each on a connection of its own, with no others and with 2,000 that send
@@ -17,7 +17,7 @@ func BenchmarkSlowSenders(b *testing.B) {
 		"none": "", "2000": "limits: {connections: 3000}\n", "2000-of-1000": "limits: {connections: 1000}\n",
 	} {
 		b.Run(name, func(b *testing.B) {
-			s := newSite(b, ibmtest.Switches{}, more)
+			s := newSite(b, ibmfake.Switches{}, more)
 			s.start()
 			s.honestTimes(1)
 			if name != "none" {
@@ -34,7 +34,7 @@ func BenchmarkSlowSenders(b *testing.B) {
 func BenchmarkLargeBodies(b *testing.B) {
 	for name, senders := range map[string]int{"none": 0, "eight": 8} {
 		b.Run(name, func(b *testing.B) {
-			s := newSite(b, ibmtest.Switches{}, "")
+			s := newSite(b, ibmfake.Switches{}, "")
 			s.start()
 			s.honestTimes(1)
 			stop := s.sendLarge(senders)

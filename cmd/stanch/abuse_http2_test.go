@@ -14,14 +14,14 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // TestRapidReset begins deliveries by the thousand over HTTP/2 with TLS, and takes each back at once. The memory stays
 // bounded, none of it is kept for what was taken back, and honest deliveries are answered: stored afterwards, and meanwhile unless
 // the memory for bodies is taken.
 func TestRapidReset(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "limits: {body: 2MiB, in_flight_bytes: 4MiB}\n")
+	s := newSite(t, ibmfake.Switches{}, "limits: {body: 2MiB, in_flight_bytes: 4MiB}\n")
 	s.writeCertificate()
 	s.write("tls.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
 	s.edit(fmt.Sprintf("address: %q", s.public), fmt.Sprintf("address: %q, config_file: tls.yaml", s.public))

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/sourcetest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 )
 
 // slow is a sender of no use: what it begins with, and what it sends over and over, if anything, after a pause.
@@ -112,7 +112,7 @@ func (s *site) honest() int { return s.alone([]byte("[]"), s.signer.GitHubHeader
 // TestSlowSenders opens ten times as many connections as there may be, all of them of no use. Honest deliveries are
 // answered all the while, and what is too much is cut.
 func TestSlowSenders(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "limits: {connections: 60}\n")
+	s := newSite(t, ibmfake.Switches{}, "limits: {connections: 60}\n")
 	s.start()
 	kinds := append(s.slowKinds(), questions)
 	for range 10 {
@@ -135,7 +135,7 @@ func TestSlowSendersEnd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for the listener's timeouts")
 	}
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	kinds, open := append(s.slowKinds(), questions), map[string]bool{}
 	for _, kind := range kinds {
@@ -155,13 +155,13 @@ func TestSlowSendersEnd(t *testing.T) {
 // TestForgeries sends forged deliveries by the thousand, half of them under key ids that nobody has. All are refused, nothing of
 // them is stored, the key endpoint is asked no more often for them, and an honest sender at the same address is served.
 func TestForgeries(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	if status := s.honest(); status != http.StatusNoContent {
 		t.Fatalf("got %d", status)
 	}
 	before, begun := len(s.keys.Requests()), time.Now()
-	stranger, err := sourcetest.NewSigner()
+	stranger, err := feedfake.NewSigner()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestForgeries(t *testing.T) {
 // TestLargeBodiesAtOnce sends more than a GiB of forged bodies at once, most of it without saying how much it will be. The memory
 // stays bounded, and honest deliveries are served after it, and during it unless the memory for bodies is taken.
 func TestLargeBodiesAtOnce(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "limits: {in_flight_bytes: 64MiB}\n")
+	s := newSite(t, ibmfake.Switches{}, "limits: {in_flight_bytes: 64MiB}\n")
 	s.start()
 	large := bytes.Repeat([]byte(" "), 25<<20)
 	header := s.signer.GitHubHeader([]byte("[]"))

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
 )
@@ -38,7 +38,7 @@ func (s *site) audited(code int, args ...string) (a ledger.Audit) {
 // archived is a site with a log in which things have happened, stopped, and what it logged in serve.log.
 func archived(t *testing.T) *site {
 	t.Helper()
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	for n := range 3 {
 		s.start()
 		keys := s.population(14 * (n + 1))[14*n:]
@@ -88,7 +88,7 @@ func TestAuditVerify(t *testing.T) {
 
 // TestAuditUnderLoad verifies the log while it grows.
 func TestAuditUnderLoad(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.start()
 	keys := s.population(210)
 	var sending sync.WaitGroup
@@ -109,7 +109,7 @@ func TestAuditUnderLoad(t *testing.T) {
 
 // TestAuditAfterKills kills the process again and again under load: the log and every checkpoint that was logged fit.
 func TestAuditAfterKills(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	keys := s.population(100)
 	for n := range 5 {
 		s.start()

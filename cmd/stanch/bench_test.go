@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -26,7 +26,7 @@ import (
 // disabled, with the fake IAM answering at once; beside it the three calls to IAM that this needs, alone.
 func BenchmarkContain(b *testing.B) {
 	b.Run("stanch", func(b *testing.B) {
-		s := newSite(b, ibmtest.Switches{}, "policy: {fuse: {max: 1000000}}\n")
+		s := newSite(b, ibmfake.Switches{}, "policy: {fuse: {max: 1000000}}\n")
 		s.start()
 		s.contain(0) // the first alert fetches the public keys and our token
 		b.ResetTimer()
@@ -37,11 +37,11 @@ func BenchmarkContain(b *testing.B) {
 		report(b, s.containTimes(b.N))
 	})
 	b.Run("bare-calls", func(b *testing.B) {
-		s := newSite(b, ibmtest.Switches{}, "")
+		s := newSite(b, ibmfake.Switches{}, "")
 		c := newCaller(s)
 		times := make([]time.Duration, 0, b.N)
 		for n := range b.N {
-			id, value := s.iam.AddKey(ibmtest.Key{Setting: "disable", Name: strconv.Itoa(n)})
+			id, value := s.iam.AddKey(ibmfake.Key{Setting: "disable", Name: strconv.Itoa(n)})
 			begun := time.Now()
 			c.call(http.MethodGet, "/v1/apikeys/details", value.Reveal())
 			c.call(http.MethodPost, "/v1/apikeys/"+id+"/disable", "")
@@ -58,7 +58,7 @@ const pause = 5 * time.Millisecond
 
 // contain leaks one key and waits until it is dead at the issuer.
 func (s *site) contain(n int) {
-	id, value := s.iam.AddKey(ibmtest.Key{Setting: "disable", Name: strconv.Itoa(n)})
+	id, value := s.iam.AddKey(ibmfake.Key{Setting: "disable", Name: strconv.Itoa(n)})
 	if status := s.post([]record{{value.Reveal(), "ibm_cloud_iam_key", "https://example.com/", "commit"}}); status != http.StatusNoContent {
 		s.t.Fatalf("got %d", status)
 	}
@@ -150,7 +150,7 @@ func (c *caller) call(method, path, value string) {
 func BenchmarkServeMemory(b *testing.B) {
 	for name, busy := range map[string]bool{"load": true, "idle": false} {
 		b.Run(name, func(b *testing.B) {
-			s := newSite(b, ibmtest.Switches{}, "policy: {fuse: {max: 1000000}}\n")
+			s := newSite(b, ibmfake.Switches{}, "policy: {fuse: {max: 1000000}}\n")
 			s.start()
 			b.ResetTimer()
 			if busy {
@@ -175,7 +175,7 @@ func (s *site) load(n int) {
 		})
 	}
 	for i := range n {
-		_, value := s.iam.AddKey(ibmtest.Key{Setting: "disable", Name: strconv.Itoa(i)})
+		_, value := s.iam.AddKey(ibmfake.Key{Setting: "disable", Name: strconv.Itoa(i)})
 		bodies <- []record{{value.Reveal(), "ibm_cloud_iam_key", "https://example.com/", "commit"}}
 	}
 	close(bodies)
@@ -201,9 +201,9 @@ func (s *site) peak() float64 {
 func BenchmarkRestart(b *testing.B) {
 	for name, size := range map[string]struct{ incidents, alerts int }{"empty": {}, "full": {100_000, 10_000}} {
 		b.Run(name, func(b *testing.B) {
-			s := newSite(b, ibmtest.Switches{}, "policy: {dry_run: true}\n")
+			s := newSite(b, ibmfake.Switches{}, "policy: {dry_run: true}\n")
 			s.fill(b, size.incidents, size.alerts)
-			s.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: time.Hour}) // the queue stays as it is
+			s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Hour}) // the queue stays as it is
 			b.ResetTimer()
 			var ready, known time.Duration
 			for range b.N {
@@ -268,7 +268,7 @@ func fillIncident(b *testing.B, journal *ledger.Ledger, id leak.Fingerprint) {
 	i := leak.Incident{
 		ID: id, State: leak.Open, Severity: leak.Warning, Issuer: "ibm", Action: leak.Disable, Rule: "key",
 		Reason: "the key's own setting for a leak is disable", Intended: leak.Disable, Source: "gh", First: "s", Last: "s",
-		Key:           leak.Key{ID: "ApiKey-" + string(id[:36]), Name: "bench", Kind: "user", Owner: "IBMid-1", Account: ibmtest.Account},
+		Key:           leak.Key{ID: "ApiKey-" + string(id[:36]), Name: "bench", Kind: "user", Owner: "IBMid-1", Account: ibmfake.Account},
 		SightingCount: 1, ReceivedAt: now,
 	}
 	step := func(name leak.StepName) leak.Step { return leak.Step{At: now, Step: name, Text: "bench", By: "engine"} }

@@ -21,7 +21,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // browser is a real Chromium, without a window.
@@ -167,7 +167,7 @@ var hostileURL = "https://git.example.com/" + strings.Repeat("a", 300) + `"><img
 // is opened, another site tries to approve it, and a person does, by the keyboard.
 func TestPageInABrowser(t *testing.T) {
 	b := startBrowser(t)
-	s := newSite(t, ibmtest.Switches{}, "policy: {rules: [{name: ask, when: 'key.setting == \"disable\"', action: disable, approval: true}]}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {rules: [{name: ask, when: 'key.setting == \"disable\"', action: disable, approval: true}]}\n")
 	s.askForPassword()
 	s.startBehindPassword()
 	home := "http://" + s.private + "/"
@@ -175,7 +175,7 @@ func TestPageInABrowser(t *testing.T) {
 	b.wait("Nothing needs anybody now.")
 	b.wantAccessible("empty")
 
-	key := leaked{key: ibmtest.Key{Name: hostileName, Setting: "disable", Value: secret(plant + strings.Repeat("0", 32))}}
+	key := leaked{key: ibmfake.Key{Name: hostileName, Setting: "disable", Value: secret(plant + strings.Repeat("0", 32))}}
 	key.id, _ = s.iam.AddKey(key.key)
 	report := key.record()
 	report.URL = hostileURL

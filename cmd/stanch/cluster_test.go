@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/queue/natstest"
 )
 
@@ -200,7 +200,7 @@ func workOff(b *testing.B, engines, keys int) time.Duration {
 	f := newFleet(b, "in_flight: 8, ")
 	receivers, all := f.serve("receiver", 1), f.serve("engine", engines)
 	_, records := f.disabling(keys)
-	f.iam.AddFault(ibmtest.Fault{Delay: 50 * time.Millisecond, Times: ibmtest.Forever})
+	f.iam.AddFault(ibmfake.Fault{Delay: 50 * time.Millisecond, Times: ibmfake.Forever})
 	began := time.Now()
 	if status := receivers[0].post(records); status != http.StatusNoContent {
 		b.Fatalf("got %d", status)

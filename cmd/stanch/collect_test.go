@@ -7,15 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/github/githubtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
 )
 
 // hooked is a site beside a GitHub on which the organisation acme has its repositories.
 type hooked struct {
 	*site
-	github *githubtest.Server
+	github *githubfake.Server
 	keys   map[int]leaked // by the number of the alert
 }
 
@@ -23,19 +23,19 @@ const hookSecret = "the-secret-of-the-hook-0123456789"
 
 func newHooked(t *testing.T, more string) *hooked {
 	t.Helper()
-	github, err := githubtest.Start(githubtest.Options{Senders: 4})
+	github, err := githubfake.Start(githubfake.Options{Senders: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(github.Close)
-	h := &hooked{site: newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n"+more), github: github, keys: map[int]leaked{}}
+	h := &hooked{site: newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n"+more), github: github, keys: map[int]leaked{}}
 	h.write("hook-secret", hookSecret)
-	h.write("github-token", github.AddToken(githubtest.Token{Login: "stanch-bot"}).Reveal())
+	h.write("github-token", github.AddToken(githubfake.Token{Login: "stanch-bot"}).Reveal())
 	h.rewrite("stanch.yaml", "issuers:", fmt.Sprintf(
 		"  - {name: acme, type: github_webhook, secret_files: [hook-secret], organization: acme, "+
 			"api: {url: %q, token_file: github-token}}\nissuers:", github.URL()))
 	h.rewrite("stanch.yaml", "[ibm_cloud_iam_key]", "[ibm_cloud_iam_key, acme_key]")
-	github.AddHook(githubtest.Hook{
+	github.AddHook(githubfake.Hook{
 		Organisation: "acme", URL: "http://" + h.public + "/hooks/acme", Secret: secret(hookSecret),
 	})
 	return h
@@ -45,14 +45,14 @@ func newHooked(t *testing.T, more string) *hooked {
 func (h *hooked) raise(n int) {
 	h.t.Helper()
 	k := leaked{
-		key:  ibmtest.Key{Name: fmt.Sprintf("key-%d", n), Setting: "disable", Value: secret(fmt.Sprintf("%s%032d", plant, n))},
+		key:  ibmfake.Key{Name: fmt.Sprintf("key-%d", n), Setting: "disable", Value: secret(fmt.Sprintf("%s%032d", plant, n))},
 		dead: disabled,
 	}
 	k.id, _ = h.iam.AddKey(k.key)
 	h.keys[n] = k
-	h.github.Raise(githubtest.Alert{
+	h.github.Raise(githubfake.Alert{
 		Repository: fmt.Sprintf("acme/app-%d", n%10), Number: n, Secret: k.key.Value, SecretType: "acme_key",
-		Locations: []githubtest.Location{{Path: "deploy/.env", Line: 3}},
+		Locations: []githubfake.Location{{Path: "deploy/.env", Line: 3}},
 	})
 }
 
@@ -101,8 +101,8 @@ func TestOrganisation(t *testing.T) {
 	h.wantDead()
 	for n := 1; n <= 5; n++ { // what comes of our own changes, and of others'
 		repository := fmt.Sprintf("acme/app-%d", n%10)
-		h.github.Act(githubtest.Assign, repository, n, githubtest.Change{})
-		h.github.AddLocation(repository, n, githubtest.Location{Type: "issue_title"})
+		h.github.Act(githubfake.Assign, repository, n, githubfake.Change{})
+		h.github.AddLocation(repository, n, githubfake.Location{Type: "issue_title"})
 	}
 	h.github.Wait()
 	h.waitFor("pointers worked off", func() bool { return gauge(h.get("/metrics"), `stanch_queue_pending{stream="POINTERS"}`) == 0 })
@@ -118,7 +118,7 @@ func TestOneIncidentAKey(t *testing.T) {
 	switches.Twice = true
 	h.github.SetSwitches(switches)
 	h.start()
-	k := leaked{key: ibmtest.Key{Name: "everywhere", Setting: "disable", Value: secret(plant + strings.Repeat("7", 32))}}
+	k := leaked{key: ibmfake.Key{Name: "everywhere", Setting: "disable", Value: secret(plant + strings.Repeat("7", 32))}}
 	k.id, _ = h.iam.AddKey(k.key)
 	for range 50 {
 		if status := h.post([]record{k.record()}); status != http.StatusNoContent {
@@ -126,9 +126,9 @@ func TestOneIncidentAKey(t *testing.T) {
 		}
 	}
 	for n := range 10 {
-		h.github.Raise(githubtest.Alert{
+		h.github.Raise(githubfake.Alert{
 			Repository: fmt.Sprintf("acme/app-%d", n), Secret: k.key.Value, SecretType: "acme_key",
-			Locations: []githubtest.Location{{Path: "deploy/.env", Line: 3}},
+			Locations: []githubfake.Location{{Path: "deploy/.env", Line: 3}},
 		})
 	}
 	for range 50 {

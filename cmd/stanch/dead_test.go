@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 	"stanch/receiver/seal"
@@ -73,7 +73,7 @@ func (s *site) wantText(out string, wanted ...string) {
 // TestDeadRecords delivers records that cannot be read: they stay what they are, sealed, because this version cannot read
 // them either.
 func TestDeadRecords(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	body := []byte(`[{"token":["` + plant + `1"]},{"token":"","type":"` + plant + `2"},"` + plant + `3"]`)
 	if status, _ := s.postBody(body, s.signer.GitHubHeader(body)); status != http.StatusNoContent {
@@ -108,12 +108,12 @@ func TestDeadRecords(t *testing.T) {
 
 // TestDeadReadableRecord has a record among the dead letters that this version can read, as after an upgrade.
 func TestDeadReadableRecord(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
-	k := leaked{key: ibmtest.Key{Setting: "disable", Value: secret(plant + strings.Repeat("5", 32))}}
+	k := leaked{key: ibmfake.Key{Setting: "disable", Value: secret(plant + strings.Repeat("5", 32))}}
 	k.id, _ = s.iam.AddKey(k.key)
 	s.buryRecords(k.record())
 	s.start()
@@ -160,7 +160,7 @@ func (s *site) buryRecords(records ...record) {
 // TestReplayKilled kills the process while it puts dead letters back, and puts back the rest: none is lost, and the kill
 // repeats a call at most.
 func TestReplayKilled(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.start()
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestReplayKilled(t *testing.T) {
 	var keys []leaked
 	var records []record
 	for n := range 300 {
-		k := leaked{key: ibmtest.Key{Setting: "disable", Name: fmt.Sprint("key-", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
+		k := leaked{key: ibmfake.Key{Setting: "disable", Name: fmt.Sprint("key-", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
 		k.id, _ = s.iam.AddKey(k.key)
 		keys, records = append(keys, k), append(records, k.record())
 	}
@@ -218,13 +218,13 @@ func (s *site) withStore(dir string, use func(*queue.Embedded) error) {
 
 // TestDeadAlerts loses the sealing key while alerts wait: they become dead letters, and act when the key is back.
 func TestDeadAlerts(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
-	s.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Status: http.StatusInternalServerError})
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Status: http.StatusInternalServerError})
 	s.start()
 	var keys []leaked
 	var records []record
 	for n := range 20 {
-		k := leaked{key: ibmtest.Key{Setting: "disable", Name: fmt.Sprint("key-", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
+		k := leaked{key: ibmfake.Key{Setting: "disable", Name: fmt.Sprint("key-", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
 		k.id, _ = s.iam.AddKey(k.key)
 		keys, records = append(keys, k), append(records, k.record())
 	}
@@ -337,7 +337,7 @@ func withoutLine(text, part string) string {
 
 // TestDeadNeedsAnActor asks over TCP, as nobody: reading is free, and nothing is put back.
 func TestDeadNeedsAnActor(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	s.post([]record{{Token: "", Type: plant}})
 	s.waitDead(1)

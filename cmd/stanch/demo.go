@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/sourcetest"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 func newDemo() *cobra.Command {
@@ -68,21 +68,21 @@ type demonstration struct {
 	dir     string
 	out     io.Writer
 	samples []*sample
-	iam     *ibmtest.Server
+	iam     *ibmfake.Server
 	hub     *hub
 	lab     *lab
-	signer  *sourcetest.Signer
-	keys    *vendortest.Server
+	signer  *feedfake.Signer
+	keys    *vendorfake.Server
 	public  string // URL
 	private string // URL
 }
 
 func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
-	signer, err := sourcetest.NewSigner()
+	signer, err := feedfake.NewSigner()
 	if err != nil {
 		return nil, fmt.Errorf("making a signing key: %w", err)
 	}
-	iam, err := ibmtest.Start(ibmtest.Options{Switches: ibmtest.Switches{Unset: "absent"}})
+	iam, err := ibmfake.Start(ibmfake.Options{Switches: ibmfake.Switches{Unset: "absent"}})
 	if err != nil {
 		return nil, fmt.Errorf("starting the fake IAM: %w", err)
 	}
@@ -115,7 +115,7 @@ func newDemonstration(dir string, out io.Writer) (*demonstration, error) {
 
 // publishKeys serves the public key of the played GitHub.
 func (d *demonstration) publishKeys() error {
-	keys, err := vendortest.Serve(sourcetest.NewKeyServer(d.signer))
+	keys, err := vendorfake.Serve(feedfake.NewKeyServer(d.signer))
 	if err != nil {
 		return fmt.Errorf("publishing the demo's key: %w", err)
 	}
@@ -132,7 +132,7 @@ func (d *demonstration) close() {
 
 // configure writes the configuration of the demo, and reads it as serve does.
 func (d *demonstration) configure() (*Config, error) {
-	_, own := d.iam.AddKey(ibmtest.Key{Name: "stanch", Administrator: true})
+	_, own := d.iam.AddKey(ibmfake.Key{Name: "stanch", Administrator: true})
 	keyFile := filepath.Join(d.dir, "apikey")
 	if err := os.WriteFile(keyFile, []byte(own.Reveal()), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's key: %w", err)

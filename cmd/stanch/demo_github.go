@@ -9,16 +9,16 @@ import (
 	"strings"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/github/githubtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
 )
 
 // hub is the GitHub of the demo on which an organisation has its repositories, and its own secret scanning.
 type hub struct {
-	*githubtest.Server
+	*githubfake.Server
 	secret leak.Secret // of the organisation's hook
-	key    ibmtest.Key // that leaks
+	key    ibmfake.Key // that leaks
 	value  leak.Secret
 }
 
@@ -28,20 +28,20 @@ const (
 	demoPattern    = "acme_ibm_key"
 )
 
-func newHub(iam *ibmtest.Server) (*hub, error) {
-	server, err := githubtest.Start(githubtest.Options{})
+func newHub(iam *ibmfake.Server) (*hub, error) {
+	server, err := githubfake.Start(githubfake.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("starting the fake GitHub: %w", err)
 	}
-	h := &hub{Server: server, secret: leak.NewSecret("a-demo-needs-no-secret"), key: ibmtest.Key{Name: "shop-deploy", Setting: "disable"}}
+	h := &hub{Server: server, secret: leak.NewSecret("a-demo-needs-no-secret"), key: ibmfake.Key{Name: "shop-deploy", Setting: "disable"}}
 	h.key.ID, h.value = iam.AddKey(h.key)
-	h.AddRepository(githubtest.Repository{Name: demoRepository})
+	h.AddRepository(githubfake.Repository{Name: demoRepository})
 	return h, nil
 }
 
 // configure writes the secret files of the source, and returns its entry in the configuration.
 func (h *hub) configure(dir string) (string, error) {
-	token := h.AddToken(githubtest.Token{Login: "stanch-bot"})
+	token := h.AddToken(githubfake.Token{Login: "stanch-bot"})
 	files := map[string]leak.Secret{"hook-secret": h.secret, "github-token": token}
 	for name, value := range files {
 		if err := writeSecret(filepath.Join(dir, name), value); err != nil {
@@ -60,11 +60,11 @@ func writeSecret(file string, value leak.Secret) error {
 }
 
 // leak lets the organisation's secret scanning find the key, and waits until its alert is resolved.
-func (h *hub) leak(ctx context.Context, public string) (githubtest.Alert, error) {
-	h.AddHook(githubtest.Hook{Organisation: "acme", URL: public + "/hooks/acme", Secret: h.secret})
-	number := h.Raise(githubtest.Alert{
+func (h *hub) leak(ctx context.Context, public string) (githubfake.Alert, error) {
+	h.AddHook(githubfake.Hook{Organisation: "acme", URL: public + "/hooks/acme", Secret: h.secret})
+	number := h.Raise(githubfake.Alert{
 		Repository: demoRepository, Secret: h.value, SecretType: demoPattern,
-		Locations: []githubtest.Location{{Path: "deploy/.env", Line: 3}},
+		Locations: []githubfake.Location{{Path: "deploy/.env", Line: 3}},
 	})
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()

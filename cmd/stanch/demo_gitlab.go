@@ -7,18 +7,18 @@ import (
 	"path/filepath"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // lab is the GitLab of the demo: a company's own instance, which has leaked tokens revoked and tells of vulnerabilities, and
 // gitlab.com, which tells partners.
 type lab struct {
-	*gitlabtest.Server
-	partner    *gitlabtest.Partner
-	keys       *vendortest.Server // of the partner programme
+	*gitlabfake.Server
+	partner    *gitlabfake.Partner
+	keys       *vendorfake.Server // of the partner programme
 	signing    leak.Secret        // token of the group's hook
 	revocation leak.Secret        // token of the revocation API
 	samples    []*labSample
@@ -27,7 +27,7 @@ type lab struct {
 // labSample is a key that leaks on GitLab, by the source that tells of it.
 type labSample struct {
 	how   string
-	key   ibmtest.Key
+	key   ibmfake.Key
 	value leak.Secret
 	tell  func(ctx context.Context, d *demonstration, s *labSample) error
 }
@@ -35,25 +35,25 @@ type labSample struct {
 // demoRule is the rule of secret detection that finds the demo's keys, and demoRuleType what GitLab calls their type.
 const demoRule = "IBM Cloud API key"
 
-var demoRuleType = gitlabtest.RevocationType("gitleaks_rule_id", demoRule)
+var demoRuleType = gitlabfake.RevocationType("gitleaks_rule_id", demoRule)
 
-func newLab(iam *ibmtest.Server) (*lab, error) {
-	server, err := gitlabtest.Start(gitlabtest.Options{})
+func newLab(iam *ibmfake.Server) (*lab, error) {
+	server, err := gitlabfake.Start(gitlabfake.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("starting the fake GitLab: %w", err)
 	}
-	partner, err := gitlabtest.NewPartner()
+	partner, err := gitlabfake.NewPartner()
 	if err != nil {
 		server.Close()
 		return nil, fmt.Errorf("making GitLab's signing key: %w", err)
 	}
 	l := &lab{
-		Server: server, partner: partner, signing: gitlabtest.NewSigningToken(),
+		Server: server, partner: partner, signing: gitlabfake.NewSigningToken(),
 		revocation: leak.NewSecret("a-demo-needs-no-secret-either"),
 		samples: []*labSample{
-			{how: "GitLab's revocation API", key: ibmtest.Key{Name: "etl-nightly", Setting: "disable"}, tell: tellRevocation},
-			{how: "GitLab's partner feed", key: ibmtest.Key{Name: "mobile-build", Setting: "delete"}, tell: tellPartner},
-			{how: "a vulnerability hook", key: ibmtest.Key{Name: "status-page", Setting: "disable"}, tell: tellVulnerability},
+			{how: "GitLab's revocation API", key: ibmfake.Key{Name: "etl-nightly", Setting: "disable"}, tell: tellRevocation},
+			{how: "GitLab's partner feed", key: ibmfake.Key{Name: "mobile-build", Setting: "delete"}, tell: tellPartner},
+			{how: "a vulnerability hook", key: ibmfake.Key{Name: "status-page", Setting: "disable"}, tell: tellVulnerability},
 		},
 	}
 	for _, s := range l.samples {
@@ -67,7 +67,7 @@ func newLab(iam *ibmtest.Server) (*lab, error) {
 }
 
 func (l *lab) publishKeys() error {
-	keys, err := vendortest.Serve(l.partner)
+	keys, err := vendorfake.Serve(l.partner)
 	if err != nil {
 		return fmt.Errorf("publishing GitLab's key: %w", err)
 	}
@@ -82,7 +82,7 @@ func (l *lab) close() {
 
 // configure writes the secret files of the sources, and returns their entries in the configuration.
 func (l *lab) configure(dir string) (string, error) {
-	api := l.AddToken(gitlabtest.Token{Login: "stanch-bot"})
+	api := l.AddToken(gitlabfake.Token{Login: "stanch-bot"})
 	files := map[string]leak.Secret{"gitlab-signing": l.signing, "gitlab-revocation": l.revocation, "gitlab-token": api}
 	for name, value := range files {
 		if err := writeSecret(filepath.Join(dir, name), value); err != nil {
@@ -99,16 +99,16 @@ func (l *lab) configure(dir string) (string, error) {
 // tellRevocation lets the instance have a token revoked.
 func tellRevocation(ctx context.Context, d *demonstration, s *labSample) error {
 	base := d.public + "/hooks/gl/v1/"
-	revoker := gitlabtest.NewRevoker(gitlabtest.RevokerOptions{
+	revoker := gitlabfake.NewRevoker(gitlabfake.RevokerOptions{
 		TypesURL: base + "revocable_token_types", URL: base + "revoke_tokens", Token: d.lab.revocation,
 	})
-	set := revoker.Leak(gitlabtest.Leaked{Type: demoRuleType, Token: s.value, Location: "https://gitlab.example/acme/etl/-/blob/main/run.sh"})
+	set := revoker.Leak(gitlabfake.Leaked{Type: demoRuleType, Token: s.value, Location: "https://gitlab.example/acme/etl/-/blob/main/run.sh"})
 	return revoker.Attempt(ctx, set)
 }
 
 // tellPartner lets gitlab.com report a token to its issuer.
 func tellPartner(ctx context.Context, d *demonstration, s *labSample) error {
-	status, err := d.lab.partner.Send(ctx, d.public+"/hooks/gl-partner", gitlabtest.Reported{
+	status, err := d.lab.partner.Send(ctx, d.public+"/hooks/gl-partner", gitlabfake.Reported{
 		Type: "ibm_cloud_iam_key", Token: s.value, URL: "https://gitlab.com/example/app/-/blob/main/build.gradle",
 	})
 	if err == nil && status/100 != 2 {
@@ -119,8 +119,8 @@ func tellPartner(ctx context.Context, d *demonstration, s *labSample) error {
 
 // tellVulnerability lets secret detection find a key in a project of the group.
 func tellVulnerability(_ context.Context, d *demonstration, s *labSample) error {
-	d.lab.AddHook(gitlabtest.Hook{Group: "acme", URL: d.public + "/hooks/gl-hooks", SigningToken: d.lab.signing})
-	d.lab.Scan(gitlabtest.Scan{Project: "acme/status", Findings: []gitlabtest.Vulnerability{{Rule: demoRule, Secret: s.value, File: "site.env"}}})
+	d.lab.AddHook(gitlabfake.Hook{Group: "acme", URL: d.public + "/hooks/gl-hooks", SigningToken: d.lab.signing})
+	d.lab.Scan(gitlabfake.Scan{Project: "acme/status", Findings: []gitlabfake.Vulnerability{{Rule: demoRule, Secret: s.value, File: "site.env"}}})
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (d *demonstration) resolvedAtGitLab(ctx context.Context) error {
 	defer cancel()
 	for {
 		for _, v := range d.lab.Vulnerabilities() {
-			if v.State == gitlabtest.Resolved {
+			if v.State == gitlabfake.Resolved {
 				d.say("  %s, vulnerability %d: %s, with the comment", v.Project, v.ID, v.State)
 				d.say("    %s", v.Comment)
 				return nil

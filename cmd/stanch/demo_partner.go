@@ -7,15 +7,15 @@ import (
 	"fmt"
 	"net/http"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/sourcetest"
 )
 
 // sample is a leaked key of the demo, and how it has to end.
 type sample struct {
 	what   string // what is said of it
-	key    ibmtest.Key
+	key    ibmfake.Key
 	state  leak.State
 	action leak.Action
 	alive  bool // at the issuer, afterwards
@@ -24,7 +24,7 @@ type sample struct {
 }
 
 func samples() []*sample {
-	key := func(name, setting string) ibmtest.Key { return ibmtest.Key{Name: name, Setting: setting} }
+	key := func(name, setting string) ibmfake.Key { return ibmfake.Key{Name: name, Setting: setting} }
 	locked, disabled := key("billing-export", "delete"), key("old-laptop", "disable")
 	locked.Locked, disabled.Disabled = true, true
 	return []*sample{
@@ -40,7 +40,7 @@ func samples() []*sample {
 
 // forge posts a delivery that is signed with a key that GitHub does not publish.
 func (d *demonstration) forge(ctx context.Context) error {
-	stranger, err := sourcetest.NewSigner()
+	stranger, err := feedfake.NewSigner()
 	if err != nil {
 		return fmt.Errorf("making a signing key: %w", err)
 	}

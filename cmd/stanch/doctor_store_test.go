@@ -12,12 +12,12 @@ import (
 	"time"
 
 	stanch "stanch/cmd/stanch"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
 func TestDoctorStore(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o755)
 	s.edit("embedded: {", "embedded: {max_bytes: 4096TiB, ")
 	d := s.doctor(t)
@@ -42,13 +42,13 @@ func TestDoctorStoreInMemory(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.edit("dir: data", "dir: "+dir)
 	s.doctor(t).want("store", "disk", leak.Doubt, "memory")
 }
 
 func TestDoctorStoreOfSomebodyElse(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o700)
 	if os.Geteuid() != 0 {
 		s.mkdir("data", 0)
@@ -71,7 +71,7 @@ func (s *site) mkdir(name string, mode os.FileMode) {
 }
 
 func TestDoctorKeys(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o700)
 	s.edit("keys_dir: keys", "keys_dir: data/keys")
 	for _, dir := range []string{"data/keys", "others"} {

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	stanch "stanch/cmd/stanch"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -112,15 +112,15 @@ func (s *site) edit(old, replacement string) {
 }
 
 // runOn makes the site run on another key.
-func (s *site) runOn(k ibmtest.Key) {
+func (s *site) runOn(k ibmfake.Key) {
 	k.IAMID = "iam-ServiceId-1"
 	_, value := s.iam.AddKey(k)
 	s.write("apikey", value.Reveal())
 }
 
 func TestDoctorBeforeTheFirstStart(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
-	s.runOn(ibmtest.Key{Administrator: true, Locked: true})
+	s := newSite(t, ibmfake.Switches{}, "")
+	s.runOn(ibmfake.Key{Administrator: true, Locked: true})
 	d := s.doctor(t)
 	d.wantOnly(leak.Broken)
 	d.wantOnly(leak.Doubt, "store", "serve", "keys", "web")
@@ -140,9 +140,9 @@ func TestDoctorBeforeTheFirstStart(t *testing.T) {
 }
 
 func TestDoctorBesideServe(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.edit("web: {", "web: {external_url: \"https://stanch.example\", ")
-	s.runOn(ibmtest.Key{Administrator: true})
+	s.runOn(ibmfake.Key{Administrator: true})
 	s.start()
 	d := s.doctor(t)
 	d.wantOnly(leak.Broken)
@@ -177,9 +177,9 @@ func TestDoctorBesideServe(t *testing.T) {
 }
 
 func TestDoctorIssuer(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
-	s.runOn(ibmtest.Key{Name: "stanch-2", Administrator: true, ExpiresAt: time.Now().Add(10*24*time.Hour + time.Hour)})
-	s.iam.AddKey(ibmtest.Key{Setting: "none", Locked: true})
+	s := newSite(t, ibmfake.Switches{}, "")
+	s.runOn(ibmfake.Key{Name: "stanch-2", Administrator: true, ExpiresAt: time.Now().Add(10*24*time.Hour + time.Hour)})
+	s.iam.AddKey(ibmfake.Key{Setting: "none", Locked: true})
 	d := s.doctor(t)
 	d.wantOnly(leak.Broken)
 	d.want("issuer ibm", "expiry of our own key", leak.Doubt, "10 days")
@@ -191,22 +191,22 @@ func TestDoctorIssuer(t *testing.T) {
 	d = s.doctor(t)
 	d.want("issuer ibm", "keys set to none", leak.Good, "1: ")
 	d.want("issuer ibm", "locked keys", leak.Good, "1: ")
-	d.want("issuer ibm", "accounts", leak.Doubt, ibmtest.Account)
+	d.want("issuer ibm", "accounts", leak.Doubt, ibmfake.Account)
 	d.want("policy", "dry run", leak.Doubt, "no key is touched")
 
-	s.iam.SetSwitches(ibmtest.Switches{Skew: 6 * time.Minute})
+	s.iam.SetSwitches(ibmfake.Switches{Skew: 6 * time.Minute})
 	s.doctor(t).want("issuer ibm", "clock", leak.Broken, "behind")
-	s.iam.SetSwitches(ibmtest.Switches{Skew: -time.Minute})
+	s.iam.SetSwitches(ibmfake.Switches{Skew: -time.Minute})
 	s.doctor(t).want("issuer ibm", "clock", leak.Doubt, "ahead of")
-	s.iam.SetSwitches(ibmtest.Switches{})
+	s.iam.SetSwitches(ibmfake.Switches{})
 
-	s.edit("accounts: [another]", "accounts: ["+ibmtest.Account+"]")
-	s.runOn(ibmtest.Key{})
+	s.edit("accounts: [another]", "accounts: ["+ibmfake.Account+"]")
+	s.runOn(ibmfake.Key{})
 	d = s.doctor(t)
 	d.wantOnly(leak.Broken, "issuer ibm")
 	d.want("issuer ibm", "accounts", leak.Good, "among them")
 	d.want("issuer ibm", "keys of the account", leak.Broken, "Administrator on the IAM Identity service is needed")
-	s.runOn(ibmtest.Key{Disabled: true})
+	s.runOn(ibmfake.Key{Disabled: true})
 	d = s.doctor(t)
 	d.want("issuer ibm", "credential", leak.Broken, "the key is disabled")
 	d.want("issuer ibm", "accounts", leak.Doubt, "cannot be compared")
@@ -215,7 +215,7 @@ func TestDoctorIssuer(t *testing.T) {
 }
 
 func TestDoctorSource(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.keys.Fail(http.StatusServiceUnavailable)
 	d := s.doctor(t)
 	d.wantOnly(leak.Broken, "source gh")
@@ -230,7 +230,7 @@ func TestDoctorSource(t *testing.T) {
 
 // TestDoctorServeThatIsIll plays a serve on the socket.
 func TestDoctorServeThatIsIll(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o700)
 	listener, err := net.Listen("unix", filepath.Join(s.dir, "data", "stanch.sock"))
 	if err != nil {
@@ -282,7 +282,7 @@ stanch_config_last_reload_successful 0`})
 }
 
 func TestDoctorFaultyConfiguration(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "polcy: {}\n")
+	s := newSite(t, ibmfake.Switches{}, "polcy: {}\n")
 	out, err := s.command("doctor", "--config.file", "stanch.yaml", "-o", "json")
 	if err == nil || !strings.Contains(out, "did you mean policy?") || !strings.Contains(out, "stanch.yaml:") {
 		t.Errorf("got %v and %q", err, out)

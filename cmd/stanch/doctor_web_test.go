@@ -7,12 +7,12 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
 func TestDoctorWeb(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.write("users.yaml", "basic_auth_users: {ops: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n")
 	address := func(a string) string { return fmt.Sprintf("address: %q", a) }
 	s.edit(address(s.private), address("0.0.0.0:9095"))
@@ -33,7 +33,7 @@ func TestDoctorWeb(t *testing.T) {
 
 // TestDoctorWebTLS gives both listeners a certificate, and the private one a sign-in by certificate then.
 func TestDoctorWebTLS(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.writeCertificate()
 	s.write("tls.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
 	s.write("ask.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: RequestClientCert}\n")

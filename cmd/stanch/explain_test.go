@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // TestExplainByHand asks about a secret that only a person can revoke: it is told as the engine decides it, and without asking
 // the issuer.
 func TestExplainByHand(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.write("delivery.json", `[{"token":"planted-classic","type":"ibm_softlayer_api_key","url":"https://example.com/"}]`)
 	out, err := s.command("explain", "--config.file", "stanch.yaml", "--alert", "delivery.json")
 	if err != nil {

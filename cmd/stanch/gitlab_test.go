@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/gitlabfake"
 )
 
 // laboratory is a site beside a GitLab whose group is acme.
 type laboratory struct {
 	*site
-	gitlab  *gitlabtest.Server
-	revoker *gitlabtest.Revoker
+	gitlab  *gitlabfake.Server
+	revoker *gitlabfake.Revoker
 	hook    int64
 }
 
@@ -25,36 +25,36 @@ const glRule = "Acme key"
 
 func newLaboratory(t *testing.T) *laboratory {
 	t.Helper()
-	gitlab, err := gitlabtest.Start(gitlabtest.Options{})
+	gitlab, err := gitlabfake.Start(gitlabfake.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(gitlab.Close)
-	kind := gitlabtest.RevocationType("gitleaks_rule_id", glRule)
-	l := &laboratory{site: newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n"), gitlab: gitlab}
-	signing := gitlabtest.NewSigningToken()
+	kind := gitlabfake.RevocationType("gitleaks_rule_id", glRule)
+	l := &laboratory{site: newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n"), gitlab: gitlab}
+	signing := gitlabfake.NewSigningToken()
 	l.write("signing", signing.Reveal())
 	l.write("revocation", "the-token-of-the-revocation-api")
-	l.write("gitlab-token", gitlab.AddToken(gitlabtest.Token{Login: "stanch-bot"}).Reveal())
+	l.write("gitlab-token", gitlab.AddToken(gitlabfake.Token{Login: "stanch-bot"}).Reveal())
 	l.rewrite("stanch.yaml", "issuers:", fmt.Sprintf(`  - {name: gl, type: gitlab_revocation, token_files: [revocation], types: [%s]}
   - {name: gl-hooks, type: gitlab_webhook, signing_token_files: [signing], group: acme, api: {url: %q, token_file: gitlab-token}}
 issuers:`, kind, gitlab.URL()))
 	l.rewrite("stanch.yaml", "[ibm_cloud_iam_key]", "[ibm_cloud_iam_key, "+kind+"]")
 	base := "http://" + l.public + "/hooks/gl/v1/"
-	l.revoker = gitlabtest.NewRevoker(gitlabtest.RevokerOptions{
+	l.revoker = gitlabfake.NewRevoker(gitlabfake.RevokerOptions{
 		TypesURL: base + "revocable_token_types", URL: base + "revoke_tokens", Token: secret("the-token-of-the-revocation-api"),
 		Backoff: func(int) time.Duration { return 50 * time.Millisecond },
 	})
-	l.hook = gitlab.AddHook(gitlabtest.Hook{Group: "acme", URL: "http://" + l.public + "/hooks/gl-hooks", SigningToken: signing})
+	l.hook = gitlab.AddHook(gitlabfake.Hook{Group: "acme", URL: "http://" + l.public + "/hooks/gl-hooks", SigningToken: signing})
 	return l
 }
 
 // leak gives GitLab a set of tokens to have revoked.
 func (l *laboratory) leak(keys []leaked) {
-	var set []gitlabtest.Leaked
+	var set []gitlabfake.Leaked
 	for _, k := range keys {
-		set = append(set, gitlabtest.Leaked{
-			Type: gitlabtest.RevocationType("gitleaks_rule_id", glRule), Token: k.key.Value, Location: "https://gitlab.example/" + k.key.Name,
+		set = append(set, gitlabfake.Leaked{
+			Type: gitlabfake.RevocationType("gitleaks_rule_id", glRule), Token: k.key.Value, Location: "https://gitlab.example/" + k.key.Name,
 		})
 	}
 	l.revoker.Leak(set...)
@@ -89,7 +89,7 @@ func TestRevocationOverKillsAndAFullStore(t *testing.T) {
 		l.leak(keys[n : n+20])
 	}
 	l.start()
-	l.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: time.Minute}) // so that alerts pile up
+	l.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Minute}) // so that alerts pile up
 	l.attempt()
 	if open := l.open(); open == 0 || open == 70 {
 		t.Fatalf("%d of 70 sets are refused: the store is full of them or of none", open)
@@ -132,13 +132,13 @@ func TestGitLabHookSwitchedOff(t *testing.T) {
 	l := newLaboratory(t)
 	keys, _ := l.disabling(12)
 	scan := func(k leaked) {
-		l.gitlab.Scan(gitlabtest.Scan{Project: "acme/shop", Findings: []gitlabtest.Vulnerability{{Rule: glRule, Secret: k.key.Value}}})
+		l.gitlab.Scan(gitlabfake.Scan{Project: "acme/shop", Findings: []gitlabfake.Vulnerability{{Rule: glRule, Secret: k.key.Value}}})
 	}
 	for _, k := range keys[:10] {
 		scan(k)
 	}
 	l.gitlab.Wait()
-	if status := l.gitlab.HookStatus(l.hook); status == gitlabtest.Executable {
+	if status := l.gitlab.HookStatus(l.hook); status == gitlabfake.Executable {
 		t.Fatalf("the hook is %s although nobody answered", status)
 	}
 	out, err := l.command("doctor", "--config.file", "stanch.yaml")
@@ -150,12 +150,12 @@ func TestGitLabHookSwitchedOff(t *testing.T) {
 		t.Errorf("backfill: %q, %v", out, err)
 	}
 	l.waitContained(10)
-	l.gitlab.ChangeHook(l.hook, func(h *gitlabtest.Hook) { h.Failures, h.DisabledUntil = 0, time.Time{} })
+	l.gitlab.ChangeHook(l.hook, func(h *gitlabfake.Hook) { h.Failures, h.DisabledUntil = 0, time.Time{} })
 	scan(keys[10])
 	l.waitContained(11)
 	l.waitFor("every vulnerability resolved", func() bool {
 		for _, v := range l.gitlab.Vulnerabilities() {
-			if v.State != gitlabtest.Resolved || !strings.Contains(v.Comment, "is disabled, proved") {
+			if v.State != gitlabfake.Resolved || !strings.Contains(v.Comment, "is disabled, proved") {
 				return false
 			}
 		}

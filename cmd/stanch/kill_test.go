@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // plant is the beginning of every token in these tests: it must not be found anywhere in clear.
@@ -19,25 +19,25 @@ const plant = "planted-"
 
 // leaked is a key that leaked, and how it has to end.
 type leaked struct {
-	key   ibmtest.Key
+	key   ibmfake.Key
 	id    string
 	state string
-	dead  func(k ibmtest.Key, there bool) bool // what the issuer has to say of it
+	dead  func(k ibmfake.Key, there bool) bool // what the issuer has to say of it
 }
 
-func alive(k ibmtest.Key, there bool) bool    { return there && !k.Disabled }
-func disabled(k ibmtest.Key, there bool) bool { return there && k.Disabled }
-func gone(_ ibmtest.Key, there bool) bool     { return !there }
+func alive(k ibmfake.Key, there bool) bool    { return there && !k.Disabled }
+func disabled(k ibmfake.Key, there bool) bool { return there && k.Disabled }
+func gone(_ ibmfake.Key, there bool) bool     { return !there }
 
 // population makes n keys of every kind, and adds them to the fake.
 func (s *site) population(n int) []leaked {
 	kinds := []leaked{
-		{key: ibmtest.Key{Setting: "disable"}, state: "contained", dead: disabled},
-		{key: ibmtest.Key{Setting: "delete"}, state: "contained", dead: gone},
-		{key: ibmtest.Key{Setting: "none"}, state: "left", dead: alive},
-		{key: ibmtest.Key{}, state: "contained", dead: disabled},
-		{key: ibmtest.Key{Setting: "disable", Disabled: true}, state: "contained", dead: disabled},
-		{key: ibmtest.Key{Setting: "delete", Locked: true}, state: "failed", dead: alive},
+		{key: ibmfake.Key{Setting: "disable"}, state: "contained", dead: disabled},
+		{key: ibmfake.Key{Setting: "delete"}, state: "contained", dead: gone},
+		{key: ibmfake.Key{Setting: "none"}, state: "left", dead: alive},
+		{key: ibmfake.Key{}, state: "contained", dead: disabled},
+		{key: ibmfake.Key{Setting: "disable", Disabled: true}, state: "contained", dead: disabled},
+		{key: ibmfake.Key{Setting: "delete", Locked: true}, state: "failed", dead: alive},
 		{state: "unknown", dead: gone},
 	}
 	keys := make([]leaked, n)
@@ -62,7 +62,7 @@ func TestKilledFiveTimes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute")
 	}
-	for i, switches := range ibmtest.Positions() {
+	for i, switches := range ibmfake.Positions() {
 		t.Run(fmt.Sprintf("%+v", switches), func(t *testing.T) {
 			s := newSite(t, switches, "policy: {fuse: {max: 100000}}\n")
 			keys := s.population(1000)
@@ -194,7 +194,7 @@ func (i incident) outcomes() int {
 
 // TestStopsInOrder ends a serve under load with SIGTERM.
 func TestStopsInOrder(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	keys := s.population(70)
 	s.start()
 	for _, k := range keys {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -48,14 +48,14 @@ func hashOf(value leak.Secret) string {
 // TestLabels tells GitHub what its tokens were: what an issuer knows or knew is a true positive, dead or alive; what none knows
 // is a false one; of what nobody can tell nothing is said.
 func TestLabels(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.rewrite("stanch.yaml", "type: github_partner,", "type: github_partner, feedback: token_hash,")
 	s.start()
 	value := func(n int) leak.Secret { return secret(fmt.Sprintf("%s%032d", plant, n)) }
 	report := func(n int, kind string) record {
 		return record{value(n).Reveal(), kind, fmt.Sprintf("https://example.com/%d", n), "commit"}
 	}
-	for n, k := range []ibmtest.Key{
+	for n, k := range []ibmfake.Key{
 		{Setting: "disable"}, {Setting: "delete"}, {Setting: "none"}, {Setting: "disable", Disabled: true}, {Setting: "delete", Locked: true},
 	} {
 		k.Value = value(n)
@@ -92,10 +92,10 @@ func TestLabelsWhileTheIssuerIsDown(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for the budget")
 	}
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.rewrite("stanch.yaml", "type: github_partner,", "type: github_partner, feedback: token_raw,")
 	s.start()
-	s.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: time.Minute})
+	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Minute})
 	began := time.Now()
 	got := s.ask([]record{{plant + "nobody", "ibm_cloud_iam_key", "https://example.com/1", "commit"}})
 	if len(got) != 0 || time.Since(began) > 14*time.Second {
@@ -108,17 +108,17 @@ func TestLabelsWhileTheIssuerIsDown(t *testing.T) {
 func BenchmarkLabels(b *testing.B) {
 	for _, delay := range []time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond} {
 		b.Run("issuer="+delay.String(), func(b *testing.B) {
-			s := newSite(b, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+			s := newSite(b, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 			s.rewrite("stanch.yaml", "type: github_partner,", "type: github_partner, feedback: token_hash,")
 			s.start()
-			s.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: delay})
+			s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: delay})
 			told, wrong, n := 0, 0, 0
 			for b.Loop() {
 				var records []record
 				for range 1000 {
 					value := secret(fmt.Sprintf("%s%032d", plant, n))
 					if n%2 == 0 {
-						s.iam.AddKey(ibmtest.Key{Setting: "disable", Value: value})
+						s.iam.AddKey(ibmfake.Key{Setting: "disable", Value: value})
 					}
 					records = append(records, record{value.Reveal(), "ibm_cloud_iam_key", "https://example.com/1", "commit"})
 					n++

@@ -3,13 +3,13 @@ package main_test
 import (
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // BenchmarkList measures "incidents list --limit 0" with 3,000 incidents; beside it the same command with --limit 1, which is
 // what the process, the socket and the index cost.
 func BenchmarkList(b *testing.B) {
-	s := newSite(b, ibmtest.Switches{}, "")
+	s := newSite(b, ibmfake.Switches{}, "")
 	const incidents = 3000
 	s.fill(b, incidents, 0)
 	s.start()

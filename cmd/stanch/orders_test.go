@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // wait waits until something is so.
@@ -35,7 +35,7 @@ func (s *site) order(args ...string) string {
 }
 
 // one makes a key, lets it leak, and returns the incident's id.
-func (s *site) one(k ibmtest.Key, state string) (key leaked, id string) {
+func (s *site) one(k ibmfake.Key, state string) (key leaked, id string) {
 	s.t.Helper()
 	k.Name, k.Value = "demo", secret(plant+strings.Repeat("0", 32))
 	key.key = k
@@ -53,9 +53,9 @@ func (s *site) one(k ibmtest.Key, state string) (key leaked, id string) {
 // TestUndoAgainstReplays replays a signed body a hundred times after an undo, over restarts: nothing is done, and one
 // notice comes. A new sighting acts.
 func TestUndoAgainstReplays(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
-	key, id := s.one(ibmtest.Key{Setting: "disable"}, "contained")
+	key, id := s.one(ibmfake.Key{Setting: "disable"}, "contained")
 	if out := s.order("undo", id, "--reason", "it is the public demo key"); !strings.Contains(out, "the key is enabled") {
 		t.Errorf("got %q", out)
 	}
@@ -99,9 +99,9 @@ func TestUndoAgainstReplays(t *testing.T) {
 
 // TestOrdersOverTheSocket gives orders as people do, wrong ones too.
 func TestOrdersOverTheSocket(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
-	key, id := s.one(ibmtest.Key{Setting: "delete", Locked: true}, "failed")
+	key, id := s.one(ibmfake.Key{Setting: "delete", Locked: true}, "failed")
 	secretReason := "look at " + key.key.Value.Reveal() + ", please"
 	for _, test := range []struct {
 		args []string
@@ -153,11 +153,11 @@ func TestOrdersOverTheSocket(t *testing.T) {
 
 // TestOrdersOverTCP signs in as a user of the web configuration file, and as nobody.
 func TestOrdersOverTCP(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	hash := s.askForPassword()
 	s.write("password", "correct\n")
 	s.startBehindPassword()
-	_, id := s.one(ibmtest.Key{Setting: "none"}, "left")
+	_, id := s.one(ibmfake.Key{Setting: "none"}, "left")
 	path := "/api/v1/incidents/" + id + "/close"
 	const good = `{"reason": "because"}`
 	for _, test := range []struct {
@@ -246,12 +246,12 @@ func (s *site) act(path, user, password, body string, header map[string]string) 
 
 // TestFuseHoldsAndIsReleased floods an account past the fuse with the binary, and releases all of it at once.
 func TestFuseHoldsAndIsReleased(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 5, per: 1h}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 5, per: 1h}}\n")
 	s.start()
 	var keys []leaked
 	var records []record
 	for n := range 40 {
-		k := leaked{key: ibmtest.Key{Setting: "disable", Name: fmt.Sprintf("key-%d", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
+		k := leaked{key: ibmfake.Key{Setting: "disable", Name: fmt.Sprintf("key-%d", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
 		k.id, _ = s.iam.AddKey(k.key)
 		keys = append(keys, k)
 		records = append(records, k.record())

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // BenchmarkPage measures the page of a service that knows 100,000 incidents; beside it health, which reads nothing, and the
@@ -14,7 +14,7 @@ func BenchmarkPage(b *testing.B) {
 		name      string
 		incidents int
 	}{{"a hundred", 100}, {"100,000", 100_000}} {
-		s := newSite(b, ibmtest.Switches{}, "")
+		s := newSite(b, ibmfake.Switches{}, "")
 		s.fill(b, size.incidents, 0)
 		s.start()
 		for gauge(s.get("/metrics"), `stanch_incidents{state="contained"}`) < size.incidents {

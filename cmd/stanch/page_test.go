@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // visit asks for a page, as alice when she is behind a password. It follows no redirection.
@@ -86,12 +86,12 @@ func listed(body string) (ids []string) {
 
 // TestPage reads the page of a service that lets nobody sign in.
 func TestPage(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	s.wantPage("/", "Nothing needs anybody now.", "No incident yet.", "Queue of alerts empty", "Dead letters none",
 		"Source gh no delivery since the start", "Notifier console 0 delivered", "This page reloads every 30 seconds.")
 	s.wantPage("/dead", "There is none.")
-	key, id := s.one(ibmtest.Key{Setting: "disable", Locked: true}, "failed")
+	key, id := s.one(ibmfake.Key{Setting: "disable", Locked: true}, "failed")
 	s.wantPage("/", "failed 1", "demo", "the key is locked", "1 stored", id[:12])
 	body := s.wantPage("/incidents/"+id, `ibm key "demo" may still work: disabling it did not succeed`, "What was done", "Rule: key.",
 		"Unlock the key at ibm", key.id, "told by gh", "seen by engine", "To act from here, sign in",
@@ -121,7 +121,7 @@ func TestPage(t *testing.T) {
 
 // TestPageHeaders looks at what a page lets a browser do.
 func TestPageHeaders(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	_, header, body := s.visit("/")
 	for name, want := range map[string]string{
@@ -151,11 +151,11 @@ func TestPageHeaders(t *testing.T) {
 
 // TestPageList looks for incidents in more than one part of the list.
 func TestPageList(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 1000, per: 1h}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 1000, per: 1h}}\n")
 	s.start()
 	var records []record
 	for n := range 60 {
-		k := leaked{key: ibmtest.Key{Setting: "disable", Name: fmt.Sprintf("Name-%02d", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
+		k := leaked{key: ibmfake.Key{Setting: "disable", Name: fmt.Sprintf("Name-%02d", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
 		if n%2 == 0 {
 			k.key.Setting = "none"
 		}
@@ -192,10 +192,10 @@ func TestPageList(t *testing.T) {
 
 // TestPageActs signs in, and gives orders by forms.
 func TestPageActs(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {rules: [{name: ask, when: 'key.name == \"demo\"', action: disable, approval: true}]}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {rules: [{name: ask, when: 'key.name == \"demo\"', action: disable, approval: true}]}\n")
 	s.askForPassword()
 	s.startBehindPassword()
-	key, id := s.one(ibmtest.Key{Setting: "disable"}, "held")
+	key, id := s.one(ibmfake.Key{Setting: "disable"}, "held")
 	path := "/incidents/" + id + "/approve"
 	s.wantPage("/incidents/"+id, "Signed in as alice.", "held", "Approve…", "Reject…")
 	s.wantPage(path, "Approve: demo", key.id, "The action is to disable the key, and to prove it.", "Calls with this key will be refused", "It can be undone", "Your name, alice")
@@ -248,12 +248,12 @@ func TestPageActs(t *testing.T) {
 
 // TestPageReleases releases all that the fuse holds of an account by a form.
 func TestPageReleases(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 1, per: 1h}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 1, per: 1h}}\n")
 	s.askForPassword()
 	s.startBehindPassword()
 	var records []record
 	for n := range 8 {
-		k := leaked{key: ibmtest.Key{Setting: "disable", Name: fmt.Sprintf("key-%d", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
+		k := leaked{key: ibmfake.Key{Setting: "disable", Name: fmt.Sprintf("key-%d", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
 		k.id, _ = s.iam.AddKey(k.key)
 		records = append(records, k.record())
 	}

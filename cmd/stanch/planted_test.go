@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/sourcetest"
 )
 
 func secret(value string) leak.Secret { return leak.NewSecret(value) }
@@ -77,12 +77,12 @@ func (s *site) wantNothingPlanted() {
 // store, logs, metrics, notices, traces, dead letters and answers. So that the search itself is known to work, it must find one
 // that is written in clear.
 func TestNoTokenInClear(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	c := newCollector(t)
 	s.traceTo(c.URL, "OTEL_EXPORTER_OTLP_HEADERS=planted-broken,authorization=planted-header")
 	keys := s.population(14)
 	s.start()
-	stranger, err := sourcetest.NewSigner()
+	stranger, err := feedfake.NewSigner()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestNoTokenInClear(t *testing.T) {
 			wantNot(t, "incidents show", out)
 		}
 	}
-	s.iam.AddFault(ibmtest.Fault{Times: 3, Status: 500, Body: keys[0].key.Value.Reveal()})
+	s.iam.AddFault(ibmfake.Fault{Times: 3, Status: 500, Body: keys[0].key.Value.Reveal()})
 	s.post([]record{{keys[0].key.Value.Reveal(), "ibm_cloud_iam_key", "https://example.com/again", "wiki_content"}})
 	time.Sleep(100 * time.Millisecond)
 	if gauge(s.get("/metrics"), "stanch_dead_letters") == 0 {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // exchange sends a request as it is written, byte for byte, and returns the answer.
@@ -40,7 +40,7 @@ func exchange(t *testing.T, address, request string) *http.Response {
 // TestRefusedDeliveries sends what is no delivery at all to the public listener. Nothing of it is stored, and no issuer is
 // asked. A body that is only announced is not waited for.
 func TestRefusedDeliveries(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	quiet := len(s.iam.Journal())
 	const body = `[{"token":"planted-1","type":"ibm_cloud_iam_key"}]`
@@ -100,7 +100,7 @@ func TestRefusedDeliveries(t *testing.T) {
 
 // TestPrivateListenerOnlyReads asks the private listener for what it must not do.
 func TestPrivateListenerOnlyReads(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	for _, row := range []struct {
 		line, host string
@@ -142,7 +142,7 @@ func TestPrivateListenerOnlyReads(t *testing.T) {
 
 // TestAskingForIncidents asks a running serve for incidents that are not there, or not one.
 func TestAskingForIncidents(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100}}\n")
 	keys := s.population(17) // two of which begin with the same digit
 	s.start()
 	for _, k := range keys {
@@ -182,7 +182,7 @@ func TestAskingForIncidents(t *testing.T) {
 
 // TestSocketIsGuarded looks at the unix socket, and kills the process so that it is left behind.
 func TestSocketIsGuarded(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	socket := filepath.Join(s.dir, "data", "stanch.sock")
 	for range 2 {
 		s.start()
@@ -206,7 +206,7 @@ func TestSocketIsGuarded(t *testing.T) {
 
 // TestBuildInfoNamesTheVersion compares what is scraped with what the command says.
 func TestBuildInfoNamesTheVersion(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	out, err := s.command("version")
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"strings"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // TestReloadKeepsTheOld: a file that is wrong, or is gone, or changes what needs a restart, changes nothing and is told
 // in full, without a value.
 func TestReloadKeepsTheOld(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	first := s.config()
@@ -65,7 +65,7 @@ func TestReloadKeepsTheOld(t *testing.T) {
 
 // TestReloadPolicy: the policy decides from the next alert on.
 func TestReloadPolicy(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	disable := keys[3] // without a setting of its own
 	s.start()
@@ -84,7 +84,7 @@ func TestReloadPolicy(t *testing.T) {
 
 // TestReloadNotifiers: a new notifier is told of the next incident and links to the new URL, one that is gone is not told.
 func TestReloadNotifiers(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	s.wantPost("gh", keys[0], http.StatusNoContent)
@@ -107,7 +107,7 @@ func TestReloadNotifiers(t *testing.T) {
 
 // TestReloadRetention: what is older than the new retention is forgotten at once.
 func TestReloadRetention(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	s.wantPost("gh", keys[0], http.StatusNoContent)
@@ -125,7 +125,7 @@ func TestReloadWithoutPublicKeys(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for ten seconds")
 	}
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -144,7 +144,7 @@ func TestReloadWithoutPublicKeys(t *testing.T) {
 
 // TestReloadCredential: an issuer whose key file holds another key is opened again; one that is the same keeps its token.
 func TestReloadCredential(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	s.wantPost("gh", keys[0], http.StatusNoContent)
@@ -164,7 +164,7 @@ func TestReloadCredential(t *testing.T) {
 			old = k.ID
 		}
 	}
-	_, own := s.iam.AddKey(ibmtest.Key{Name: "stanch-2", Administrator: true})
+	_, own := s.iam.AddKey(ibmfake.Key{Name: "stanch-2", Administrator: true})
 	s.write("apikey", own.Reveal())
 	s.reloadsTo(s.config())
 	s.iam.RevokeTokens()
@@ -182,7 +182,7 @@ func TestReloadCredential(t *testing.T) {
 // TestReloadOverHTTP: whoever may act can have the configuration read again, and is told what is wrong with it; who is
 // not known cannot.
 func TestReloadOverHTTP(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	first := s.config()
 	if status, text := s.asksSocket("/-/reload"); status != http.StatusOK {

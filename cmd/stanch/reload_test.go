@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/sourcetest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 )
 
 // hangUp has the process read its configuration again. The returned func waits for what it logs of that.
@@ -108,7 +108,7 @@ func (s *site) variants() []string {
 // TestReloadUnderLoad changes sources, the issuer, the notifiers, limits and retention again and again under
 // deliveries: each is answered 204, none is lost, and every key ends as it is configured.
 func TestReloadUnderLoad(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	keys := s.population(210)
 	s.start()
 	variants := s.variants()
@@ -143,13 +143,13 @@ func TestReloadUnderLoad(t *testing.T) {
 
 // TestReloadSources: a new source answers, one that is gone does not, one that stays is left alone.
 func TestReloadSources(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	s.wantPost("gh", keys[0], http.StatusNoContent)
 	s.wantPost("new", keys[0], http.StatusNotFound)
 
-	other := httptest.NewServer(sourcetest.NewKeyServer(s.signer))
+	other := httptest.NewServer(feedfake.NewKeyServer(s.signer))
 	t.Cleanup(other.Close)
 	added := s.withSource("new", other.URL)
 	asked := len(s.keys.Requests())
@@ -178,10 +178,10 @@ func TestReloadSources(t *testing.T) {
 
 // TestReloadWaitsForPublicKeys: until a new source can verify deliveries the old configuration is in force.
 func TestReloadWaitsForPublicKeys(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
-	slow := sourcetest.NewKeyServer(s.signer)
+	slow := feedfake.NewKeyServer(s.signer)
 	server := httptest.NewServer(slow)
 	t.Cleanup(server.Close)
 	release := slow.Hold()

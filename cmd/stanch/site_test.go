@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
-	"stanch/receiver/sourcetest"
+	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 )
 
 // site is what a process of stanch runs in: its directory, the vendors around it, and the sender.
@@ -27,9 +27,9 @@ type site struct {
 	dir     string
 	public  string // host:port
 	private string
-	iam     *ibmtest.Server
-	keys    *sourcetest.KeyServer
-	signer  *sourcetest.Signer
+	iam     *ibmfake.Server
+	keys    *feedfake.KeyServer
+	signer  *feedfake.Signer
 	output  *lockedBuffer // what every process so far printed
 	env     []string      // of the binary, beside the test's own
 	role    string        // of the process; empty: every one
@@ -56,25 +56,25 @@ func (l *lockedBuffer) String() string {
 }
 
 // newSite makes a site. Further lines of configuration are appended as they are.
-func newSite(t testing.TB, switches ibmtest.Switches, more string) *site {
+func newSite(t testing.TB, switches ibmfake.Switches, more string) *site {
 	t.Helper()
-	signer, err := sourcetest.NewSigner()
+	signer, err := feedfake.NewSigner()
 	if err != nil {
 		t.Fatal(err)
 	}
 	switches.Unset = "absent"
-	iam, err := ibmtest.Start(ibmtest.Options{Switches: switches})
+	iam, err := ibmfake.Start(ibmfake.Options{Switches: switches})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(iam.Close)
 	s := &site{
-		t: t, dir: t.TempDir(), iam: iam, signer: signer, keys: sourcetest.NewKeyServer(signer),
+		t: t, dir: t.TempDir(), iam: iam, signer: signer, keys: feedfake.NewKeyServer(signer),
 		public: freeAddress(t), private: freeAddress(t), output: &lockedBuffer{},
 	}
 	keyServer := httptest.NewServer(s.keys)
 	t.Cleanup(keyServer.Close)
-	_, own := iam.AddKey(ibmtest.Key{Name: "stanch", Administrator: true})
+	_, own := iam.AddKey(ibmfake.Key{Name: "stanch", Administrator: true})
 	s.write("apikey", own.Reveal())
 	s.write("stanch.yaml", fmt.Sprintf(`store: {embedded: {dir: data}}
 keys_dir: keys

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // exitCode is that of a command that ended with this error; -1 when it did not end by itself.
@@ -89,7 +89,7 @@ func (s *site) rename(from, to string) {
 
 // TestStoreInUse starts a second serve on the store of a first, which goes on as if nothing had been.
 func TestStoreInUse(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	s.deliver(keys)
@@ -111,7 +111,7 @@ func TestPortTaken(t *testing.T) {
 		"privately": func(s *site) string { return s.private },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, ibmtest.Switches{}, "")
+			s := newSite(t, ibmfake.Switches{}, "")
 			other, err := net.Listen("tcp", address(s))
 			if err != nil {
 				t.Fatal(err)
@@ -131,7 +131,7 @@ func TestPortTaken(t *testing.T) {
 // TestOtherKeys starts serve on a store without the keys that it was made with. Nothing of the store is changed, and with
 // the keys put back everything is there.
 func TestOtherKeys(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
 	s.deliver(keys)
@@ -169,7 +169,7 @@ func TestDirectoryNotWritable(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may write everywhere")
 	}
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	if out, err := s.command("keygen", "keys"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -193,7 +193,7 @@ func TestDirectoryNotWritable(t *testing.T) {
 
 // TestKeyServerDownAtStart delivers while nobody can tell whether GitHub signed, and again when somebody can.
 func TestKeyServerDownAtStart(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.keys.Fail(http.StatusBadGateway)
 	s.start()
@@ -258,14 +258,14 @@ func (s *site) deliverUntilStored(keys []leaked) {
 
 // TestRotatedKeysOpenWhatWasSealedBefore leaves one alert in the queue and another's secret kept, rotates, and starts again.
 func TestRotatedKeysOpenWhatWasSealedBefore(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "")
-	late := leaked{key: ibmtest.Key{Name: "late", Value: secret(plant + "late"), Setting: "disable"}, state: "contained", dead: disabled}
-	queued := leaked{key: ibmtest.Key{Name: "queued", Value: secret(plant + "queued"), Setting: "delete"}, state: "contained", dead: gone}
-	after := leaked{key: ibmtest.Key{Name: "after", Value: secret(plant + "after"), Setting: "disable"}, state: "contained", dead: disabled}
+	s := newSite(t, ibmfake.Switches{}, "")
+	late := leaked{key: ibmfake.Key{Name: "late", Value: secret(plant + "late"), Setting: "disable"}, state: "contained", dead: disabled}
+	queued := leaked{key: ibmfake.Key{Name: "queued", Value: secret(plant + "queued"), Setting: "delete"}, state: "contained", dead: gone}
+	after := leaked{key: ibmfake.Key{Name: "after", Value: secret(plant + "after"), Setting: "disable"}, state: "contained", dead: disabled}
 	s.start()
 	s.deliver([]leaked{late}) // no issuer knows it yet, so its secret is kept
 	s.waitSettled(1)
-	s.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: time.Hour})
+	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Hour})
 	s.deliver([]leaked{queued})
 	s.kill()
 	s.iam.ClearFaults()
@@ -303,11 +303,11 @@ func (s *site) waitContained(n int) {
 
 // TestFullStore delivers into a small store until it refuses, makes it larger, and finds all that it took.
 func TestFullStore(t *testing.T) {
-	s := newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.rewrite("stanch.yaml", "{dir: data}", "{dir: data, max_bytes: 16MiB}")
 	keys := s.population(7 * 200)
 	s.start()
-	s.iam.AddFault(ibmtest.Fault{Times: ibmtest.Forever, Delay: time.Minute}) // so that alerts pile up
+	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Minute}) // so that alerts pile up
 	const batch = 10
 	taken := 0
 	for ; taken < len(keys); taken += batch {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // sink is the receiver of a webhook notifier.
@@ -93,7 +93,7 @@ func (s *sink) repeats() int {
 // newTold makes a site with a webhook notifier to each sink, with more in each entry.
 func newTold(t testing.TB, sinks int, more string) (s *site, all []*sink) {
 	t.Helper()
-	s = newSite(t, ibmtest.Switches{}, "policy: {fuse: {max: 100000}}\n")
+	s = newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	entries := "notifiers:\n"
 	s.write("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0123456789ab")
 	for n := range sinks {
@@ -108,7 +108,7 @@ func newTold(t testing.TB, sinks int, more string) (s *site, all []*sink) {
 // disabling makes n keys that a leak disables.
 func (s *site) disabling(n int) (keys []leaked, records []record) {
 	for i := range n {
-		k := leaked{key: ibmtest.Key{
+		k := leaked{key: ibmfake.Key{
 			Setting: "disable", Name: fmt.Sprintf("key-%d", i), Value: secret(fmt.Sprintf("%s%032d", plant, i)),
 		}, dead: disabled}
 		k.id, _ = s.iam.AddKey(k.key)

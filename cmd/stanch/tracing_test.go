@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 )
 
 // collector takes traces by OTLP over HTTP, and keeps them.
@@ -101,7 +101,7 @@ func (s *site) postTraced(k leaked, traceparent string) {
 // below what caused it, and which the log lines of the incident name.
 func TestOneTrace(t *testing.T) {
 	const stranger = "0af7651916cd43dd8448eb211c80319c"
-	s := newSite(t, ibmtest.Switches{}, "")
+	s := newSite(t, ibmfake.Switches{}, "")
 	c := newCollector(t)
 	s.traceTo(c.URL)
 	keys := s.population(1)
@@ -241,7 +241,7 @@ func TestNotTraced(t *testing.T) {
 		"never sampled":  {[]string{"OTEL_TRACES_SAMPLER=always_off"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, ibmtest.Switches{}, "")
+			s := newSite(t, ibmfake.Switches{}, "")
 			c2 := newCollector(t)
 			s.traceTo(c2.URL, c.more...)
 			keys := s.population(1)
@@ -291,7 +291,7 @@ func TestCollectorGone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, ibmtest.Switches{}, "")
+			s := newSite(t, ibmfake.Switches{}, "")
 			s.traceTo(c.url, c.more...)
 			keys := s.population(14)
 			s.start()

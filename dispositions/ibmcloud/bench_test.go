@@ -7,14 +7,14 @@ import (
 	"net/http"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
 // BenchmarkContain is a lookup with last use, a disable and the proof through the adapter: four calls.
 func BenchmarkContain(b *testing.B) {
-	f := start(b, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(b, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(b, secret)
 	for b.Loop() {
 		f.mustLocate(b, secret)
@@ -32,8 +32,8 @@ func BenchmarkContain(b *testing.B) {
 
 // BenchmarkBareCalls is the baseline: the same four calls with net/http alone, whose answers are read and not parsed.
 func BenchmarkBareCalls(b *testing.B) {
-	f := start(b, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(b, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	token := f.bareToken(b)
 	for b.Loop() {
 		f.bare(b, token, "GET", "/v1/apikeys/details", secret)

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"stanch/dispositions/ibmcloud"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -78,7 +78,7 @@ func checkConfig(t *testing.T, c ibmcloud.Config, want string) {
 
 // Open asks nobody: IAM may be down when stanch starts.
 func TestOpenAsksNobody(t *testing.T) {
-	f := startServer(t, ibmtest.Options{})
+	f := startServer(t, ibmfake.Options{})
 	open(t, f.URL(), ownKey)
 	if requests := f.Requests(); len(requests) != 0 {
 		t.Errorf("requests went out: %v", requests)
@@ -87,7 +87,7 @@ func TestOpenAsksNobody(t *testing.T) {
 
 // With url given and token_url not, our key goes to url and nowhere else.
 func TestTokenURL(t *testing.T) {
-	api, token := startServer(t, ibmtest.Options{}), startServer(t, ibmtest.Options{})
+	api, token := startServer(t, ibmfake.Options{}), startServer(t, ibmfake.Options{})
 	for _, row := range []struct {
 		tokenURL string
 		want     [2]int

@@ -10,7 +10,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -35,11 +35,11 @@ func wantFinding(t *testing.T, found map[string]leak.Finding, check string, resu
 }
 
 func TestExamineGood(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	found := examine(t, f.issuer)
 	wantFinding(t, found, "credential", leak.Good, "token")
 	wantFinding(t, found, "our own key", leak.Good, f.ownID)
-	wantFinding(t, found, "our own key", leak.Good, "account "+ibmtest.Account)
+	wantFinding(t, found, "our own key", leak.Good, "account "+ibmfake.Account)
 	wantFinding(t, found, "our own key", leak.Good, "not locked")
 	wantFinding(t, found, "expiry of our own key", leak.Good, "does not expire")
 	wantFinding(t, found, "keys of the account", leak.Good, "1 in the default group")
@@ -53,20 +53,20 @@ func TestExamineGood(t *testing.T) {
 func TestExamineOwnKey(t *testing.T) {
 	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
 	for name, row := range map[string]struct {
-		key    ibmtest.Key
+		key    ibmfake.Key
 		check  string
 		result leak.Result
 		text   string
 	}{
-		"expires soon":  {ibmtest.Key{ExpiresAt: in(3*24*time.Hour + time.Hour)}, "expiry of our own key", leak.Doubt, "in 3 days"},
-		"expires later": {ibmtest.Key{ExpiresAt: in(40 * 24 * time.Hour)}, "expiry of our own key", leak.Good, "at "},
-		"expired":       {ibmtest.Key{ExpiresAt: in(-time.Hour)}, "credential", leak.Broken, "deleted, expired or mistyped"},
-		"disabled":      {ibmtest.Key{Disabled: true}, "credential", leak.Broken, "the key is disabled"},
-		"locked":        {ibmtest.Key{Locked: true}, "our own key", leak.Good, "; locked"},
-		"a user's":      {ibmtest.Key{IAMID: "IBMid-1"}, "our own key", leak.Doubt, "key of a user"},
-		"no role":       {ibmtest.Key{IAMID: "iam-ServiceId-2"}, "keys of the account", leak.Broken, "Administrator on the IAM Identity service"},
+		"expires soon":  {ibmfake.Key{ExpiresAt: in(3*24*time.Hour + time.Hour)}, "expiry of our own key", leak.Doubt, "in 3 days"},
+		"expires later": {ibmfake.Key{ExpiresAt: in(40 * 24 * time.Hour)}, "expiry of our own key", leak.Good, "at "},
+		"expired":       {ibmfake.Key{ExpiresAt: in(-time.Hour)}, "credential", leak.Broken, "deleted, expired or mistyped"},
+		"disabled":      {ibmfake.Key{Disabled: true}, "credential", leak.Broken, "the key is disabled"},
+		"locked":        {ibmfake.Key{Locked: true}, "our own key", leak.Good, "; locked"},
+		"a user's":      {ibmfake.Key{IAMID: "IBMid-1"}, "our own key", leak.Doubt, "key of a user"},
+		"no role":       {ibmfake.Key{IAMID: "iam-ServiceId-2"}, "keys of the account", leak.Broken, "Administrator on the IAM Identity service"},
 	} {
-		f := startServer(t, ibmtest.Options{})
+		f := startServer(t, ibmfake.Options{})
 		row.key.Administrator = name != "no role"
 		if row.key.IAMID == "" {
 			row.key.IAMID = ownIAMID
@@ -80,16 +80,16 @@ func TestExamineOwnKey(t *testing.T) {
 
 // TestExamineKeyThatDies looks at keys whose tokens still work: IAM says of them what no token could.
 func TestExamineKeyThatDies(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	for _, row := range []struct{ field, check, text string }{
 		{`"disabled":true`, "our own key", "is disabled"},
 		{`"expires_at":"2020-01-02T03:04+0000"`, "expiry of our own key", "expired at 2020-01-02 03:04:00"},
 		{`"expires_at":"soon"`, "expiry of our own key", "not in a way"},
 	} {
 		f.ClearFaults()
-		f.AddFault(ibmtest.Fault{
-			Path: "/v1/apikeys/details", Status: 200, Times: ibmtest.Forever, ContentType: "application/json",
-			Body: fmt.Sprintf(`{"id":%q,"iam_id":%q,"account_id":%q,%s}`, f.ownID, ownIAMID, ibmtest.Account, row.field),
+		f.AddFault(ibmfake.Fault{
+			Path: "/v1/apikeys/details", Status: 200, Times: ibmfake.Forever, ContentType: "application/json",
+			Body: fmt.Sprintf(`{"id":%q,"iam_id":%q,"account_id":%q,%s}`, f.ownID, ownIAMID, ibmfake.Account, row.field),
 		})
 		found := examine(t, open(t, f.URL(), f.own))
 		if got := found[row.check]; got.Result == leak.Good || !strings.Contains(got.Text, row.text) {
@@ -99,15 +99,15 @@ func TestExamineKeyThatDies(t *testing.T) {
 }
 
 func TestExamineCountsKeys(t *testing.T) {
-	f := start(t, ibmtest.Switches{Unset: "absent"})
+	f := start(t, ibmfake.Switches{Unset: "absent"})
 	for n := range 250 {
-		f.AddKey(ibmtest.Key{Setting: "disable", IAMID: []string{"IBMid-1", "iam-ServiceId-1"}[n%2]})
+		f.AddKey(ibmfake.Key{Setting: "disable", IAMID: []string{"IBMid-1", "iam-ServiceId-1"}[n%2]})
 	}
 	for n := range 7 {
-		f.AddKey(ibmtest.Key{Setting: "none", Locked: n < 2, ExpiresAt: time.Now().Add(time.Duration(n-1) * time.Hour)})
+		f.AddKey(ibmfake.Key{Setting: "none", Locked: n < 2, ExpiresAt: time.Now().Add(time.Duration(n-1) * time.Hour)})
 	}
-	f.AddKey(ibmtest.Key{Setting: "delete", Disabled: true})
-	f.AddKey(ibmtest.Key{Setting: "none", Account: "another"})
+	f.AddKey(ibmfake.Key{Setting: "delete", Disabled: true})
+	f.AddKey(ibmfake.Key{Setting: "none", Account: "another"})
 	found := examine(t, f.issuer)
 	wantFinding(t, found, "keys of the account", leak.Good,
 		"259 in the default group, 1 of them ours and never acted on; of the others 7 are set to none, 250 to disable, "+
@@ -119,19 +119,19 @@ func TestExamineCountsKeys(t *testing.T) {
 
 func TestExamineListThatFails(t *testing.T) {
 	for name, row := range map[string]struct {
-		fault  ibmtest.Fault
+		fault  ibmfake.Fault
 		result leak.Result
 		text   string
 	}{
-		"at once":            {ibmtest.Fault{Status: 500}, leak.Broken, "IAM answers 500"},
-		"on the way":         {ibmtest.Fault{Status: 500, Skip: 1}, leak.Doubt, "in part only"},
-		"without our own":    {ibmtest.Fault{Status: 200, ContentType: "application/json", Body: `{"apikeys":[{"id":"ApiKey-1"},{}]}`}, leak.Doubt, "not whole"},
-		"refused":            {ibmtest.Fault{Status: 403}, leak.Broken, "Administrator"},
-		"refused on the way": {ibmtest.Fault{Status: 403, Skip: 1}, leak.Broken, "Administrator"},
+		"at once":            {ibmfake.Fault{Status: 500}, leak.Broken, "IAM answers 500"},
+		"on the way":         {ibmfake.Fault{Status: 500, Skip: 1}, leak.Doubt, "in part only"},
+		"without our own":    {ibmfake.Fault{Status: 200, ContentType: "application/json", Body: `{"apikeys":[{"id":"ApiKey-1"},{}]}`}, leak.Doubt, "not whole"},
+		"refused":            {ibmfake.Fault{Status: 403}, leak.Broken, "Administrator"},
+		"refused on the way": {ibmfake.Fault{Status: 403, Skip: 1}, leak.Broken, "Administrator"},
 	} {
-		f := start(t, ibmtest.Switches{})
-		f.AddKey(ibmtest.Key{IAMID: "IBMid-1"})
-		row.fault.Path, row.fault.Times = "/v1/apikeys", ibmtest.Forever
+		f := start(t, ibmfake.Switches{})
+		f.AddKey(ibmfake.Key{IAMID: "IBMid-1"})
+		row.fault.Path, row.fault.Times = "/v1/apikeys", ibmfake.Forever
 		f.AddFault(row.fault)
 		var got leak.Finding
 		for _, finding := range f.issuer.(dispositions.Examiner).Examine(t.Context()) {
@@ -149,7 +149,7 @@ func TestExamineClock(t *testing.T) {
 	for skew, want := range map[time.Duration]leak.Result{
 		0: leak.Good, time.Minute: leak.Doubt, -time.Minute: leak.Doubt, 10 * time.Minute: leak.Broken, -10 * time.Minute: leak.Broken,
 	} {
-		f := start(t, ibmtest.Switches{Skew: skew})
+		f := start(t, ibmfake.Switches{Skew: skew})
 		wantFinding(t, examine(t, f.issuer), "clock", want, "our clock")
 		f.Act("delete", f.ownID)
 		wantFinding(t, examine(t, open(t, f.URL(), f.own)), "clock", want, "our clock")
@@ -157,15 +157,15 @@ func TestExamineClock(t *testing.T) {
 }
 
 func TestAccount(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	if got, err := f.issuer.(dispositions.Tenant).Account(t.Context()); got != ibmtest.Account || err != nil {
-		t.Errorf("got %q and %v, want %s", got, err, ibmtest.Account)
+	f := start(t, ibmfake.Switches{})
+	if got, err := f.issuer.(dispositions.Tenant).Account(t.Context()); got != ibmfake.Account || err != nil {
+		t.Errorf("got %q and %v, want %s", got, err, ibmfake.Account)
 	}
 }
 
 func list(t *testing.T, issuer dispositions.Issuer) (keys []leak.Key, err error) {
 	t.Helper()
-	for key, err := range ibmcloud.Keys(t.Context(), issuer, ibmtest.Account) {
+	for key, err := range ibmcloud.Keys(t.Context(), issuer, ibmfake.Account) {
 		if err != nil {
 			return keys, err
 		}
@@ -175,10 +175,10 @@ func list(t *testing.T, issuer dispositions.Issuer) (keys []leak.Key, err error)
 }
 
 func TestListKeys(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	want := map[string]bool{f.ownID: true}
 	for n := range 205 {
-		id, _ := f.AddKey(ibmtest.Key{IAMID: []string{"IBMid-1", "iam-ServiceId-1"}[n%2], StoreValue: true})
+		id, _ := f.AddKey(ibmfake.Key{IAMID: []string{"IBMid-1", "iam-ServiceId-1"}[n%2], StoreValue: true})
 		want[id] = true
 	}
 	keys, err := list(t, f.issuer)
@@ -197,11 +197,11 @@ func TestListKeys(t *testing.T) {
 }
 
 func TestListIsLeftEarly(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	for range 150 {
-		f.AddKey(ibmtest.Key{})
+		f.AddKey(ibmfake.Key{})
 	}
-	for _, err := range ibmcloud.Keys(t.Context(), f.issuer, ibmtest.Account) {
+	for _, err := range ibmcloud.Keys(t.Context(), f.issuer, ibmfake.Account) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -218,9 +218,9 @@ func TestListThatDoesNotEnd(t *testing.T) {
 		"http://iam/v1/apikeys":                   "next page cannot be read",
 		"http://iam/%zz?pagetoken=planted":        "next page cannot be read",
 	} {
-		f := start(t, ibmtest.Switches{})
-		f.AddFault(ibmtest.Fault{
-			Path: "/v1/apikeys", Status: 200, Times: ibmtest.Forever, ContentType: "application/json",
+		f := start(t, ibmfake.Switches{})
+		f.AddFault(ibmfake.Fault{
+			Path: "/v1/apikeys", Status: 200, Times: ibmfake.Forever, ContentType: "application/json",
 			Body: fmt.Sprintf(`{"apikeys":[{"id":%q}],"next":%q}`, f.ownID, next),
 		})
 		keys, err := list(t, f.issuer)
@@ -232,7 +232,7 @@ func TestListThatDoesNotEnd(t *testing.T) {
 
 // TestListWithoutEnd gives every page another token.
 func TestListWithoutEnd(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	pages := 0
 	proxy := startProxy(t, f, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/v1/apikeys" {

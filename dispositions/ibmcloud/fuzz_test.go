@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"testing"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -23,8 +23,8 @@ func FuzzLocateAnswer(f *testing.F) {
 	f.Add(404, true, `{"errors":[]}`)
 	f.Add(400, true, `{"errorCode":"BXNIM0415E","errorDetails":"BXNIM0102E"}`)
 	f.Add(422, true, `{"status_code":422,"errors":[{"code":7,"message_code":null}]}`)
-	fake := start(f, ibmtest.Switches{})
-	_, secret := fake.AddKey(ibmtest.Key{})
+	fake := start(f, ibmfake.Switches{})
+	_, secret := fake.AddKey(ibmfake.Key{})
 	fake.mustLocate(f, secret)
 	f.Fuzz(func(t *testing.T, status int, asJSON bool, body string) {
 		if status < 200 || status > 599 || status == 401 || status == 429 || status == 503 {
@@ -32,7 +32,7 @@ func FuzzLocateAnswer(f *testing.F) {
 		}
 		contentType := map[bool]string{true: "application/json", false: "text/html"}[asJSON]
 		fake.ClearFaults()
-		fake.AddFault(ibmtest.Fault{
+		fake.AddFault(ibmfake.Fault{
 			Path: "/v1/apikeys/details", Status: status, ContentType: contentType, Body: body,
 		})
 		key, err := fake.issuer.Locate(context.Background(), secret)

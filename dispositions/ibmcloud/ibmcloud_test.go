@@ -11,7 +11,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/issuertest"
 	"stanch/receiver/leak"
 )
@@ -27,7 +27,7 @@ type full interface {
 
 // iam is a fake with a key for stanch, and an issuer that runs on it.
 type iam struct {
-	*ibmtest.Server
+	*ibmfake.Server
 	issuer full
 	ownID  string
 	own    leak.Secret
@@ -37,9 +37,9 @@ type iam struct {
 const ownIAMID = "iam-ServiceId-11111111-2222-3333-4444-555555555555"
 
 // startServer starts a fake that stops with the test.
-func startServer(t testing.TB, o ibmtest.Options) *ibmtest.Server {
+func startServer(t testing.TB, o ibmfake.Options) *ibmfake.Server {
 	t.Helper()
-	server, err := ibmtest.Start(o)
+	server, err := ibmfake.Start(o)
 	if err != nil {
 		t.Fatalf("starting the fake: %v", err)
 	}
@@ -48,10 +48,10 @@ func startServer(t testing.TB, o ibmtest.Options) *ibmtest.Server {
 }
 
 // start starts a fake and opens an issuer on it.
-func start(t testing.TB, switches ibmtest.Switches) *iam {
+func start(t testing.TB, switches ibmfake.Switches) *iam {
 	t.Helper()
-	f := &iam{Server: startServer(t, ibmtest.Options{Switches: switches})}
-	f.ownID, f.own = f.AddKey(ibmtest.Key{Name: "stanch", IAMID: ownIAMID, Administrator: true})
+	f := &iam{Server: startServer(t, ibmfake.Options{Switches: switches})}
+	f.ownID, f.own = f.AddKey(ibmfake.Key{Name: "stanch", IAMID: ownIAMID, Administrator: true})
 	f.issuer = open(t, f.URL(), f.own)
 	return f
 }
@@ -96,7 +96,7 @@ func (f *iam) mustRead(t testing.TB, id string) leak.Key {
 }
 
 func TestConformance(t *testing.T) {
-	for _, switches := range ibmtest.Positions() {
+	for _, switches := range ibmfake.Positions() {
 		t.Run(fmt.Sprintf("%+v", switches), func(t *testing.T) {
 			t.Parallel()
 			issuertest.Run(t, issuertest.Harness{New: func(t *testing.T) issuertest.World { return world(t, switches) }})
@@ -104,12 +104,12 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func world(t *testing.T, switches ibmtest.Switches) issuertest.World {
+func world(t *testing.T, switches ibmfake.Switches) issuertest.World {
 	f := start(t, switches)
 	return issuertest.World{
 		Issuer: f.issuer,
 		AddKey: func(locked bool) (string, leak.Secret) {
-			return f.AddKey(ibmtest.Key{Name: "leaked", Setting: "disable", Locked: locked})
+			return f.AddKey(ibmfake.Key{Name: "leaked", Setting: "disable", Locked: locked})
 		},
 		State: func(id string) (issuertest.State, bool) {
 			k, ok := f.Key(id)
@@ -122,13 +122,13 @@ func world(t *testing.T, switches ibmtest.Switches) issuertest.World {
 		Break:         f.breakAs,
 		Mend:          f.ClearFaults,
 		Redirect: func(status int, to string) {
-			f.AddFault(ibmtest.Fault{Status: status, Times: ibmtest.Forever, Header: map[string]string{"Location": to}})
+			f.AddFault(ibmfake.Fault{Status: status, Times: ibmfake.Forever, Header: map[string]string{"Location": to}})
 		},
 	}
 }
 
 // faults are how the fake fails as the suite wants it to, without those that need more than a fault.
-var faults = map[issuertest.Breakage]ibmtest.Fault{
+var faults = map[issuertest.Breakage]ibmfake.Fault{
 	issuertest.Throttle:         {Status: 429, Header: map[string]string{"Retry-After": fmt.Sprint(issuertest.RetryAfter.Seconds())}},
 	issuertest.ThrottleAbsurdly: {Status: 429, Header: map[string]string{"Retry-After": "86400000"}},
 	issuertest.ThrottleNegative: {Status: 429, Header: map[string]string{"Retry-After": "-5"}},
@@ -156,32 +156,32 @@ func (f *iam) breakAs(how issuertest.Breakage) {
 	fault, ok := faults[how]
 	switch {
 	case ok:
-		fault.Times = ibmtest.Forever
+		fault.Times = ibmfake.Forever
 		f.AddFault(fault)
 	case how == issuertest.Credential:
 		f.Act("delete", f.ownID)
 		f.RevokeTokens()
 	case how == issuertest.Forbidden:
-		f.AddFault(ibmtest.Fault{
-			Path: "/v1/*", Status: 403, Times: ibmtest.Forever, ContentType: "application/json", Body: forbidden,
+		f.AddFault(ibmfake.Fault{
+			Path: "/v1/*", Status: 403, Times: ibmfake.Forever, ContentType: "application/json", Body: forbidden,
 		})
 		for _, path := range []string{"/v1/*/*", "/v1/*/*/*"} {
-			f.AddFault(ibmtest.Fault{
-				Path: path, Status: 403, Times: ibmtest.Forever, ContentType: "application/json", Body: forbidden,
+			f.AddFault(ibmfake.Fault{
+				Path: path, Status: 403, Times: ibmfake.Forever, ContentType: "application/json", Body: forbidden,
 			})
 		}
 	case how == issuertest.Lie:
-		f.breakChanges(ibmtest.Fault{Lie: true})
+		f.breakChanges(ibmfake.Fault{Lie: true})
 	case how == issuertest.Committed:
-		f.breakChanges(ibmtest.Fault{Status: 500, Commit: true})
+		f.breakChanges(ibmfake.Fault{Status: 500, Commit: true})
 	default:
 		panic("the fake cannot fail as the suite wants it to: " + how)
 	}
 }
 
 // breakChanges makes every change of a key go wrong.
-func (f *iam) breakChanges(fault ibmtest.Fault) {
-	fault.Times = ibmtest.Forever
+func (f *iam) breakChanges(fault ibmfake.Fault) {
+	fault.Times = ibmfake.Forever
 	for _, fault.Method = range []string{http.MethodDelete, http.MethodPost} {
 		for _, fault.Path = range []string{"/v1/apikeys/*", "/v1/apikeys/*/*"} {
 			f.AddFault(fault)

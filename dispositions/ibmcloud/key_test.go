@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
 func TestLocateSaysEverything(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	expires := time.Date(2030, 1, 2, 3, 4, 0, 0, time.UTC)
-	id, secret := f.AddKey(ibmtest.Key{
+	id, secret := f.AddKey(ibmfake.Key{
 		Name: "deploy", IAMID: "iam-ServiceId-1", Account: "acct", Setting: "delete", Locked: true, ExpiresAt: expires,
 	})
 	key := f.mustLocate(t, secret)
@@ -31,8 +31,8 @@ func TestLocateSaysEverything(t *testing.T) {
 }
 
 func TestLastUse(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{Administrator: true})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{Administrator: true})
 	if key := f.mustLocate(t, secret); !key.LastUsedAt.IsZero() {
 		t.Errorf("last used at %v, want never", key.LastUsedAt)
 	}
@@ -43,7 +43,7 @@ func TestLastUse(t *testing.T) {
 	if key := f.mustLocate(t, secret); key.LastUsedAt.IsZero() {
 		t.Error("a key that was used reads as never used")
 	}
-	f.AddFault(ibmtest.Fault{Path: "/v1/apikeys/ApiKey-*", Status: 500})
+	f.AddFault(ibmfake.Fault{Path: "/v1/apikeys/ApiKey-*", Status: 500})
 	if key := f.mustLocate(t, secret); !key.LastUsedAt.IsZero() || key.ID == "" {
 		t.Errorf("got %+v, want the key without its last use", key)
 	}
@@ -62,8 +62,8 @@ func TestSettings(t *testing.T) {
 		{"", "disable", leak.Disable},
 		{"", "absent", ""},
 	} {
-		f := start(t, ibmtest.Switches{Unset: row.unset})
-		id, secret := f.AddKey(ibmtest.Key{Setting: row.setting})
+		f := start(t, ibmfake.Switches{Unset: row.unset})
+		id, secret := f.AddKey(ibmfake.Key{Setting: row.setting})
 		if got, read := f.mustLocate(t, secret).Setting, f.mustRead(t, id).Setting; got != row.want || read != row.want {
 			t.Errorf("%+v: located %q, read %q", row, got, read)
 		}
@@ -75,8 +75,8 @@ func TestKindByIAMID(t *testing.T) {
 		"IBMid-110000AB1Z": "user", "AppID-x": "user",
 		"iam-ServiceId-cb36c9a9": "service_id", "ServiceId-cb36c9a9": "service_id",
 	} {
-		f := start(t, ibmtest.Switches{})
-		_, secret := f.AddKey(ibmtest.Key{IAMID: iamID})
+		f := start(t, ibmfake.Switches{})
+		_, secret := f.AddKey(ibmfake.Key{IAMID: iamID})
 		if key := f.mustLocate(t, secret); key.Kind != want || key.Owner != iamID {
 			t.Errorf("%s: kind %q of %q, want %q", iamID, key.Kind, key.Owner, want)
 		}
@@ -89,10 +89,10 @@ func TestTimes(t *testing.T) {
 		"2024-10-04T12:28+0000", "2024-10-04T12:28:00+0000", "2024-10-04T12:28:00Z", "2024-10-04T12:28:00.000Z",
 		"2024-10-04T14:28+02:00", "2024-10-04T12:28Z", "2024-10-04T12:28:00.000+0000", "soon", "", "9999999999",
 	} {
-		f := start(t, ibmtest.Switches{})
-		id, secret := f.AddKey(ibmtest.Key{})
+		f := start(t, ibmfake.Switches{})
+		id, secret := f.AddKey(ibmfake.Key{})
 		f.mustLocate(t, secret)
-		f.AddFault(ibmtest.Fault{
+		f.AddFault(ibmfake.Fault{
 			Path: "/v1/apikeys/ApiKey-*", Status: 200, ContentType: "application/json",
 			Body: `{"id":"` + id + `","expires_at":"` + text + `"}`,
 		})

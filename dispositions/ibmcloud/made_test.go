@@ -10,18 +10,18 @@ import (
 	"time"
 
 	"stanch/dispositions"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
 // TestMadeBy lists what the owner of a key made, keys and service IDs, and nobody else, since a time.
 func TestMadeBy(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	const owner = "iam-ServiceId-7"
-	id, secret := f.AddKey(ibmtest.Key{Name: "leaked", IAMID: owner, CreatedBy: owner})
+	id, secret := f.AddKey(ibmfake.Key{Name: "leaked", IAMID: owner, CreatedBy: owner})
 	for n := range 3 {
-		f.AddKey(ibmtest.Key{Name: fmt.Sprintf("stranger-%d", n), IAMID: owner})
-		f.AddKey(ibmtest.Key{Name: fmt.Sprintf("evil-%d", n), IAMID: "IBMid-1", CreatedBy: "ServiceId-7"})
+		f.AddKey(ibmfake.Key{Name: fmt.Sprintf("stranger-%d", n), IAMID: owner})
+		f.AddKey(ibmfake.Key{Name: fmt.Sprintf("evil-%d", n), IAMID: "IBMid-1", CreatedBy: "ServiceId-7"})
 	}
 	f.MakeServiceID("evil-id", "", owner)
 	f.MakeServiceID("stranger-id", "", "IBMid-1")
@@ -43,7 +43,7 @@ func TestMadeBy(t *testing.T) {
 	if made, err := tracer.MadeBy(context.Background(), key, time.Now().Add(time.Hour)); err != nil || len(made) != 0 {
 		t.Errorf("got %+v, %v of the future", made, err)
 	}
-	f.AddFault(ibmtest.Fault{Path: "/v1/apikeys", Status: http.StatusBadGateway, Body: "<html>planted"})
+	f.AddFault(ibmfake.Fault{Path: "/v1/apikeys", Status: http.StatusBadGateway, Body: "<html>planted"})
 	if _, err := tracer.MadeBy(context.Background(), key, time.Time{}); err == nil || strings.Contains(err.Error(), "planted") {
 		t.Errorf("got %v", err)
 	}
@@ -51,8 +51,8 @@ func TestMadeBy(t *testing.T) {
 
 // TestActivity counts sign-ins with a key.
 func TestActivity(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{Name: "leaked"})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{Name: "leaked"})
 	watcher := f.issuer.(dispositions.Watcher)
 	for want := range int64(3) {
 		used, err := watcher.Activity(context.Background(), id)

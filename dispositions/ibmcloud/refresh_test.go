@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"stanch/dispositions/ibmcloud"
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -24,14 +24,14 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // clock is a source of tokens in a bubble of time.
 type clock struct {
-	*ibmtest.Fake
+	*ibmfake.Fake
 	get func(context.Context) (leak.Secret, error)
 }
 
 func inBubble(t *testing.T, test func(t *testing.T, c clock)) {
 	synctest.Test(t, func(t *testing.T) {
-		fake := ibmtest.New(ibmtest.Options{})
-		_, key := fake.AddKey(ibmtest.Key{})
+		fake := ibmfake.New(ibmfake.Options{})
+		_, key := fake.AddKey(ibmfake.Key{})
 		test(t, clock{Fake: fake, get: ibmcloud.Tokens(key, inProcess{fake})})
 	})
 }
@@ -66,7 +66,7 @@ func TestTokenIsRenewedInGoodTime(t *testing.T) {
 func TestTokenOutlivesAnOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T, c clock) {
 		first := c.at(t, 0)
-		c.AddFault(ibmtest.Fault{Status: 500, Times: ibmtest.Forever})
+		c.AddFault(ibmfake.Fault{Status: 500, Times: ibmfake.Forever})
 		for range 10 {
 			if c.at(t, 50*time.Second+49*time.Minute/10) != first {
 				t.Fatal("the token changed during an outage")
@@ -87,7 +87,7 @@ func TestTokenOutlivesAnOutage(t *testing.T) {
 func TestTokenRenewalIsNotHurried(t *testing.T) {
 	inBubble(t, func(t *testing.T, c clock) {
 		c.at(t, 0)
-		c.AddFault(ibmtest.Fault{Status: 500, Times: ibmtest.Forever})
+		c.AddFault(ibmfake.Fault{Status: 500, Times: ibmfake.Forever})
 		c.at(t, 49*time.Minute)
 		for range 59 {
 			c.at(t, time.Second)

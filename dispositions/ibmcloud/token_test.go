@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -22,7 +22,7 @@ func (f *iam) burst(t *testing.T, n int) {
 	t.Helper()
 	var group sync.WaitGroup
 	for range n {
-		_, secret := f.AddKey(ibmtest.Key{})
+		_, secret := f.AddKey(ibmfake.Key{})
 		group.Go(func() {
 			if _, err := f.issuer.Locate(context.Background(), secret); err != nil {
 				t.Errorf("Locate: %v", err)
@@ -33,7 +33,7 @@ func (f *iam) burst(t *testing.T, n int) {
 }
 
 func TestFirstBurstFetchesOneToken(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	f.burst(t, 64)
 	got := f.Requests()
 	if got[tokenRoute] != 1 || got[detailsRoute] != 65 {
@@ -42,7 +42,7 @@ func TestFirstBurstFetchesOneToken(t *testing.T) {
 }
 
 func TestRefusedTokenIsFetchedAgainOnce(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	f.burst(t, 1)
 	f.RevokeTokens()
 	f.burst(t, 64)
@@ -53,10 +53,10 @@ func TestRefusedTokenIsFetchedAgainOnce(t *testing.T) {
 
 // A token that is refused however new it is ends in an error, not in a loop.
 func TestTokenRefusedForGood(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
-	f.AddFault(ibmtest.Fault{Path: "/v1/apikeys/*/disable", Status: 401, Times: ibmtest.Forever})
+	f.AddFault(ibmfake.Fault{Path: "/v1/apikeys/*/disable", Status: 401, Times: ibmfake.Forever})
 	if err := f.issuer.Disable(context.Background(), id); !errors.Is(err, leak.ErrCredential) {
 		t.Errorf("error %v, want our own credential refused", err)
 	}
@@ -70,9 +70,9 @@ func TestTokenRefusedForGood(t *testing.T) {
 
 // One who gives up waiting for a token does not take it from those who go on.
 func TestTokenWaitersAreIndependent(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{})
-	f.AddFault(ibmtest.Fault{Path: "/identity/token", Delay: 100 * time.Millisecond})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{})
+	f.AddFault(ibmfake.Fault{Path: "/identity/token", Delay: 100 * time.Millisecond})
 	impatient, cancel := context.WithCancel(context.Background())
 	first := make(chan error, 1)
 	go func() {
@@ -90,7 +90,7 @@ func TestTokenWaitersAreIndependent(t *testing.T) {
 }
 
 func TestTokenAnswersThatHoldNone(t *testing.T) {
-	for _, fault := range []ibmtest.Fault{
+	for _, fault := range []ibmfake.Fault{
 		{Status: 200, Body: ""},
 		{Status: 200, ContentType: "text/html", Body: "<html>sign in</html>"},
 		{Status: 200, ContentType: "application/json", Body: `{"access_token":"","expires_in":3600}`},
@@ -102,8 +102,8 @@ func TestTokenAnswersThatHoldNone(t *testing.T) {
 		{Cut: true},
 		{Status: 404, ContentType: "application/json", Body: `{"errors":[{"code":"not_found"}]}`},
 	} {
-		f := start(t, ibmtest.Switches{})
-		_, secret := f.AddKey(ibmtest.Key{})
+		f := start(t, ibmfake.Switches{})
+		_, secret := f.AddKey(ibmfake.Key{})
 		fault.Path = "/identity/token"
 		f.AddFault(fault)
 		if _, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
@@ -115,11 +115,11 @@ func TestTokenAnswersThatHoldNone(t *testing.T) {
 
 // A token without a life is used for the call that it was fetched for, and not kept.
 func TestTokenWithoutLife(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	f.RevokeTokens()
-	f.AddFault(ibmtest.Fault{
+	f.AddFault(ibmfake.Fault{
 		Path: "/identity/token", Status: 200, ContentType: "application/json", Body: `{"access_token":"unknown"}`,
 	})
 	if _, err := f.issuer.Locate(context.Background(), secret); !errors.Is(err, leak.ErrCredential) {
@@ -130,11 +130,11 @@ func TestTokenWithoutLife(t *testing.T) {
 
 // A refused token request is about our own key: the leaked one is not looked at for an explanation.
 func TestTokenRefusalIsNotAboutTheKey(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{Disabled: true})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{Disabled: true})
 	f.mustLocate(t, secret)
 	f.RevokeTokens()
-	f.AddFault(ibmtest.Fault{Path: "/identity/token", Status: 400})
+	f.AddFault(ibmfake.Fault{Path: "/identity/token", Status: 400})
 	if err := f.issuer.Disable(context.Background(), id); !errors.Is(err, leak.ErrCredential) {
 		t.Errorf("error %v, want our own credential refused", err)
 	}
@@ -142,9 +142,9 @@ func TestTokenRefusalIsNotAboutTheKey(t *testing.T) {
 
 // Whoever asks to wait is heard, whether with 429 or 503.
 func TestUnavailableWithRetryAfter(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{})
-	f.AddFault(ibmtest.Fault{Status: 503, Header: map[string]string{"Retry-After": "9"}})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{})
+	f.AddFault(ibmfake.Fault{Status: 503, Header: map[string]string{"Retry-After": "9"}})
 	_, err := f.issuer.Locate(context.Background(), secret)
 	var throttled *leak.Throttled
 	if !errors.As(err, &throttled) || throttled.After != 9*time.Second || meansSomething(err) {
@@ -154,10 +154,10 @@ func TestUnavailableWithRetryAfter(t *testing.T) {
 
 // An answer is read to a bound, and what is cut there is not success.
 func TestAnswerTooLong(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
-	f.AddFault(ibmtest.Fault{
+	f.AddFault(ibmfake.Fault{
 		Path: "/v1/apikeys/details", Status: 200, ContentType: "application/json",
 		Body: `{"id":"` + id + `","name":"` + strings.Repeat("a", 1<<20) + `"}`,
 	})

@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
 // Trap: an id such as ".." goes out as a path.
 func TestTrapIDAsPath(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	for _, id := range []string{
 		"", ".", "..", "../serviceids", "ApiKey-", "ApiKey-../../../../../../../../../../../../..", "details",
 		"ApiKey-00000000-0000-0000-0000-000000000000/lock", "ApiKey-00000000-0000-0000-0000-000000000000\n",
@@ -34,20 +34,20 @@ func TestTrapIDAsPath(t *testing.T) {
 
 // Trap: an answer whose id is no key's would go out as a path later.
 func TestTrapIDInAnswer(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	other, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	other, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	for _, body := range []string{
 		``, `{}`, `null`, `{"id":null}`, `{"id":""}`, `{"id":".."}`, `{"id":7}`, `{"id":"ApiKey-x"}`, `[]`, `{"id":`,
 	} {
-		f.AddFault(ibmtest.Fault{
+		f.AddFault(ibmfake.Fault{
 			Path: "/v1/apikeys/details", Status: 200, ContentType: "application/json", Body: body,
 		})
 		if key, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
 			t.Errorf("%s: located %+v with error %v, want unresolved", body, key, err)
 		}
 	}
-	f.AddFault(ibmtest.Fault{
+	f.AddFault(ibmfake.Fault{
 		Path: "/v1/apikeys/*", Status: 200, ContentType: "application/json",
 		Body: `{"id":"` + other + `","disabled":true}`,
 	})
@@ -59,10 +59,10 @@ func TestTrapIDInAnswer(t *testing.T) {
 
 // Trap: "required" fields of an answer can be nil.
 func TestTrapRequiredFieldsMissing(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
-	f.AddFault(ibmtest.Fault{
+	f.AddFault(ibmfake.Fault{
 		Path: "/v1/apikeys/details", Status: 200, ContentType: "application/json", Body: `{"id":"` + id + `"}`,
 	})
 	key := f.mustLocate(t, secret)
@@ -73,8 +73,8 @@ func TestTrapRequiredFieldsMissing(t *testing.T) {
 
 // Trap: a list without scope sees little. What the adapter relies on is never a list.
 func TestTrapListsAreNotRelied(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	f.mustRead(t, id)
 	for _, do := range f.writes() {
@@ -89,10 +89,10 @@ func TestTrapListsAreNotRelied(t *testing.T) {
 
 // Trap: access tokens that were issued for a key outlive it.
 func TestTrapTokensLiveOn(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{Administrator: true})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{Administrator: true})
 	thief := open(t, f.URL(), secret)
-	victim, _ := f.AddKey(ibmtest.Key{})
+	victim, _ := f.AddKey(ibmfake.Key{})
 	if _, err := thief.Read(context.Background(), victim); err != nil {
 		t.Fatalf("before the key is disabled: %v", err)
 	}
@@ -109,9 +109,9 @@ func TestTrapTokensLiveOn(t *testing.T) {
 
 // Trap: IBM's own feed may have been faster.
 func TestTrapIBMActedFirst(t *testing.T) {
-	for _, switches := range ibmtest.Combinations() {
+	for _, switches := range ibmfake.Combinations() {
 		f := start(t, switches)
-		id, secret := f.AddKey(ibmtest.Key{})
+		id, secret := f.AddKey(ibmfake.Key{})
 		f.mustLocate(t, secret)
 		f.Act("disable", id)
 		if err := f.issuer.Disable(context.Background(), id); err != nil {
@@ -128,9 +128,9 @@ func TestTrapIBMActedFirst(t *testing.T) {
 
 // Trap: it is not established with which status a locked key refuses. The lock is never lifted unasked.
 func TestTrapLockedKeys(t *testing.T) {
-	for _, switches := range ibmtest.Combinations() {
+	for _, switches := range ibmfake.Combinations() {
 		f := start(t, switches)
-		id, _ := f.AddKey(ibmtest.Key{Locked: true})
+		id, _ := f.AddKey(ibmfake.Key{Locked: true})
 		for _, name := range []string{"Disable", "Delete"} {
 			if err := f.writes()[name](context.Background(), id); !errors.Is(err, leak.ErrLocked) {
 				t.Errorf("%+v: %s: error %v, want locked", switches, name, err)
@@ -153,9 +153,9 @@ func TestTrapLockedKeys(t *testing.T) {
 
 // Trap: a key without the role Administrator is refused with 403, which is about us, not about the leaked key.
 func TestTrapRoles(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, weak := f.AddKey(ibmtest.Key{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	_, weak := f.AddKey(ibmfake.Key{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	issuer := open(t, f.URL(), weak)
 	if _, err := issuer.Locate(context.Background(), secret); !errors.Is(err, leak.ErrCredential) {
 		t.Errorf("Locate: error %v, want our own credential refused", err)
@@ -169,15 +169,15 @@ func TestTrapRoles(t *testing.T) {
 // body claims.
 func TestTrapUnestablishedStatus(t *testing.T) {
 	body := `{"errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	for _, status := range []int{300, 304, 400, 402, 405, 406, 408, 409, 410, 412, 418, 422, 451, 500, 501, 502, 503, 504, 599} {
-		f.AddFault(ibmtest.Fault{Status: status, ContentType: "application/json", Body: body})
+		f.AddFault(ibmfake.Fault{Status: status, ContentType: "application/json", Body: body})
 		if _, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
 			t.Errorf("Locate with %d: error %v, want unresolved", status, err)
 		}
-		f.AddFault(ibmtest.Fault{Status: status, ContentType: "application/json", Body: body})
+		f.AddFault(ibmfake.Fault{Status: status, ContentType: "application/json", Body: body})
 		if err := f.issuer.Disable(context.Background(), id); err == nil || meansSomething(err) {
 			t.Errorf("Disable with %d: error %v, want unresolved", status, err)
 		}

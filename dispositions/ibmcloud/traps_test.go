@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions/ibmcloud/ibmtest"
+	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
 
@@ -19,10 +19,10 @@ import (
 // Trap: with a dead credential of our own, the SDK's lookup fails with status 400 just as a lookup of an unknown key
 // may. It must never be taken for "unknown key".
 func TestTrapFailOpen(t *testing.T) {
-	for _, switches := range ibmtest.Combinations() {
+	for _, switches := range ibmfake.Combinations() {
 		for _, op := range []string{"delete", "disable"} {
 			f := start(t, switches)
-			_, secret := f.AddKey(ibmtest.Key{})
+			_, secret := f.AddKey(ibmfake.Key{})
 			f.Act(op, f.ownID)
 			for _, s := range []leak.Secret{secret, leak.NewSecret("not-a-key-of-anybody")} {
 				_, err := f.issuer.Locate(context.Background(), s)
@@ -37,8 +37,8 @@ func TestTrapFailOpen(t *testing.T) {
 // The same, when our token outlives our key: what "400, API key not found" is about is then established by asking for
 // our own key.
 func TestTrapFailOpenWithLiveToken(t *testing.T) {
-	f := start(t, ibmtest.Switches{Unknown: 400})
-	_, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{Unknown: 400})
+	_, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	unknown := leak.NewSecret("not-a-key-of-anybody")
 	if _, err := f.issuer.Locate(context.Background(), unknown); !errors.Is(err, leak.ErrNotFound) {
@@ -52,10 +52,10 @@ func TestTrapFailOpenWithLiveToken(t *testing.T) {
 
 // Whether our own key is known can itself stay open; then so does whether the leaked one is.
 func TestTrapFailOpenUnestablished(t *testing.T) {
-	f := start(t, ibmtest.Switches{Unknown: 400})
-	_, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{Unknown: 400})
+	_, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
-	f.AddFault(ibmtest.Fault{Path: "/v1/apikeys/details", Skip: 1, Status: 500})
+	f.AddFault(ibmfake.Fault{Path: "/v1/apikeys/details", Skip: 1, Status: 500})
 	_, err := f.issuer.Locate(context.Background(), leak.NewSecret("not-a-key-of-anybody"))
 	if err == nil || errors.Is(err, leak.ErrNotFound) || errors.Is(err, leak.ErrCredential) {
 		t.Errorf("error %v, want unresolved", err)
@@ -69,10 +69,10 @@ func TestTrapRedirectForwardsSecret(t *testing.T) {
 	defer elsewhere.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, path := range []string{"/identity/token", "/v1/apikeys/details"} {
-			f := start(t, ibmtest.Switches{})
-			_, secret := f.AddKey(ibmtest.Key{})
-			f.AddFault(ibmtest.Fault{
-				Path: path, Status: status, Times: ibmtest.Forever, Header: map[string]string{"Location": elsewhere.URL},
+			f := start(t, ibmfake.Switches{})
+			_, secret := f.AddKey(ibmfake.Key{})
+			f.AddFault(ibmfake.Fault{
+				Path: path, Status: status, Times: ibmfake.Forever, Header: map[string]string{"Location": elsewhere.URL},
 			})
 			if _, err := f.issuer.Locate(context.Background(), secret); err == nil {
 				t.Errorf("a %d of %s is taken for success", status, path)
@@ -86,7 +86,7 @@ func TestTrapRedirectForwardsSecret(t *testing.T) {
 
 // Trap: a token error echoes the key that was sent.
 func TestTrapTokenErrorEchoesKey(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
+	f := start(t, ibmfake.Switches{})
 	f.Act("delete", f.ownID)
 	_, err := f.issuer.Read(context.Background(), "ApiKey-00000000-0000-0000-0000-000000000000")
 	if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), f.own.Reveal()) {
@@ -99,10 +99,10 @@ func TestTrapTokenErrorEchoesKey(t *testing.T) {
 
 // A message code that is none may hold anything.
 func TestTrapMessageCodeEchoesKey(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
-	f.AddFault(ibmtest.Fault{
+	f.AddFault(ibmfake.Fault{
 		Path: "/v1/apikeys/details", Status: 409, ContentType: "application/json",
 		Body: `{"errors":[{"code":"x","message_code":"` + secret.Reveal() + `"}]}`,
 	})
@@ -114,8 +114,8 @@ func TestTrapMessageCodeEchoesKey(t *testing.T) {
 
 // Trap: an answer may hold the key's value in clear.
 func TestTrapPlaintextIsNotKept(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{IAMID: "iam-ServiceId-x", StoreValue: true})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{IAMID: "iam-ServiceId-x", StoreValue: true})
 	for _, key := range []leak.Key{f.mustLocate(t, secret), f.mustRead(t, id)} {
 		if strings.Contains(fmt.Sprintf("%#v", key), secret.Reveal()) {
 			t.Error("the key shows its value")
@@ -130,9 +130,9 @@ func TestTrapEmptyErrorsPanic(t *testing.T) {
 		`{"errors":[{"code":"not_found"},{"code":"not_found"}]}`, `{"errorCode":7}`, `{`,
 	} {
 		for _, status := range []int{400, 404, 409, 500} {
-			f := start(t, ibmtest.Switches{})
-			_, secret := f.AddKey(ibmtest.Key{})
-			f.AddFault(ibmtest.Fault{
+			f := start(t, ibmfake.Switches{})
+			_, secret := f.AddKey(ibmfake.Key{})
+			f.AddFault(ibmfake.Fault{
 				Path: "/v1/apikeys/details", Skip: 1, Status: status, ContentType: "application/json", Body: body,
 			})
 			if _, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
@@ -148,10 +148,10 @@ func meansSomething(err error) bool {
 
 // Trap: the SDK's retries repeat what must not be repeated, and wait as long as they are told.
 func TestTrapNoRetries(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	id, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
-	f.AddFault(ibmtest.Fault{Method: "DELETE", Status: 500, Commit: true})
+	f.AddFault(ibmfake.Fault{Method: "DELETE", Status: 500, Commit: true})
 	if err := f.issuer.Delete(context.Background(), id); err == nil || meansSomething(err) {
 		t.Errorf("error %v, want unresolved", err)
 	}
@@ -170,9 +170,9 @@ func TestTrapRetryAfter(t *testing.T) {
 		"99999999999999999999": 0, "soon": 0, "1.5": 0, "Mon, 01 Jan 2001 00:00:00 GMT": 0,
 		"Fri, 01 Jan 2100 00:00:00 GMT": time.Hour,
 	} {
-		f := start(t, ibmtest.Switches{})
-		_, secret := f.AddKey(ibmtest.Key{})
-		f.AddFault(ibmtest.Fault{Status: 429, Header: map[string]string{"Retry-After": wish}})
+		f := start(t, ibmfake.Switches{})
+		_, secret := f.AddKey(ibmfake.Key{})
+		f.AddFault(ibmfake.Fault{Status: 429, Header: map[string]string{"Retry-After": wish}})
 		_, err := f.issuer.Locate(context.Background(), secret)
 		var throttled *leak.Throttled
 		if !errors.As(err, &throttled) || throttled.After != want {
@@ -183,9 +183,9 @@ func TestTrapRetryAfter(t *testing.T) {
 
 // Trap: the SDK's token fetch ignores the context.
 func TestTrapTokenFetchIgnoresContext(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{})
-	f.AddFault(ibmtest.Fault{Path: "/identity/token", Delay: time.Hour})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{})
+	f.AddFault(ibmfake.Fault{Path: "/identity/token", Delay: time.Hour})
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	// The fake holds the token back for an hour: that Locate returns at all is the test.
@@ -196,8 +196,8 @@ func TestTrapTokenFetchIgnoresContext(t *testing.T) {
 
 // Trap: an empty lookup value is still sent.
 func TestTrapEmptyLookup(t *testing.T) {
-	f := start(t, ibmtest.Switches{})
-	_, secret := f.AddKey(ibmtest.Key{})
+	f := start(t, ibmfake.Switches{})
+	_, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	before := f.Requests()["GET /v1/apikeys/details"]
 	for _, s := range []string{"", " ", "\t", "\r\n", secret.Reveal() + " ", secret.Reveal() + "\n", "a\x00b"} {
@@ -213,8 +213,8 @@ func TestTrapEmptyLookup(t *testing.T) {
 // Trap: acting on the key that we run on, or on another of the same identity.
 func TestTrapOwnKey(t *testing.T) {
 	for _, iamID := range []string{ownIAMID, strings.TrimPrefix(ownIAMID, "iam-")} {
-		f := start(t, ibmtest.Switches{})
-		sister, secret := f.AddKey(ibmtest.Key{IAMID: iamID})
+		f := start(t, ibmfake.Switches{})
+		sister, secret := f.AddKey(ibmfake.Key{IAMID: iamID})
 		for id, key := range map[string]leak.Key{
 			f.ownID: f.mustLocate(t, f.own), sister: f.mustLocate(t, secret),
 		} {
@@ -238,10 +238,10 @@ func TestTrapOwnKey(t *testing.T) {
 // As long as we do not know which key is ours, none is handed out and none is changed.
 func TestTrapOwnKeyUnknown(t *testing.T) {
 	for _, body := range []string{`{}`, `{"id":"..","iam_id":"x"}`, `{"id":"ApiKey-00000000-0000-0000-0000-000000000000"}`} {
-		f := start(t, ibmtest.Switches{})
-		id, secret := f.AddKey(ibmtest.Key{})
-		f.AddFault(ibmtest.Fault{
-			Path: "/v1/apikeys/details", Times: ibmtest.Forever, Status: 200, ContentType: "application/json", Body: body,
+		f := start(t, ibmfake.Switches{})
+		id, secret := f.AddKey(ibmfake.Key{})
+		f.AddFault(ibmfake.Fault{
+			Path: "/v1/apikeys/details", Times: ibmfake.Forever, Status: 200, ContentType: "application/json", Body: body,
 		})
 		if _, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
 			t.Errorf("Locate: error %v, want unresolved", err)
@@ -275,9 +275,9 @@ func TestTrapOwnKeyNotFound(t *testing.T) {
 	for status, body := range map[int]string{
 		404: `{"errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`, 400: `{"errorCode":"BXNIM0415E"}`,
 	} {
-		f := start(t, ibmtest.Switches{})
-		_, secret := f.AddKey(ibmtest.Key{})
-		f.AddFault(ibmtest.Fault{
+		f := start(t, ibmfake.Switches{})
+		_, secret := f.AddKey(ibmfake.Key{})
+		f.AddFault(ibmfake.Fault{
 			Path: "/v1/apikeys/details", Status: status, ContentType: "application/json", Body: body,
 		})
 		_, err := f.issuer.Locate(context.Background(), secret)

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // planted is a secret that must be nowhere but in a Content.
@@ -20,7 +20,7 @@ var planted = leak.NewSecret("acme_planted_7f3a9c")
 const alertPage = "https://github.example/acme/shop/security/secret-scanning/1"
 
 // add adds an alert of acme/shop with the planted secret, and returns its ref.
-func (w *world) add(a githubtest.Alert) string {
+func (w *world) add(a githubfake.Alert) string {
 	a.Repository, a.Secret = "Acme/Shop", planted
 	return fmt.Sprintf("acme/shop/%d", w.AddAlert(a))
 }
@@ -47,10 +47,10 @@ func (w *world) silent(t *testing.T, texts ...string) {
 }
 
 func TestFetch(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
-	ref := w.add(githubtest.Alert{
+	w := newWorld(t, githubfake.Options{})
+	ref := w.add(githubfake.Alert{
 		SecretType: "acme_custom", Validity: "active", PubliclyLeaked: true, MultiRepo: true,
-		Locations: []githubtest.Location{{Path: "a b/%41#?.env", Line: 12}},
+		Locations: []githubfake.Location{{Path: "a b/%41#?.env", Line: 12}},
 	})
 	found := w.mustFetch(t, ref)
 	if len(found) != 1 {
@@ -94,12 +94,12 @@ func TestFetchPlaces(t *testing.T) {
 		"pull_request_review":         repository + "/pull/34#pullrequestreview-56",
 		"pull_request_review_comment": page + "#pulls/comments/78",
 	}
-	w := newWorld(t, githubtest.Options{})
-	var locations []githubtest.Location
-	for _, kind := range githubtest.LocationTypes() {
-		locations = append(locations, githubtest.Location{Type: kind})
+	w := newWorld(t, githubfake.Options{})
+	var locations []githubfake.Location
+	for _, kind := range githubfake.LocationTypes() {
+		locations = append(locations, githubfake.Location{Type: kind})
 	}
-	for _, c := range w.mustFetch(t, w.add(githubtest.Alert{Locations: locations})) {
+	for _, c := range w.mustFetch(t, w.add(githubfake.Alert{Locations: locations})) {
 		if c.URL != want[c.Place] {
 			t.Errorf("%s: got %q, want %q", c.Place, c.URL, want[c.Place])
 		}
@@ -134,10 +134,10 @@ func TestFetchOddPlaces(t *testing.T) {
 		"type is another's":  {`{"type":"issue_title","details":{"pull_request_title_url":"https://api.github.example/repos/a/b/pulls/5"}}`, alertPage},
 		"no type whatsoever": {`{}`, alertPage},
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.answer(githubtest.GetAlert, `{"number":1,"secret":"s","html_url":"`+alertPage+`"}`)
-		w.answer(githubtest.ListLocations, "["+row.location+"]")
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.answer(githubfake.GetAlert, `{"number":1,"secret":"s","html_url":"`+alertPage+`"}`)
+		w.answer(githubfake.ListLocations, "["+row.location+"]")
 		if got := w.mustFetch(t, ref); len(got) != 1 || got[0].URL != row.want {
 			t.Errorf("%s: got %d contents, the first %+v, want the URL %q", name, len(got), got[0], row.want)
 		}
@@ -145,8 +145,8 @@ func TestFetchOddPlaces(t *testing.T) {
 }
 
 // answer makes every call of an operation answer 200 with this body.
-func (w *world) answer(op githubtest.Operation, body string) {
-	w.AddFault(githubtest.Fault{Op: op, Times: vendortest.Forever, Status: http.StatusOK, Body: body})
+func (w *world) answer(op githubfake.Operation, body string) {
+	w.AddFault(githubfake.Fault{Op: op, Times: vendorfake.Forever, Status: http.StatusOK, Body: body})
 }
 
 // TestFetchOddAlerts: no field but the number and the secret is needed.
@@ -173,9 +173,9 @@ func TestFetchOddAlerts(t *testing.T) {
 			leak.Content{Place: "wiki_commit", URL: "https://github.example/acme/shop/wiki/X"},
 		},
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.answer(githubtest.GetAlert, row.body)
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.answer(githubfake.GetAlert, row.body)
 		got := w.mustFetch(t, ref)
 		if len(got) != 1 || got[0].Secret.Reveal() != "s" || got[0].URL != row.want.URL || got[0].Place != row.want.Place || got[0].Marks != row.want.Marks {
 			t.Errorf("%s: got %+v, want one content with the secret and %+v", name, got, row.want)
@@ -185,15 +185,15 @@ func TestFetchOddAlerts(t *testing.T) {
 
 // TestFetchWithoutPlaces: containment does not wait for where the secret was seen.
 func TestFetchWithoutPlaces(t *testing.T) {
-	for name, fault := range map[string]githubtest.Fault{
+	for name, fault := range map[string]githubfake.Fault{
 		"500":       {Status: 500},
 		"404":       {Status: 404, Body: `{"message":"Not Found"}`},
-		"throttled": githubtest.SecondaryLimit(http.StatusForbidden, "60"),
+		"throttled": githubfake.SecondaryLimit(http.StatusForbidden, "60"),
 		"null":      {Status: 200, Body: "null"},
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{Locations: []githubtest.Location{{}, {Type: "issue_title"}}})
-		fault.Op, fault.Times = githubtest.ListLocations, vendortest.Forever
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{Locations: []githubfake.Location{{}, {Type: "issue_title"}}})
+		fault.Op, fault.Times = githubfake.ListLocations, vendorfake.Forever
 		w.AddFault(fault)
 		got := w.mustFetch(t, ref)
 		if len(got) != 1 || !got[0].Secret.Equal(planted) || got[0].Place != "commit" {
@@ -208,15 +208,15 @@ func TestFetchWithoutPlaces(t *testing.T) {
 
 // TestFetchManyPlaces: the places of one alert are bounded, and no page is asked for that is not wanted.
 func TestFetchManyPlaces(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
-	var locations []githubtest.Location
+	w := newWorld(t, githubfake.Options{})
+	var locations []githubfake.Location
 	for n := range 250 {
-		locations = append(locations, githubtest.Location{Line: n + 1})
+		locations = append(locations, githubfake.Location{Line: n + 1})
 	}
-	if got := w.mustFetch(t, w.add(githubtest.Alert{Locations: locations})); len(got) != 100 {
+	if got := w.mustFetch(t, w.add(githubfake.Alert{Locations: locations})); len(got) != 100 {
 		t.Errorf("got %d contents, want 100", len(got))
 	}
-	if got := w.Count(githubtest.ListLocations, "", 0); got != 1 {
+	if got := w.Count(githubfake.ListLocations, "", 0); got != 1 {
 		t.Errorf("got %d calls for places, want 1", got)
 	}
 }
@@ -226,9 +226,9 @@ func TestFetchWithoutSecret(t *testing.T) {
 	for name, body := range map[string]string{
 		"left out": `{"number":1}`, "null": `{"number":1,"secret":null}`, "empty": `{"number":1,"secret":""}`,
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.answer(githubtest.GetAlert, body)
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.answer(githubfake.GetAlert, body)
 		_, err := w.vendor.Fetch(t.Context(), ref)
 		if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "security_events") {
 			t.Errorf("%s: got %v, want ErrRefused that names the scope", name, err)
@@ -239,9 +239,9 @@ func TestFetchWithoutSecret(t *testing.T) {
 // TestFetchAnother: an answer about another alert, or with a secret that is no text, is no answer.
 func TestFetchAnother(t *testing.T) {
 	for _, body := range []string{`{"number":2,"secret":"s"}`, `{"number":1,"secret":{"planted":"x"}}`, `{"number":1,"secret":7}`} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.answer(githubtest.GetAlert, body)
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.answer(githubfake.GetAlert, body)
 		if found, err := w.vendor.Fetch(t.Context(), ref); err == nil || strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: got %d contents and error %v, want an error that shows nothing", body, len(found), err)
 		}
@@ -250,16 +250,16 @@ func TestFetchAnother(t *testing.T) {
 
 // TestFetchAsks: one alert costs two calls, and none of them is for another place than the configured one.
 func TestFetchAsks(t *testing.T) {
-	w := newWorld(t, githubtest.Options{Enterprise: true})
-	w.mustFetch(t, w.add(githubtest.Alert{Locations: []githubtest.Location{{}}}))
-	var got []githubtest.Operation
+	w := newWorld(t, githubfake.Options{Enterprise: true})
+	w.mustFetch(t, w.add(githubfake.Alert{Locations: []githubfake.Location{{}}}))
+	var got []githubfake.Operation
 	for _, e := range w.Journal() {
 		got = append(got, e.Op)
 		if e.By != "ours" || e.Status != http.StatusOK {
 			t.Errorf("%s was asked by %q and answered %d", e.Op, e.By, e.Status)
 		}
 	}
-	if want := []githubtest.Operation{githubtest.GetAlert, githubtest.ListLocations}; !slices.Equal(got, want) {
+	if want := []githubfake.Operation{githubfake.GetAlert, githubfake.ListLocations}; !slices.Equal(got, want) {
 		t.Errorf("asked %v, want %v", got, want)
 	}
 }

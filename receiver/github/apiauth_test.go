@@ -13,22 +13,22 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
 )
 
 // TestTokenFile: a token that is refused is read again from its file, once.
 func TestTokenFile(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
-	ref := w.add(githubtest.Alert{})
+	w := newWorld(t, githubfake.Options{})
+	ref := w.add(githubfake.Alert{})
 	w.RevokeTokens()
 	if _, err := w.vendor.Fetch(t.Context(), ref); !errors.Is(err, leak.ErrCredential) {
 		t.Errorf("got %v with a token that was revoked, want ErrCredential", err)
 	}
-	if got := w.Count(githubtest.GetAlert, "", 0); got != 1 {
+	if got := w.Count(githubfake.GetAlert, "", 0); got != 1 {
 		t.Errorf("got %d calls, want 1: the file holds no other token", got)
 	}
-	next := w.AddToken(githubtest.Token{Name: "next"})
+	next := w.AddToken(githubfake.Token{Name: "next"})
 	if err := os.WriteFile(w.config.API.TokenFile, []byte(next.Reveal()), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +53,8 @@ func TestTokenFileRefused(t *testing.T) {
 		"empty":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
 		"unknown": func(path string) error { return os.WriteFile(path, []byte("ghp_other"), 0o600) },
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
 		w.RevokeTokens()
 		if err := change(w.config.API.TokenFile); err != nil {
 			t.Fatal(err)
@@ -63,14 +63,14 @@ func TestTokenFileRefused(t *testing.T) {
 		if !errors.Is(err, leak.ErrCredential) {
 			t.Errorf("%s: got %v, want ErrCredential", name, err)
 		}
-		if got := w.Count(githubtest.GetAlert, "", 0); got > 2 {
+		if got := w.Count(githubfake.GetAlert, "", 0); got > 2 {
 			t.Errorf("%s: got %d calls, want 2 at most", name, got)
 		}
 	}
 }
 
 func TestOpenVendorRefuses(t *testing.T) {
-	good := newAppWorld(t, githubtest.Options{}, githubtest.App{})
+	good := newAppWorld(t, githubfake.Options{}, githubfake.App{})
 	for name, spoil := range map[string]func(w *world){
 		"no token file":    func(w *world) { w.config.API.App, w.config.API.TokenFile = nil, "" },
 		"no such file":     func(w *world) { w.config.API.App, w.config.API.TokenFile = nil, t.TempDir()+"/none" },
@@ -96,17 +96,17 @@ func TestOpenVendorRefuses(t *testing.T) {
 
 // TestApp: what an App needs is asked for when it is needed, and used again.
 func TestApp(t *testing.T) {
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{})
-	ref := w.add(githubtest.Alert{})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
+	ref := w.add(githubfake.Alert{})
 	w.mustFetch(t, ref)
 	w.mustFetch(t, ref)
 	if err := w.vendor.Resolve(t.Context(), ref, "dead"); err != nil {
 		t.Fatalf("Resolve: %v", err)
 	}
-	if got := w.Count(githubtest.GetInstallation, "acme", 0); got != 1 {
+	if got := w.Count(githubfake.GetInstallation, "acme", 0); got != 1 {
 		t.Errorf("the installation was looked up %d times, want once", got)
 	}
-	if got := w.Count(githubtest.CreateToken, "", 0); got != 2 {
+	if got := w.Count(githubfake.CreateToken, "", 0); got != 2 {
 		t.Errorf("got %d tokens, want 2: one that reads and one that writes", got)
 	}
 	w.silent(t)
@@ -114,8 +114,8 @@ func TestApp(t *testing.T) {
 
 // TestAppReads: an App that may only read alerts reads them.
 func TestAppReads(t *testing.T) {
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{Granted: map[string]string{"secret_scanning_alerts": "read"}})
-	ref := w.add(githubtest.Alert{})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{Granted: map[string]string{"secret_scanning_alerts": "read"}})
+	ref := w.add(githubfake.Alert{})
 	w.mustFetch(t, ref)
 	err := w.vendor.Resolve(t.Context(), ref, "dead")
 	if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "secret_scanning_alerts: write") {
@@ -125,30 +125,30 @@ func TestAppReads(t *testing.T) {
 
 // TestAppInstallation: a configured installation is not looked up, and one that is wrong is refused in words.
 func TestAppInstallation(t *testing.T) {
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{})
-	ref := w.add(githubtest.Alert{})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
+	ref := w.add(githubfake.Alert{})
 	w.config.API.App.Installation = 4711
 	w.open(t)
 	_, err := w.vendor.Fetch(t.Context(), ref)
 	if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "installation") {
 		t.Errorf("got %v, want ErrRefused about the installation", err)
 	}
-	if got := w.Count(githubtest.GetInstallation, "", 0); got != 0 {
+	if got := w.Count(githubfake.GetInstallation, "", 0); got != 0 {
 		t.Errorf("the installation was looked up %d times, want never", got)
 	}
 }
 
 func TestAppRefused(t *testing.T) {
 	t.Run("not installed", func(t *testing.T) {
-		w := newAppWorld(t, githubtest.Options{}, githubtest.App{Organisations: []string{"globex"}})
-		_, err := w.vendor.Fetch(t.Context(), w.add(githubtest.Alert{}))
+		w := newAppWorld(t, githubfake.Options{}, githubfake.App{Organisations: []string{"globex"}})
+		_, err := w.vendor.Fetch(t.Context(), w.add(githubfake.Alert{}))
 		if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "not installed") {
 			t.Errorf("got %v, want ErrRefused about the installation", err)
 		}
 	})
 	t.Run("suspended", func(t *testing.T) {
-		w := newAppWorld(t, githubtest.Options{}, githubtest.App{})
-		ref := w.add(githubtest.Alert{})
+		w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
+		ref := w.add(githubfake.Alert{})
 		w.Suspend("acme", true)
 		_, err := w.vendor.Fetch(t.Context(), ref)
 		if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "suspended") {
@@ -158,8 +158,8 @@ func TestAppRefused(t *testing.T) {
 		w.mustFetch(t, ref)
 	})
 	t.Run("clock", func(t *testing.T) {
-		w := newAppWorld(t, githubtest.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }}, githubtest.App{})
-		if _, err := w.vendor.Fetch(t.Context(), w.add(githubtest.Alert{})); !errors.Is(err, leak.ErrCredential) {
+		w := newAppWorld(t, githubfake.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }}, githubfake.App{})
+		if _, err := w.vendor.Fetch(t.Context(), w.add(githubfake.Alert{})); !errors.Is(err, leak.ErrCredential) {
 			t.Errorf("got %v with a clock that is an hour ahead, want ErrCredential", err)
 		}
 	})
@@ -168,8 +168,8 @@ func TestAppRefused(t *testing.T) {
 // TestAppDrift: GitHub's clock may be behind ours a little.
 func TestAppDrift(t *testing.T) {
 	for _, drift := range []time.Duration{-50 * time.Second, 50 * time.Second} {
-		w := newAppWorld(t, githubtest.Options{Now: func() time.Time { return time.Now().Add(drift) }}, githubtest.App{})
-		w.mustFetch(t, w.add(githubtest.Alert{}))
+		w := newAppWorld(t, githubfake.Options{Now: func() time.Time { return time.Now().Add(drift) }}, githubfake.App{})
+		w.mustFetch(t, w.add(githubfake.Alert{}))
 	}
 }
 
@@ -182,30 +182,30 @@ func TestAppTokenRenewed(t *testing.T) {
 		"long enough": {6 * time.Minute, 1},
 		"too short":   {4 * time.Minute, 4}, // two calls each
 	} {
-		w := newAppWorld(t, githubtest.Options{TokenLife: row.life}, githubtest.App{})
-		ref := w.add(githubtest.Alert{})
+		w := newAppWorld(t, githubfake.Options{TokenLife: row.life}, githubfake.App{})
+		ref := w.add(githubfake.Alert{})
 		w.mustFetch(t, ref)
 		w.mustFetch(t, ref)
-		if got := w.Count(githubtest.CreateToken, "", 0); got != row.want {
+		if got := w.Count(githubfake.CreateToken, "", 0); got != row.want {
 			t.Errorf("%s: got %d tokens for two alerts, want %d", name, got, row.want)
 		}
 	}
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{})
-	ref := w.add(githubtest.Alert{})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
+	ref := w.add(githubfake.Alert{})
 	w.mustFetch(t, ref)
 	w.RevokeTokens()
 	w.mustFetch(t, ref)
-	if got := w.Count(githubtest.CreateToken, "", 0); got != 2 {
+	if got := w.Count(githubfake.CreateToken, "", 0); got != 2 {
 		t.Errorf("got %d tokens, want another one after the first was refused", got)
 	}
 }
 
 // TestAppTokenShared: who needs a token at the same time shares one, and waits no longer than it may.
 func TestAppTokenShared(t *testing.T) {
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{})
-	ref := w.add(githubtest.Alert{})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
+	ref := w.add(githubfake.Alert{})
 	release := make(chan struct{})
-	w.AddFault(githubtest.Fault{Op: githubtest.CreateToken, Until: release})
+	w.AddFault(githubfake.Fault{Op: githubfake.CreateToken, Until: release})
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -213,7 +213,7 @@ func TestAppTokenShared(t *testing.T) {
 			t.Errorf("got %v from who gave up, want context.Canceled", err)
 		}
 	})
-	for w.Count(githubtest.GetInstallation, "", 0) == 0 {
+	for w.Count(githubfake.GetInstallation, "", 0) == 0 {
 		runtime.Gosched() // the first one has the lead
 	}
 	for range 20 {
@@ -226,7 +226,7 @@ func TestAppTokenShared(t *testing.T) {
 	cancel()
 	close(release)
 	group.Wait()
-	if got := w.Count(githubtest.CreateToken, "", 0); got != 1 {
+	if got := w.Count(githubfake.CreateToken, "", 0); got != 1 {
 		t.Errorf("got %d tokens, want one for all", got)
 	}
 }
@@ -236,12 +236,12 @@ func TestAppFormats(t *testing.T) {
 	for name, token := range map[string]string{
 		"none": `null`, "empty": `""`, "with a line break": `"ghs_a\nb"`, "a number": `7`,
 	} {
-		w := newAppWorld(t, githubtest.Options{}, githubtest.App{})
-		w.AddFault(githubtest.Fault{Op: githubtest.CreateToken, Status: 201, Body: `{"token":` + token + `,"expires_at":"2126-01-01T00:00:00Z"}`})
-		if _, err := w.vendor.Fetch(t.Context(), w.add(githubtest.Alert{})); err == nil {
+		w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
+		w.AddFault(githubfake.Fault{Op: githubfake.CreateToken, Status: 201, Body: `{"token":` + token + `,"expires_at":"2126-01-01T00:00:00Z"}`})
+		if _, err := w.vendor.Fetch(t.Context(), w.add(githubfake.Alert{})); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
-		if got := w.Count(githubtest.GetAlert, "", 0); got != 0 {
+		if got := w.Count(githubfake.GetAlert, "", 0); got != 0 {
 			t.Errorf("%s: an alert was asked for", name)
 		}
 	}

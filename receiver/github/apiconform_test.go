@@ -4,17 +4,17 @@ import (
 	"testing"
 
 	"stanch/receiver/collect/collecttest"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 )
 
 // ourHook is the hook of the organisation, or of the App, that delivers to the source.
-var ourHook = githubtest.Hook{URL: "http://127.0.0.1:1/hooks/" + sourceName}
+var ourHook = githubfake.Hook{URL: "http://127.0.0.1:1/hooks/" + sourceName}
 
 func TestVendorConforms(t *testing.T) {
-	for name, o := range map[string]githubtest.Options{
+	for name, o := range map[string]githubfake.Options{
 		"github.com":        {},
-		"Enterprise Server": {Enterprise: true, Switches: githubtest.Switches{Cursors: "never", Validity: "refused"}},
-		"other answers": {Switches: githubtest.Switches{
+		"Enterprise Server": {Enterprise: true, Switches: githubfake.Switches{Cursors: "never", Validity: "refused"}},
+		"other answers": {Switches: githubfake.Switches{
 			Cursors: "always", Limited: 429, Unchanged: 200, Validity: "ignored", CommentLimit: 280, Unreached: -1,
 		}},
 	} {
@@ -30,7 +30,7 @@ func TestVendorConforms(t *testing.T) {
 
 func TestAppConforms(t *testing.T) {
 	collecttest.Run(t, collecttest.Harness{New: func(t *testing.T) collecttest.World {
-		w := newAppWorld(t, githubtest.Options{}, githubtest.App{Hook: ourHook})
+		w := newAppWorld(t, githubfake.Options{}, githubfake.App{Hook: ourHook})
 		return w.conforming()
 	}})
 }

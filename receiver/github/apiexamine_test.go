@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"stanch/receiver"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
 )
 
@@ -30,9 +30,9 @@ func mustFind(t *testing.T, found map[string]leak.Finding, check string, want le
 }
 
 func TestExamine(t *testing.T) {
-	w, r := newWorld(t, githubtest.Options{}), newReceiver(t)
-	w.AddHook(githubtest.Hook{URL: r.url, Secret: planted})
-	w.add(githubtest.Alert{})
+	w, r := newWorld(t, githubfake.Options{}), newReceiver(t)
+	w.AddHook(githubfake.Hook{URL: r.url, Secret: planted})
+	w.add(githubfake.Alert{})
 	w.raise(1)
 	found := w.examine(t)
 	mustFind(t, found, "credential", leak.Good, "acme-admin's, with the scopes repo, security_events, admin:org_hook")
@@ -50,7 +50,7 @@ func TestExamine(t *testing.T) {
 		}
 	}
 	for _, e := range w.Journal() {
-		if e.Changed || e.Op == githubtest.Redeliver {
+		if e.Changed || e.Op == githubfake.Redeliver {
 			t.Errorf("an examination did %s", e.Op)
 		}
 	}
@@ -58,16 +58,16 @@ func TestExamine(t *testing.T) {
 
 func TestExamineApp(t *testing.T) {
 	r := newReceiver(t)
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{Slug: "leak-stopper", Hook: githubtest.Hook{URL: r.url, Secret: planted}})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{Slug: "leak-stopper", Hook: githubfake.Hook{URL: r.url, Secret: planted}})
 	w.raise(1)
 	found := w.examine(t)
 	mustFind(t, found, "credential", leak.Good, "leak-stopper")
 	mustFind(t, found, "seeing secrets", leak.Good, "with its secret")
 	mustFind(t, found, "hook", leak.Good, "the App's hook")
 	mustFind(t, found, "deliveries", leak.Good, "all arrived")
-	w = newAppWorld(t, githubtest.Options{}, githubtest.App{Granted: map[string]string{"secret_scanning_alerts": "read"}})
+	w = newAppWorld(t, githubfake.Options{}, githubfake.App{Granted: map[string]string{"secret_scanning_alerts": "read"}})
 	mustFind(t, w.examine(t), "closing alerts", leak.Doubt, "secret_scanning_alerts: write")
-	w = newAppWorld(t, githubtest.Options{}, githubtest.App{Granted: map[string]string{}})
+	w = newAppWorld(t, githubfake.Options{}, githubfake.App{Granted: map[string]string{}})
 	mustFind(t, w.examine(t), "reading alerts", leak.Broken, "secret_scanning_alerts: read")
 	w.config.API.App.ID = "4711"
 	w.open(t)
@@ -79,23 +79,23 @@ func TestExamineApp(t *testing.T) {
 // TestExamineHook: a hook that is set up in a way that loses alerts is told of.
 func TestExamineHook(t *testing.T) {
 	for name, row := range map[string]struct {
-		hook  githubtest.Hook
+		hook  githubfake.Hook
 		check string
 		want  leak.Result
 		text  string
 	}{
-		"off":          {githubtest.Hook{Inactive: true, Secret: planted}, "hook", leak.Broken, "turned off"},
-		"unsigned":     {githubtest.Hook{}, "hook", leak.Broken, "no secret"},
-		"other events": {githubtest.Hook{Events: []string{"push"}, Secret: planted}, "hook", leak.Broken, "secret_scanning_alert"},
+		"off":          {githubfake.Hook{Inactive: true, Secret: planted}, "hook", leak.Broken, "turned off"},
+		"unsigned":     {githubfake.Hook{}, "hook", leak.Broken, "no secret"},
+		"other events": {githubfake.Hook{Events: []string{"push"}, Secret: planted}, "hook", leak.Broken, "secret_scanning_alert"},
 		"no places": {
-			githubtest.Hook{Events: []string{"secret_scanning_alert"}, Secret: planted}, "hook", leak.Doubt, "secret_scanning_alert_location",
+			githubfake.Hook{Events: []string{"secret_scanning_alert"}, Secret: planted}, "hook", leak.Doubt, "secret_scanning_alert_location",
 		},
-		"everything": {githubtest.Hook{Events: []string{"*"}, Secret: planted}, "hook", leak.Good, "turned on"},
-		"forms":      {githubtest.Hook{Form: true, Secret: planted}, "hook content type", leak.Good, "forms"},
-		"no ping":    {githubtest.Hook{Secret: planted}, "deliveries", leak.Doubt, "nothing"},
+		"everything": {githubfake.Hook{Events: []string{"*"}, Secret: planted}, "hook", leak.Good, "turned on"},
+		"forms":      {githubfake.Hook{Form: true, Secret: planted}, "hook content type", leak.Good, "forms"},
+		"no ping":    {githubfake.Hook{Secret: planted}, "deliveries", leak.Doubt, "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, githubtest.Options{})
+			w := newWorld(t, githubfake.Options{})
 			row.hook.URL = ourHook.URL
 			w.AddHook(row.hook)
 			mustFind(t, w.examine(t), row.check, row.want, row.text)
@@ -103,23 +103,23 @@ func TestExamineHook(t *testing.T) {
 	}
 	t.Run("no certificates", func(t *testing.T) {
 		for ssl, want := range map[string]leak.Result{`"1"`: leak.Doubt, `1`: leak.Doubt, `"0"`: "", `0`: "", `null`: ""} {
-			w := newWorld(t, githubtest.Options{})
-			w.answer(githubtest.ListHooks, `[{"id":7,"active":true,"config":{"url":"`+ourHook.URL+`","insecure_ssl":`+ssl+`}}]`)
+			w := newWorld(t, githubfake.Options{})
+			w.answer(githubfake.ListHooks, `[{"id":7,"active":true,"config":{"url":"`+ourHook.URL+`","insecure_ssl":`+ssl+`}}]`)
 			if got := w.examine(t)["hook certificates"].Result; got != want {
 				t.Errorf("insecure_ssl %s: got %q, want %q", ssl, got, want)
 			}
 		}
 	})
 	t.Run("none", func(t *testing.T) {
-		w := newWorld(t, githubtest.Options{})
-		w.add(githubtest.Alert{})
+		w := newWorld(t, githubfake.Options{})
+		w.add(githubfake.Alert{})
 		mustFind(t, w.examine(t), "hook", leak.Doubt, "/hooks/"+sourceName)
 	})
 }
 
 func TestExamineDeliveries(t *testing.T) {
-	w, r := newWorld(t, githubtest.Options{}), newReceiver(t)
-	w.AddHook(githubtest.Hook{URL: r.url})
+	w, r := newWorld(t, githubfake.Options{}), newReceiver(t)
+	w.AddHook(githubfake.Hook{URL: r.url})
 	r.down.Store(true)
 	w.raise(2)
 	mustFind(t, w.examine(t), "deliveries", leak.Broken, "the last 2")
@@ -130,7 +130,7 @@ func TestExamineDeliveries(t *testing.T) {
 
 // TestExamineCredential: what is wrong with the token ends it, or is told.
 func TestExamineCredential(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
+	w := newWorld(t, githubfake.Options{})
 	w.RevokeTokens()
 	found := w.examine(t)
 	mustFind(t, found, "credential", leak.Broken, "401")
@@ -138,19 +138,19 @@ func TestExamineCredential(t *testing.T) {
 		t.Error("alerts are asked for although GitHub does not know us")
 	}
 	for name, row := range map[string]struct {
-		token githubtest.Token
+		token githubfake.Token
 		check string
 		want  leak.Result
 		text  string
 	}{
-		"no scope":         {githubtest.Token{Scopes: []string{"gist"}}, "listing alerts", leak.Broken, "one of: repo, security_events"},
-		"expires soon":     {githubtest.Token{ExpiresAt: time.Now().Add(50 * time.Hour)}, "expiry of our token", leak.Doubt, "expires on"},
-		"expires late":     {githubtest.Token{ExpiresAt: time.Now().Add(5000 * time.Hour)}, "expiry of our token", leak.Good, "expires on"},
-		"no hooks":         {githubtest.Token{Scopes: []string{"repo"}}, "hook", leak.Doubt, "found by the sweep only"},
-		"fine-grained":     {githubtest.Token{Permissions: map[string]string{"secret_scanning_alerts": "read"}}, "credential", leak.Good, "of its own"},
-		"of somebody else": {githubtest.Token{Organisations: []string{"globex"}}, "listing alerts", leak.Broken, "may not list"},
+		"no scope":         {githubfake.Token{Scopes: []string{"gist"}}, "listing alerts", leak.Broken, "one of: repo, security_events"},
+		"expires soon":     {githubfake.Token{ExpiresAt: time.Now().Add(50 * time.Hour)}, "expiry of our token", leak.Doubt, "expires on"},
+		"expires late":     {githubfake.Token{ExpiresAt: time.Now().Add(5000 * time.Hour)}, "expiry of our token", leak.Good, "expires on"},
+		"no hooks":         {githubfake.Token{Scopes: []string{"repo"}}, "hook", leak.Doubt, "found by the sweep only"},
+		"fine-grained":     {githubfake.Token{Permissions: map[string]string{"secret_scanning_alerts": "read"}}, "credential", leak.Good, "of its own"},
+		"of somebody else": {githubfake.Token{Organisations: []string{"globex"}}, "listing alerts", leak.Broken, "may not list"},
 	} {
-		w := newWorld(t, githubtest.Options{})
+		w := newWorld(t, githubfake.Options{})
 		w.token = w.AddToken(row.token)
 		w.config.API.TokenFile = writeFile(t, w.token.Reveal())
 		w.open(t)
@@ -162,14 +162,14 @@ func TestExamineCredential(t *testing.T) {
 }
 
 func TestExamineLimits(t *testing.T) {
-	w := newWorld(t, githubtest.Options{RateLimit: 4})
-	w.add(githubtest.Alert{})
+	w := newWorld(t, githubfake.Options{RateLimit: 4})
+	w.add(githubfake.Alert{})
 	mustFind(t, w.examine(t), "rate limit", leak.Doubt, "0 of 4")
-	w = newWorld(t, githubtest.Options{Enterprise: true})
+	w = newWorld(t, githubfake.Options{Enterprise: true})
 	mustFind(t, w.examine(t), "rate limit", leak.Good, "none")
-	w = newWorld(t, githubtest.Options{})
-	w.add(githubtest.Alert{})
-	w.answer(githubtest.GetAlert, `{"number":1}`)
+	w = newWorld(t, githubfake.Options{})
+	w.add(githubfake.Alert{})
+	w.answer(githubfake.GetAlert, `{"number":1}`)
 	mustFind(t, w.examine(t), "seeing secrets", leak.Broken, "security_events")
 	w.Close()
 	mustFind(t, w.examine(t), "credential", leak.Broken, "refused")

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 )
 
 // list lists what is open.
@@ -31,9 +31,9 @@ func (w *world) list(t *testing.T, since time.Time) (refs []string, err error) {
 // TestOpenAsks: secrets are hidden, and every page after the first is asked for by what the one before said.
 func TestOpenAsks(t *testing.T) {
 	for _, cursors := range []string{"asked", "always", "never"} {
-		w := newWorld(t, githubtest.Options{Switches: githubtest.Switches{Cursors: cursors}})
+		w := newWorld(t, githubfake.Options{Switches: githubfake.Switches{Cursors: cursors}})
 		for range 250 {
-			w.add(githubtest.Alert{Repository: "acme/shop"})
+			w.add(githubfake.Alert{Repository: "acme/shop"})
 		}
 		refs, err := w.list(t, time.Time{})
 		if err != nil || len(refs) != 250 {
@@ -41,7 +41,7 @@ func TestOpenAsks(t *testing.T) {
 		}
 		for n, e := range w.Journal() {
 			query, _ := url.ParseQuery(e.Query)
-			if e.Op != githubtest.ListOrgAlerts || e.Target != "acme" || e.Secrets != 0 || query.Get("sort") != "updated" {
+			if e.Op != githubfake.ListOrgAlerts || e.Target != "acme" || e.Secrets != 0 || query.Get("sort") != "updated" {
 				t.Errorf("%s: call %d is %+v, want a list without secrets", cursors, n, e)
 			}
 			if byNumber := query.Has("page"); byNumber != (cursors == "never" && n > 1) {
@@ -53,16 +53,16 @@ func TestOpenAsks(t *testing.T) {
 
 // TestOpenSince: no page is asked for that can only hold what is older.
 func TestOpenSince(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
+	w := newWorld(t, githubfake.Options{})
 	at := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
 	for n := range 300 {
-		w.add(githubtest.Alert{CreatedAt: at.Add(time.Duration(n) * time.Second)})
+		w.add(githubfake.Alert{CreatedAt: at.Add(time.Duration(n) * time.Second)})
 	}
 	refs, err := w.list(t, at.Add(298*time.Second+time.Second/2))
 	if want := []string{"acme/shop/300", "acme/shop/299"}; err != nil || !slices.Equal(refs, want) {
 		t.Errorf("got %v and error %v, want %v: times at GitHub have whole seconds", refs, err, want)
 	}
-	if got := w.Count(githubtest.ListOrgAlerts, "", 0); got != 1 {
+	if got := w.Count(githubfake.ListOrgAlerts, "", 0); got != 1 {
 		t.Errorf("got %d pages, want 1", got)
 	}
 }
@@ -72,8 +72,8 @@ func TestOpenOddEntries(t *testing.T) {
 	entry := func(number int, repository string) string {
 		return fmt.Sprintf(`{"number":%d,"state":"open","repository":{"full_name":%q}}`, number, repository)
 	}
-	w := newWorld(t, githubtest.Options{})
-	w.answer(githubtest.ListOrgAlerts, "["+strings.Join([]string{
+	w := newWorld(t, githubfake.Options{})
+	w.answer(githubfake.ListOrgAlerts, "["+strings.Join([]string{
 		entry(1, "globex/shop"), entry(2, "acme"), entry(3, "acme/../x"), entry(0, "acme/shop"), `{}`, `null`,
 		`{"number":5,"repository":null}`, `{"number":6,"repository":{"full_name":"ACME/Shop"}}`,
 	}, ",")+"]")
@@ -91,12 +91,12 @@ func TestOpenLinks(t *testing.T) {
 	var asked atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer elsewhere.Close()
-	w := newWorld(t, githubtest.Options{})
-	w.AddFault(githubtest.Fault{
-		Op: githubtest.ListOrgAlerts, Status: 200, Body: "[" + someAlert + "]",
+	w := newWorld(t, githubfake.Options{})
+	w.AddFault(githubfake.Fault{
+		Op: githubfake.ListOrgAlerts, Status: 200, Body: "[" + someAlert + "]",
 		Header: map[string]string{"Link": "<" + elsewhere.URL + `/x?after=a%26page%3D9&per_page=1>; rel="next"`},
 	})
-	w.answer(githubtest.ListOrgAlerts, "[]")
+	w.answer(githubfake.ListOrgAlerts, "[]")
 	if refs, err := w.list(t, time.Time{}); err != nil || len(refs) != 1 {
 		t.Errorf("got %v and error %v, want one alert", refs, err)
 	}
@@ -119,21 +119,21 @@ func TestOpenRepeats(t *testing.T) {
 		"a page that is itself": func(int) string { return "page=1" },
 	}
 	for name, link := range links {
-		w := newWorld(t, githubtest.Options{})
+		w := newWorld(t, githubfake.Options{})
 		for n := range 20 {
 			body := "[" + someAlert + "]"
 			if name == "two cursors in turn" {
 				body = strings.Replace(body, `"number":1`, fmt.Sprintf(`"number":%d`, n+1), 1)
 			}
-			w.AddFault(githubtest.Fault{
-				Op: githubtest.ListOrgAlerts, Status: 200, Body: body,
+			w.AddFault(githubfake.Fault{
+				Op: githubfake.ListOrgAlerts, Status: 200, Body: body,
 				Header: map[string]string{"Link": `<https://x/?` + link(n) + `>; rel="next"`},
 			})
 		}
 		if _, err := w.list(t, time.Time{}); err == nil || !strings.Contains(err.Error(), "repeat") {
 			t.Errorf("%s: got %v, want that pages repeat", name, err)
 		}
-		if got := w.Count(githubtest.ListOrgAlerts, "", 0); got > 5 {
+		if got := w.Count(githubfake.ListOrgAlerts, "", 0); got > 5 {
 			t.Errorf("%s: got %d calls, want that it is left soon", name, got)
 		}
 	}
@@ -141,10 +141,10 @@ func TestOpenRepeats(t *testing.T) {
 
 // TestOpenRefused: a list that is not shown is nothing that is gone.
 func TestOpenRefused(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
-	w.config.API.TokenFile = writeFile(t, w.AddToken(githubtest.Token{Organisations: []string{"globex"}}).Reveal())
+	w := newWorld(t, githubfake.Options{})
+	w.config.API.TokenFile = writeFile(t, w.AddToken(githubfake.Token{Organisations: []string{"globex"}}).Reveal())
 	w.open(t)
-	w.add(githubtest.Alert{})
+	w.add(githubfake.Alert{})
 	_, err := w.list(t, time.Time{})
 	if !errors.Is(err, collect.ErrRefused) || errors.Is(err, collect.ErrGone) {
 		t.Errorf("got %v, want ErrRefused", err)
@@ -153,8 +153,8 @@ func TestOpenRefused(t *testing.T) {
 
 // TestOpenMissing: a list that is missing is not one that is empty.
 func TestOpenMissing(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
-	w.answer(githubtest.ListOrgAlerts, "null")
+	w := newWorld(t, githubfake.Options{})
+	w.answer(githubfake.ListOrgAlerts, "null")
 	if _, err := w.list(t, time.Time{}); err == nil {
 		t.Error("got no error for null")
 	}

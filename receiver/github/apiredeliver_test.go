@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
 )
 
@@ -70,15 +70,15 @@ func (w *world) mustRedeliver(t *testing.T, since time.Time, want int) {
 // raise raises alerts, and waits until their hooks are sent.
 func (w *world) raise(n int) {
 	for range n {
-		w.Raise(githubtest.Alert{Repository: "acme/shop"})
+		w.Raise(githubfake.Alert{Repository: "acme/shop"})
 	}
 	w.Wait()
 }
 
 func TestRedeliver(t *testing.T) {
 	for _, unreached := range []int{0, -1} {
-		w, r := newWorld(t, githubtest.Options{Switches: githubtest.Switches{Unreached: unreached}}), newReceiver(t)
-		id := w.AddHook(githubtest.Hook{URL: r.url})
+		w, r := newWorld(t, githubfake.Options{Switches: githubfake.Switches{Unreached: unreached}}), newReceiver(t)
+		id := w.AddHook(githubfake.Hook{URL: r.url})
 		w.raise(3)
 		r.down.Store(true)
 		w.raise(130)
@@ -98,7 +98,7 @@ func TestRedeliver(t *testing.T) {
 // TestRedeliverUnreached: nobody listens at all.
 func TestRedeliverUnreached(t *testing.T) {
 	for _, unreached := range []int{0, -1} {
-		w := newWorld(t, githubtest.Options{Switches: githubtest.Switches{Unreached: unreached}})
+		w := newWorld(t, githubfake.Options{Switches: githubfake.Switches{Unreached: unreached}})
 		w.AddHook(ourHook)
 		w.raise(2)
 		w.mustRedeliver(t, time.Time{}, 2)
@@ -109,8 +109,8 @@ func TestRedeliverUnreached(t *testing.T) {
 func TestRedeliverSince(t *testing.T) {
 	var ago atomic.Int64
 	now := func() time.Time { return time.Now().Add(-time.Duration(ago.Load())) }
-	w, r := newWorld(t, githubtest.Options{Now: now}), newReceiver(t)
-	w.AddHook(githubtest.Hook{URL: r.url})
+	w, r := newWorld(t, githubfake.Options{Now: now}), newReceiver(t)
+	w.AddHook(githubfake.Hook{URL: r.url})
 	r.down.Store(true)
 	ago.Store(int64(80 * time.Hour)) // not listed any more
 	w.raise(1)
@@ -120,7 +120,7 @@ func TestRedeliverSince(t *testing.T) {
 	w.raise(2)
 	ago.Store(0)
 	w.mustRedeliver(t, time.Now().Add(-2*time.Hour), 2)
-	if got := w.Count(githubtest.ListDeliveries, "", 0); got != 1 {
+	if got := w.Count(githubfake.ListDeliveries, "", 0); got != 1 {
 		t.Errorf("got %d pages, want 1", got)
 	}
 	w.mustRedeliver(t, time.Time{}, 252)
@@ -128,18 +128,18 @@ func TestRedeliverSince(t *testing.T) {
 
 // TestRedeliverHooks: whose hook it is is told by the end of its URL.
 func TestRedeliverHooks(t *testing.T) {
-	w, r := newWorld(t, githubtest.Options{}), newReceiver(t)
+	w, r := newWorld(t, githubfake.Options{}), newReceiver(t)
 	r.down.Store(true)
 	for _, url := range []string{r.url + "-2", strings.Replace(r.url, "/hooks/", "/hooks/x-", 1), r.url + "/more", "::"} {
-		w.AddHook(githubtest.Hook{URL: url})
+		w.AddHook(githubfake.Hook{URL: url})
 	}
 	w.raise(1)
 	_, err := w.redeliver(t, time.Time{})
 	if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "/hooks/"+sourceName) {
 		t.Errorf("got %v, want ErrRefused that says how the hook is known", err)
 	}
-	w.AddHook(githubtest.Hook{URL: r.url + "/?x=y"})
-	w.AddHook(githubtest.Hook{URL: r.url})
+	w.AddHook(githubfake.Hook{URL: r.url + "/?x=y"})
+	w.AddHook(githubfake.Hook{URL: r.url})
 	w.raise(1)
 	w.mustRedeliver(t, time.Time{}, 2) // one for each hook
 }
@@ -147,7 +147,7 @@ func TestRedeliverHooks(t *testing.T) {
 // TestRedeliverApp: an App's hook is asked about as the App.
 func TestRedeliverApp(t *testing.T) {
 	r := newReceiver(t)
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{Hook: githubtest.Hook{URL: r.url}})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{Hook: githubfake.Hook{URL: r.url}})
 	r.down.Store(true)
 	w.raise(3)
 	r.down.Store(false)
@@ -163,12 +163,12 @@ func TestRedeliverAppOfOrg(t *testing.T) {
 	r := newReceiver(t)
 	r.down.Store(true)
 	granted := map[string]string{"secret_scanning_alerts": "write", "organization_hooks": "write"}
-	w := newAppWorld(t, githubtest.Options{}, githubtest.App{Granted: granted})
-	w.AddHook(githubtest.Hook{URL: r.url})
+	w := newAppWorld(t, githubfake.Options{}, githubfake.App{Granted: granted})
+	w.AddHook(githubfake.Hook{URL: r.url})
 	w.raise(2)
 	w.mustRedeliver(t, time.Time{}, 2)
-	w = newAppWorld(t, githubtest.Options{}, githubtest.App{})
-	w.AddHook(githubtest.Hook{URL: r.url})
+	w = newAppWorld(t, githubfake.Options{}, githubfake.App{})
+	w.AddHook(githubfake.Hook{URL: r.url})
 	if _, err := w.redeliver(t, time.Time{}); !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "organization_hooks") {
 		t.Errorf("got %v, want ErrRefused that names the permission", err)
 	}
@@ -176,11 +176,11 @@ func TestRedeliverAppOfOrg(t *testing.T) {
 
 // TestRedeliverRefused: a token that may not see hooks, in both ways in which GitHub says so.
 func TestRedeliverRefused(t *testing.T) {
-	for name, fault := range map[string]githubtest.Fault{
-		"403": {Op: githubtest.ListHooks, Status: 403, Body: `{"message":"no"}`},
-		"404": {Op: githubtest.ListHooks, Status: 404, Body: `{"message":"Not Found"}`},
+	for name, fault := range map[string]githubfake.Fault{
+		"403": {Op: githubfake.ListHooks, Status: 403, Body: `{"message":"no"}`},
+		"404": {Op: githubfake.ListHooks, Status: 404, Body: `{"message":"Not Found"}`},
 	} {
-		w := newWorld(t, githubtest.Options{})
+		w := newWorld(t, githubfake.Options{})
 		w.AddFault(fault)
 		if _, err := w.redeliver(t, time.Time{}); !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "hook") {
 			t.Errorf("%s: got %v, want ErrRefused that says what is missing", name, err)
@@ -191,19 +191,19 @@ func TestRedeliverRefused(t *testing.T) {
 // TestRedeliverOneFails: what one delivery is refused does not cost the others, but a limit ends it.
 func TestRedeliverOneFails(t *testing.T) {
 	for name, row := range map[string]struct {
-		fault   githubtest.Fault
+		fault   githubfake.Fault
 		want    int
 		limited bool
 	}{
-		"gone":      {githubtest.Fault{Status: 404, Body: `{"message":"Not Found"}`}, 2, false},
-		"refused":   {githubtest.Fault{Status: 422, Body: `{"message":"no"}`}, 2, false},
-		"throttled": {githubtest.SecondaryLimit(403, "60"), 1, true},
-		"down":      {githubtest.Fault{Status: 500}, 1, false},
+		"gone":      {githubfake.Fault{Status: 404, Body: `{"message":"Not Found"}`}, 2, false},
+		"refused":   {githubfake.Fault{Status: 422, Body: `{"message":"no"}`}, 2, false},
+		"throttled": {githubfake.SecondaryLimit(403, "60"), 1, true},
+		"down":      {githubfake.Fault{Status: 500}, 1, false},
 	} {
-		w := newWorld(t, githubtest.Options{})
+		w := newWorld(t, githubfake.Options{})
 		w.AddHook(ourHook)
 		w.raise(3)
-		row.fault.Op, row.fault.Skip = githubtest.Redeliver, 1
+		row.fault.Op, row.fault.Skip = githubfake.Redeliver, 1
 		w.AddFault(row.fault)
 		got, err := w.redeliver(t, time.Time{})
 		if _, limited := errors.AsType[*leak.Throttled](err); err == nil || got != row.want || limited != row.limited {

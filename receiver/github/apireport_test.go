@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 )
 
 func (w *world) mustHave(t *testing.T, state, resolution, comment, validity string) {
@@ -21,12 +21,12 @@ func (w *world) mustHave(t *testing.T, state, resolution, comment, validity stri
 
 // TestResolve: what closes an alert, and what opens it again, in every position of the fake's switches.
 func TestResolve(t *testing.T) {
-	for _, s := range githubtest.Positions() {
+	for _, s := range githubfake.Positions() {
 		if s.DelegatedDismissal {
 			continue
 		}
-		w := newWorld(t, githubtest.Options{Switches: s})
-		ref := w.add(githubtest.Alert{})
+		w := newWorld(t, githubfake.Options{Switches: s})
+		ref := w.add(githubfake.Alert{})
 		inactive := "inactive"
 		if s.Validity != "" {
 			inactive = "unknown"
@@ -40,7 +40,7 @@ func TestResolve(t *testing.T) {
 		}
 		w.mustHave(t, "open", "", "", "unknown")
 		for _, e := range w.Journal() {
-			if e.Op == githubtest.GetAlert && e.Secrets > 0 {
+			if e.Op == githubfake.GetAlert && e.Secrets > 0 {
 				t.Error("the secret was asked for")
 			}
 		}
@@ -50,8 +50,8 @@ func TestResolve(t *testing.T) {
 
 // TestResolveDelegated: where dismissals need approval, people are told what to do.
 func TestResolveDelegated(t *testing.T) {
-	w := newWorld(t, githubtest.Options{Switches: githubtest.Switches{DelegatedDismissal: true}})
-	err := w.vendor.Resolve(t.Context(), w.add(githubtest.Alert{}), "dead")
+	w := newWorld(t, githubfake.Options{Switches: githubfake.Switches{DelegatedDismissal: true}})
+	err := w.vendor.Resolve(t.Context(), w.add(githubfake.Alert{}), "dead")
 	if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "delegated alert dismissal") {
 		t.Errorf("got %v, want ErrRefused in words for people", err)
 	}
@@ -70,13 +70,13 @@ func TestResolveRace(t *testing.T) {
 		"something else is wrong":    {400, `{"message":"no"}`, false},
 		"not modified, and not done": {304, "", false},
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.AddFault(githubtest.Fault{Op: githubtest.UpdateAlert, Status: row.status, Body: row.body, Commit: row.closed})
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.AddFault(githubfake.Fault{Op: githubfake.UpdateAlert, Status: row.status, Body: row.body, Commit: row.closed})
 		if err := w.vendor.Resolve(t.Context(), ref, "dead"); (err == nil) != row.closed {
 			t.Errorf("%s: got %v, want an error: %v", name, err, !row.closed)
 		}
-		if got := w.Count(githubtest.UpdateAlert, "", 0); got != 1 {
+		if got := w.Count(githubfake.UpdateAlert, "", 0); got != 1 {
 			t.Errorf("%s: got %d changes, want 1", name, got)
 		}
 	}
@@ -87,9 +87,9 @@ func TestResolveAnswers(t *testing.T) {
 	for _, body := range []string{
 		"", "{}", "null", "[]", `{"number":1}`, `{"number":1,"state":"open"}`, `{"number":2,"state":"resolved"}`, `{"number":1,"state":"resolved`,
 	} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.answer(githubtest.UpdateAlert, body)
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.answer(githubfake.UpdateAlert, body)
 		if err := w.vendor.Resolve(t.Context(), ref, "dead"); err == nil || errors.Is(err, collect.ErrGone) || errors.Is(err, collect.ErrRefused) {
 			t.Errorf("%q: got %v, want an unresolved error", body, err)
 		}
@@ -98,9 +98,9 @@ func TestResolveAnswers(t *testing.T) {
 
 // TestResolveLost: a change whose answer was lost is seen as made by the next try.
 func TestResolveLost(t *testing.T) {
-	w := newWorld(t, githubtest.Options{})
-	ref := w.add(githubtest.Alert{})
-	w.AddFault(githubtest.Fault{Op: githubtest.UpdateAlert, Commit: true, Cut: true})
+	w := newWorld(t, githubfake.Options{})
+	ref := w.add(githubfake.Alert{})
+	w.AddFault(githubfake.Fault{Op: githubfake.UpdateAlert, Commit: true, Cut: true})
 	if err := w.vendor.Resolve(t.Context(), ref, "dead"); err == nil {
 		t.Error("got no error for an answer that was lost")
 	}
@@ -121,8 +121,8 @@ func TestResolveComment(t *testing.T) {
 		"no text":       {"bad \xff byte", "bad \uFFFD byte"},
 		"empty":         {"", ""},
 	} {
-		w := newWorld(t, githubtest.Options{Switches: githubtest.Switches{CommentLimit: 280}})
-		if err := w.vendor.Resolve(t.Context(), w.add(githubtest.Alert{}), row.comment); err != nil {
+		w := newWorld(t, githubfake.Options{Switches: githubfake.Switches{CommentLimit: 280}})
+		if err := w.vendor.Resolve(t.Context(), w.add(githubfake.Alert{}), row.comment); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if a, _ := w.Alert("acme/shop", 1); a.Comment != row.want || !utf8.ValidString(a.Comment) {
@@ -134,9 +134,9 @@ func TestResolveComment(t *testing.T) {
 // TestReopenRevoked: only a claim of ours is taken back.
 func TestReopenRevoked(t *testing.T) {
 	for _, resolution := range []string{"false_positive", "wont_fix", "used_in_tests", "pattern_deleted", "revoked"} {
-		w := newWorld(t, githubtest.Options{})
-		ref := w.add(githubtest.Alert{})
-		w.Act(githubtest.Resolve, "acme/shop", 1, githubtest.Change{Resolution: resolution})
+		w := newWorld(t, githubfake.Options{})
+		ref := w.add(githubfake.Alert{})
+		w.Act(githubfake.Resolve, "acme/shop", 1, githubfake.Change{Resolution: resolution})
 		if err := w.vendor.Reopen(t.Context(), ref, ""); err != nil {
 			t.Errorf("%s: %v", resolution, err)
 		}

@@ -4,14 +4,14 @@ import (
 	"testing"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 )
 
 // TestSelf: who we are is asked for once, and is as GitHub names who did something in a delivery.
 func TestSelf(t *testing.T) {
 	for want, w := range map[string]*world{
-		"acme-admin":        newWorld(t, githubtest.Options{}),
-		"leak-stopper[bot]": newAppWorld(t, githubtest.Options{}, githubtest.App{Slug: "leak-stopper"}),
+		"acme-admin":        newWorld(t, githubfake.Options{}),
+		"leak-stopper[bot]": newAppWorld(t, githubfake.Options{}, githubfake.App{Slug: "leak-stopper"}),
 	} {
 		for range 2 {
 			if got, err := w.vendor.(collect.Selfaware).Self(t.Context()); err != nil || got != want {
@@ -27,10 +27,10 @@ func TestSelf(t *testing.T) {
 // TestSelfUnknown: an answer without a name is none, and is not remembered.
 func TestSelfUnknown(t *testing.T) {
 	for _, w := range []*world{
-		newWorld(t, githubtest.Options{}), newAppWorld(t, githubtest.Options{}, githubtest.App{}),
+		newWorld(t, githubfake.Options{}), newAppWorld(t, githubfake.Options{}, githubfake.App{}),
 	} {
 		for _, body := range []string{"{}", `{"login":"","slug":""}`, `{"login":"a b","slug":"../x"}`, "null"} {
-			w.AddFault(githubtest.Fault{Status: 200, Body: body})
+			w.AddFault(githubfake.Fault{Status: 200, Body: body})
 			if got, err := w.vendor.(collect.Selfaware).Self(t.Context()); err == nil {
 				t.Errorf("%s: got %q and no error", body, got)
 			}

@@ -17,9 +17,9 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/collect/collecttest"
 	"stanch/receiver/github"
-	"stanch/receiver/github/githubtest"
+	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // sourceName is what the source is called in these tests; its hook delivers to a URL that ends with it.
@@ -27,7 +27,7 @@ const sourceName = "acme-leaks"
 
 // world is a fake GitHub and a vendor that asks it.
 type world struct {
-	*githubtest.Server
+	*githubfake.Server
 	vendor collect.Vendor
 	config github.HookConfig
 	token  leak.Secret // of the vendor; empty: it is an App
@@ -35,17 +35,17 @@ type world struct {
 }
 
 // newWorld starts a fake and opens a vendor with a token that may everything.
-func newWorld(t *testing.T, o githubtest.Options) *world {
+func newWorld(t *testing.T, o githubfake.Options) *world {
 	t.Helper()
 	w := startFake(t, o)
-	w.token = w.AddToken(githubtest.Token{Name: "ours"})
+	w.token = w.AddToken(githubfake.Token{Name: "ours"})
 	w.config.API.TokenFile = writeFile(t, w.token.Reveal())
 	w.open(t)
 	return w
 }
 
 // newAppWorld starts a fake and opens a vendor that is an App.
-func newAppWorld(t *testing.T, o githubtest.Options, a githubtest.App) *world {
+func newAppWorld(t *testing.T, o githubfake.Options, a githubfake.App) *world {
 	t.Helper()
 	w := startFake(t, o)
 	a.Key = appKey()
@@ -64,9 +64,9 @@ var appKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-func startFake(t *testing.T, o githubtest.Options) *world {
+func startFake(t *testing.T, o githubfake.Options) *world {
 	t.Helper()
-	server, err := githubtest.Start(o)
+	server, err := githubfake.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,18 +107,18 @@ func (w *world) conforming() collecttest.World {
 	return collecttest.World{
 		Vendor: w.vendor,
 		Add: func(secret leak.Secret, changed time.Time, places int) string {
-			locations := make([]githubtest.Location, places)
+			locations := make([]githubfake.Location, places)
 			for n := range locations {
 				locations[n].Line = n + 1
 			}
-			number := w.AddAlert(githubtest.Alert{
+			number := w.AddAlert(githubfake.Alert{
 				Repository: "Acme/Shop", Secret: secret, CreatedAt: changed, Locations: locations,
 			})
 			return fmt.Sprintf("acme/shop/%d", number)
 		},
 		Close: func(ref, comment string) {
 			repository, number := split(ref)
-			w.Act(githubtest.Resolve, repository, number, githubtest.Change{Comment: comment})
+			w.Act(githubfake.Resolve, repository, number, githubfake.Change{Comment: comment})
 		},
 		Remove: func(ref string) { w.Remove(split(ref)) },
 		State: func(ref string) collecttest.State {
@@ -130,8 +130,8 @@ func (w *world) conforming() collecttest.World {
 		Calls: func() int { return w.Count("", "", 0) }, PageSize: 100,
 		Break: w.spoil, Mend: w.ClearFaults,
 		Redirect: func(url string) {
-			fault := vendortest.Redirect(http.StatusMovedPermanently, url)
-			fault.Times = vendortest.Forever
+			fault := vendorfake.Redirect(http.StatusMovedPermanently, url)
+			fault.Times = vendorfake.Forever
 			w.AddFault(fault)
 		},
 	}
@@ -146,12 +146,12 @@ const (
 func (w *world) spoil(how collecttest.Breakage) {
 	inJSON, inHTML := map[string]string{"Content-Type": "application/json"}, map[string]string{"Content-Type": "text/html"}
 	days := strconv.FormatInt(time.Now().Add(1000*24*time.Hour).Unix(), 10)
-	fault := map[collecttest.Breakage]githubtest.Fault{
+	fault := map[collecttest.Breakage]githubfake.Fault{
 		collecttest.Credential:    {Status: 401, Header: inJSON, Body: `{"message":"Bad credentials"}`},
 		collecttest.Forbidden:     {Status: 403, Header: inJSON, Body: `{"message":"Resource not accessible"}`},
-		collecttest.Throttle:      githubtest.SecondaryLimit(http.StatusForbidden, "7"),
+		collecttest.Throttle:      githubfake.SecondaryLimit(http.StatusForbidden, "7"),
 		collecttest.ServerError:   {Status: 500, Header: inJSON, Body: `{"message":"Server Error"}`},
-		collecttest.HTML:          vendortest.BadGateway(),
+		collecttest.HTML:          vendorfake.BadGateway(),
 		collecttest.HTMLSuccess:   {Status: 200, Header: inHTML, Body: plainPage},
 		collecttest.EmptySuccess:  {Status: 200, Header: inJSON, Body: "{}"},
 		collecttest.NoSuccess:     {Status: 200, Header: inJSON},
@@ -166,11 +166,11 @@ func (w *world) spoil(how collecttest.Breakage) {
 			Header: map[string]string{"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": days},
 		},
 		collecttest.Repeat: {
-			Op: githubtest.ListOrgAlerts, Status: 200, Body: "[" + someAlert + "]",
+			Op: githubfake.ListOrgAlerts, Status: 200, Body: "[" + someAlert + "]",
 			Header: map[string]string{"Link": `<https://api.github.example/x?after=again>; rel="next"`},
 		},
-		collecttest.Lie: {Op: githubtest.UpdateAlert, Status: 200, Header: inJSON, Body: someAlert},
+		collecttest.Lie: {Op: githubfake.UpdateAlert, Status: 200, Header: inJSON, Body: someAlert},
 	}[how]
-	fault.Times = vendortest.Forever
+	fault.Times = vendorfake.Forever
 	w.AddFault(fault)
 }

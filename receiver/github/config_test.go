@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/github"
-	"stanch/receiver/sourcetest"
 )
 
 func TestPartnerConfigCheck(t *testing.T) {
@@ -69,7 +69,7 @@ func TestPartnerConfigCheck(t *testing.T) {
 // TestPartnerToken checks that the token goes to the key server, and that a missing file is an error at the start.
 func TestPartnerToken(t *testing.T) {
 	signer := newSigner(t)
-	keys := sourcetest.NewKeyServer(signer)
+	keys := feedfake.NewKeyServer(signer)
 	server := httptest.NewServer(keys)
 	defer server.Close()
 	path := filepath.Join(t.TempDir(), "token")

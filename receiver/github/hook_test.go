@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/github"
 	"stanch/receiver/sourcetest"
 )
@@ -31,7 +32,7 @@ func TestHookConformance(t *testing.T) {
 		Bad:       badHooks,
 		NotFormat: notHooks,
 		Ignored:   ignoredHooks,
-		Sign:      func(body []byte) http.Header { return sourcetest.GitHubHook(hookSecret, body) },
+		Sign:      func(body []byte) http.Header { return feedfake.GitHubHook(hookSecret, body) },
 		Proof:     []string{"X-Hub-Signature-256"},
 		Forged:    forgedHooks,
 	})
@@ -140,9 +141,9 @@ var ignoredHooks = map[string][]byte{
 }
 
 var forgedHooks = map[string]func([]byte) http.Header{
-	"another secret":  func(body []byte) http.Header { return sourcetest.GitHubHook("a secret of thirty-two bytes, no", body) },
-	"no secret":       func(body []byte) http.Header { return sourcetest.GitHubHook("", body) },
-	"of another body": func(body []byte) http.Header { return sourcetest.GitHubHook(hookSecret, append(body, ' ')) },
+	"another secret":  func(body []byte) http.Header { return feedfake.GitHubHook("a secret of thirty-two bytes, no", body) },
+	"no secret":       func(body []byte) http.Header { return feedfake.GitHubHook("", body) },
+	"of another body": func(body []byte) http.Header { return feedfake.GitHubHook(hookSecret, append(body, ' ')) },
 	"SHA-1 alone": func(body []byte) http.Header {
 		return http.Header{"X-Hub-Signature": {"sha1=" + sha1Of(body)}}
 	},
@@ -166,7 +167,7 @@ var forgedHooks = map[string]func([]byte) http.Header{
 // resigned changes the signature of a good header.
 func resigned(change func(good string, body []byte) []string) func([]byte) http.Header {
 	return func(body []byte) http.Header {
-		header := sourcetest.GitHubHook(hookSecret, body)
+		header := feedfake.GitHubHook(hookSecret, body)
 		header["X-Hub-Signature-256"] = change(header.Get("X-Hub-Signature-256"), body)
 		return header
 	}
@@ -186,7 +187,7 @@ func TestHookSignatureOfTheGuide(t *testing.T) {
 	if err := source.Verify(t.Context(), header, []byte("Hello, World!")); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
-	if got := sourcetest.GitHubHook("It's a Secret to Everybody", []byte("Hello, World!")).Get("X-Hub-Signature-256"); got != signature {
+	if got := feedfake.GitHubHook("It's a Secret to Everybody", []byte("Hello, World!")).Get("X-Hub-Signature-256"); got != signature {
 		t.Errorf("the suite signs with %s, want %s", got, signature)
 	}
 }
@@ -206,10 +207,10 @@ func TestHookRotation(t *testing.T) {
 		{[]string{after}, receiver.ErrUnverified, nil},
 	} {
 		source := openHook(t, "acme", row.secrets...)
-		if err := source.Verify(t.Context(), sourcetest.GitHubHook(before, body), body); !errors.Is(err, row.old) {
+		if err := source.Verify(t.Context(), feedfake.GitHubHook(before, body), body); !errors.Is(err, row.old) {
 			t.Errorf("%q: got %v for the old secret, want %v", row.secrets, err, row.old)
 		}
-		if err := source.Verify(t.Context(), sourcetest.GitHubHook(after, body), body); !errors.Is(err, row.new) {
+		if err := source.Verify(t.Context(), feedfake.GitHubHook(after, body), body); !errors.Is(err, row.new) {
 			t.Errorf("%q: got %v for the new secret, want %v", row.secrets, err, row.new)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/sourcetest"
 )
 
@@ -52,7 +53,7 @@ func FuzzHookParse(f *testing.F) {
 
 // FuzzHookVerify looks for a signature that is taken and is not the one.
 func FuzzHookVerify(f *testing.F) {
-	good := sourcetest.GitHubHook(hookSecret, []byte("{}")).Get("X-Hub-Signature-256")
+	good := feedfake.GitHubHook(hookSecret, []byte("{}")).Get("X-Hub-Signature-256")
 	f.Add(good, []byte("{}"))
 	f.Add(strings.ToUpper(good), []byte("{}"))
 	f.Add(good+"00", []byte("{}"))
@@ -68,7 +69,7 @@ func FuzzHookVerify(f *testing.F) {
 			t.Errorf("got %v, want ErrUnverified", err)
 		}
 		for _, secret := range []string{hookSecret, "another secret of a hook"} {
-			if want := sourcetest.GitHubHook(secret, body).Get("X-Hub-Signature-256"); strings.EqualFold(signature, want) {
+			if want := feedfake.GitHubHook(secret, body).Get("X-Hub-Signature-256"); strings.EqualFold(signature, want) {
 				return
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/github"
 	"stanch/receiver/sourcetest"
 )
@@ -24,7 +25,7 @@ import (
 func TestPartnerConformance(t *testing.T) {
 	signer, stranger := newSigner(t), newSigner(t)
 	sourcetest.Run(t, sourcetest.Harness{
-		Source:    open(t, sourcetest.NewKeyServer(signer)),
+		Source:    open(t, feedfake.NewKeyServer(signer)),
 		Body:      func(records ...string) []byte { return []byte("[" + strings.Join(records, ",") + "]") },
 		Found:     sourcetest.Tokens,
 		Record:    func(token string) string { return `{"token":"` + token + `","type":"t","url":"","source":"commit"}` },
@@ -190,15 +191,15 @@ func TestPartnerRuns(t *testing.T) {
 	}
 }
 
-func appended(signer *sourcetest.Signer, body []byte) http.Header {
+func appended(signer *feedfake.Signer, body []byte) http.Header {
 	_, signature := signer.Sign(body)
 	der, _ := base64.StdEncoding.DecodeString(signature) // our own encoding
 	return header(signer.ID(), base64.StdEncoding.EncodeToString(append(der, 0)))
 }
 
-func newSigner(tb testing.TB) *sourcetest.Signer {
+func newSigner(tb testing.TB) *feedfake.Signer {
 	tb.Helper()
-	signer, err := sourcetest.NewSigner()
+	signer, err := feedfake.NewSigner()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func newSigner(tb testing.TB) *sourcetest.Signer {
 }
 
 // documentServer publishes the keys of GitHub's samples.
-func documentServer(tb testing.TB) *sourcetest.KeyServer {
+func documentServer(tb testing.TB) *feedfake.KeyServer {
 	tb.Helper()
 	document, err := json.Marshal(map[string]any{"public_keys": []any{
 		map[string]any{"key_identifier": id2022, "key": key2022, "is_current": false},
@@ -215,7 +216,7 @@ func documentServer(tb testing.TB) *sourcetest.KeyServer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server := sourcetest.NewKeyServer()
+	server := feedfake.NewKeyServer()
 	server.Publish(document)
 	return server
 }

@@ -5,19 +5,19 @@ import (
 	"testing"
 
 	"stanch/receiver/collect/collecttest"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 )
 
 // TestVendorConforms: in every position of the fake's switches, but where it keeps no comments.
 func TestVendorConforms(t *testing.T) {
-	for n, s := range gitlabtest.Positions() {
+	for n, s := range gitlabfake.Positions() {
 		if s.NoComment {
 			continue
 		}
 		t.Run(fmt.Sprintf("position %d", n), func(t *testing.T) {
 			t.Parallel()
 			collecttest.Run(t, collecttest.Harness{New: func(t *testing.T) collecttest.World {
-				w := newWorld(t, gitlabtest.Options{Switches: s})
+				w := newWorld(t, gitlabfake.Options{Switches: s})
 				w.AddHook(ourHook)
 				return w.conforming()
 			}})

@@ -10,40 +10,40 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // TestErrors: what each answer means, whose words count, and that nothing of a body is shown.
 func TestErrors(t *testing.T) {
 	inHTML := map[string]string{"Content-Type": "text/html"}
 	for name, row := range map[string]struct {
-		fault gitlabtest.Fault
+		fault gitlabfake.Fault
 		want  error
 	}{
-		"401 of GitLab":        {gitlabtest.Fault{Status: 401, Body: `{"message":"planted-token-4f1c"}`}, leak.ErrCredential},
-		"401, expired":         {gitlabtest.Fault{Status: 401, Body: `{"error":"invalid_token","error_description":"x"}`}, leak.ErrCredential},
-		"401 of a proxy":       {gitlabtest.Fault{Status: 401, Header: inHTML, Body: plainPage}, nil},
-		"403 of GitLab":        {gitlabtest.Fault{Status: 403, Body: `{"message":"403 Forbidden"}`}, collect.ErrRefused},
-		"403, scope":           {gitlabtest.Fault{Status: 403, Body: `{"error":"insufficient_scope"}`}, collect.ErrRefused},
-		"403 of a firewall":    {gitlabtest.Fault{Status: 403, Header: inHTML, Body: plainPage}, nil},
-		"404 of GitLab":        {gitlabtest.Fault{Status: 404, Body: `{"message":"404 Not found"}`}, collect.ErrGone},
-		"404, no such path":    {gitlabtest.Fault{Status: 404, Body: `{"error":"404 Not Found"}`}, nil},
-		"404 of a proxy":       {gitlabtest.Fault{Status: 404, Header: inHTML, Body: plainPage}, nil},
-		"404 without a body":   {gitlabtest.Fault{Status: 404}, nil},
-		"404, other JSON":      {gitlabtest.Fault{Status: 404, Body: `{"detail":"planted-token-4f1c"}`}, nil},
-		"400 of GitLab":        {gitlabtest.Fault{Status: 400, Body: `{"error":"planted-token-4f1c"}`}, nil},
-		"418":                  {gitlabtest.Fault{Status: 418, Body: `{"message":"planted-token-4f1c"}`}, nil},
-		"503":                  {gitlabtest.Fault{Status: 503, Body: `{"message":"planted-token-4f1c"}`}, nil},
-		"another place":        {vendortest.Redirect(http.StatusMovedPermanently, "https://planted-token-4f1c.example/"), nil},
-		"304 out of the blue":  {gitlabtest.Fault{Status: 304}, nil},
-		"too long":             {gitlabtest.Fault{Status: 200, Body: strings.Repeat("planted-token-4f1c", 1<<20)}, nil},
-		"a secret in the JSON": {gitlabtest.Fault{Status: 200, Body: `{"id":"planted-token-4f1c"}`}, nil},
+		"401 of GitLab":        {gitlabfake.Fault{Status: 401, Body: `{"message":"planted-token-4f1c"}`}, leak.ErrCredential},
+		"401, expired":         {gitlabfake.Fault{Status: 401, Body: `{"error":"invalid_token","error_description":"x"}`}, leak.ErrCredential},
+		"401 of a proxy":       {gitlabfake.Fault{Status: 401, Header: inHTML, Body: plainPage}, nil},
+		"403 of GitLab":        {gitlabfake.Fault{Status: 403, Body: `{"message":"403 Forbidden"}`}, collect.ErrRefused},
+		"403, scope":           {gitlabfake.Fault{Status: 403, Body: `{"error":"insufficient_scope"}`}, collect.ErrRefused},
+		"403 of a firewall":    {gitlabfake.Fault{Status: 403, Header: inHTML, Body: plainPage}, nil},
+		"404 of GitLab":        {gitlabfake.Fault{Status: 404, Body: `{"message":"404 Not found"}`}, collect.ErrGone},
+		"404, no such path":    {gitlabfake.Fault{Status: 404, Body: `{"error":"404 Not Found"}`}, nil},
+		"404 of a proxy":       {gitlabfake.Fault{Status: 404, Header: inHTML, Body: plainPage}, nil},
+		"404 without a body":   {gitlabfake.Fault{Status: 404}, nil},
+		"404, other JSON":      {gitlabfake.Fault{Status: 404, Body: `{"detail":"planted-token-4f1c"}`}, nil},
+		"400 of GitLab":        {gitlabfake.Fault{Status: 400, Body: `{"error":"planted-token-4f1c"}`}, nil},
+		"418":                  {gitlabfake.Fault{Status: 418, Body: `{"message":"planted-token-4f1c"}`}, nil},
+		"503":                  {gitlabfake.Fault{Status: 503, Body: `{"message":"planted-token-4f1c"}`}, nil},
+		"another place":        {vendorfake.Redirect(http.StatusMovedPermanently, "https://planted-token-4f1c.example/"), nil},
+		"304 out of the blue":  {gitlabfake.Fault{Status: 304}, nil},
+		"too long":             {gitlabfake.Fault{Status: 200, Body: strings.Repeat("planted-token-4f1c", 1<<20)}, nil},
+		"a secret in the JSON": {gitlabfake.Fault{Status: 200, Body: `{"id":"planted-token-4f1c"}`}, nil},
 	} {
-		w := newWorld(t, gitlabtest.Options{})
+		w := newWorld(t, gitlabfake.Options{})
 		w.AddFault(row.fault)
-		_, err := w.vendor.Fetch(t.Context(), w.add(gitlabtest.Vulnerability{}))
+		_, err := w.vendor.Fetch(t.Context(), w.add(gitlabfake.Vulnerability{}))
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -64,23 +64,23 @@ func TestErrors(t *testing.T) {
 func TestThrottled(t *testing.T) {
 	in := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
 	for name, row := range map[string]struct {
-		fault     gitlabtest.Fault
+		fault     gitlabfake.Fault
 		from, to  time.Duration
 		untilThen bool // nothing is asked until then
 	}{
-		"Retry-After":     {gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "30"}}, 30 * time.Second, 30 * time.Second, false},
-		"503":             {gitlabtest.Fault{Status: 503, Header: map[string]string{"Retry-After": "30"}}, 30 * time.Second, 30 * time.Second, false},
-		"nothing said":    {gitlabtest.Fault{Status: 429}, time.Minute, time.Minute, false},
-		"negative":        {gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "-5"}}, time.Minute, time.Minute, false},
-		"no number":       {gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "soon"}}, time.Minute, time.Minute, false},
-		"absurd":          {gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "999999999999"}}, time.Hour, time.Hour, false},
-		"until a time":    {gitlabtest.Fault{Status: 429, Header: limits("0", in(30*time.Second))}, 20 * time.Second, 30 * time.Second, true},
-		"an absurd time":  {gitlabtest.Fault{Status: 429, Header: limits("0", in(9999*time.Hour))}, time.Hour, time.Hour, true},
-		"a time long ago": {gitlabtest.Fault{Status: 429, Header: limits("0", in(-time.Hour))}, time.Minute, time.Minute, false},
-		"some are left":   {gitlabtest.Fault{Status: 429, Header: limits("5", in(30*time.Second))}, time.Minute, time.Minute, false},
+		"Retry-After":     {gitlabfake.Fault{Status: 429, Header: map[string]string{"Retry-After": "30"}}, 30 * time.Second, 30 * time.Second, false},
+		"503":             {gitlabfake.Fault{Status: 503, Header: map[string]string{"Retry-After": "30"}}, 30 * time.Second, 30 * time.Second, false},
+		"nothing said":    {gitlabfake.Fault{Status: 429}, time.Minute, time.Minute, false},
+		"negative":        {gitlabfake.Fault{Status: 429, Header: map[string]string{"Retry-After": "-5"}}, time.Minute, time.Minute, false},
+		"no number":       {gitlabfake.Fault{Status: 429, Header: map[string]string{"Retry-After": "soon"}}, time.Minute, time.Minute, false},
+		"absurd":          {gitlabfake.Fault{Status: 429, Header: map[string]string{"Retry-After": "999999999999"}}, time.Hour, time.Hour, false},
+		"until a time":    {gitlabfake.Fault{Status: 429, Header: limits("0", in(30*time.Second))}, 20 * time.Second, 30 * time.Second, true},
+		"an absurd time":  {gitlabfake.Fault{Status: 429, Header: limits("0", in(9999*time.Hour))}, time.Hour, time.Hour, true},
+		"a time long ago": {gitlabfake.Fault{Status: 429, Header: limits("0", in(-time.Hour))}, time.Minute, time.Minute, false},
+		"some are left":   {gitlabfake.Fault{Status: 429, Header: limits("5", in(30*time.Second))}, time.Minute, time.Minute, false},
 	} {
-		w := newWorld(t, gitlabtest.Options{})
-		id := w.add(gitlabtest.Vulnerability{})
+		w := newWorld(t, gitlabfake.Options{})
+		id := w.add(gitlabfake.Vulnerability{})
 		w.AddFault(row.fault)
 		_, err := w.vendor.Fetch(t.Context(), id)
 		wish, ok := errors.AsType[*leak.Throttled](err)
@@ -92,7 +92,7 @@ func TestThrottled(t *testing.T) {
 		if _, waits := errors.AsType[*leak.Throttled](err); waits != row.untilThen {
 			t.Errorf("%s: got %v the next time, want it throttled: %v", name, err, row.untilThen)
 		}
-		if asked := w.Count(gitlabtest.GetVulnerability, "", 0); asked != 2 && !row.untilThen || asked != 1 && row.untilThen {
+		if asked := w.Count(gitlabfake.GetVulnerability, "", 0); asked != 2 && !row.untilThen || asked != 1 && row.untilThen {
 			t.Errorf("%s: got %d calls", name, asked)
 		}
 	}
@@ -104,8 +104,8 @@ func limits(remaining, reset string) map[string]string {
 
 // TestRateLimit: at GitLab's own limit we stop by ourselves, and go-gitlab does not slow us down before.
 func TestRateLimit(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{RateLimit: 6})
-	id := w.add(gitlabtest.Vulnerability{State: gitlabtest.Confirmed})
+	w := newWorld(t, gitlabfake.Options{RateLimit: 6})
+	id := w.add(gitlabfake.Vulnerability{State: gitlabfake.Confirmed})
 	for n := range 8 {
 		_, err := w.vendor.Fetch(t.Context(), id)
 		if _, limited := errors.AsType[*leak.Throttled](err); limited != (n >= 6) {
@@ -120,9 +120,9 @@ func TestRateLimit(t *testing.T) {
 // TestOnce: a vendor tries once; the queue tries again.
 func TestOnce(t *testing.T) {
 	for _, status := range []int{429, 500, 502, 503, 504} {
-		w := newWorld(t, gitlabtest.Options{})
-		id := w.add(gitlabtest.Vulnerability{})
-		w.AddFault(gitlabtest.Fault{Status: status, Times: vendortest.Forever})
+		w := newWorld(t, gitlabfake.Options{})
+		id := w.add(gitlabfake.Vulnerability{})
+		w.AddFault(gitlabfake.Fault{Status: status, Times: vendorfake.Forever})
 		_, _ = w.vendor.Fetch(t.Context(), id)
 		_ = w.vendor.Resolve(t.Context(), id, "dead")
 		if n := w.Count("", "", 0); n != 2 {
@@ -133,9 +133,9 @@ func TestOnce(t *testing.T) {
 
 // TestQueries: no secret and no token is in the query of any call.
 func TestQueries(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{Switches: gitlabtest.Switches{RawMetadata: "absent"}})
+	w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{RawMetadata: "absent"}})
 	w.AddHook(ourHook)
-	id := w.add(gitlabtest.Vulnerability{})
+	id := w.add(gitlabfake.Vulnerability{})
 	w.mustFetch(t, id)
 	_ = w.vendor.Resolve(t.Context(), id, plantedToken.Reveal())
 	_ = w.vendor.Reopen(t.Context(), id, plantedToken.Reveal())
@@ -148,8 +148,8 @@ func TestQueries(t *testing.T) {
 
 // TestTokenFile: a token that is refused is read again from its file, once.
 func TestTokenFile(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
-	id := w.add(gitlabtest.Vulnerability{State: gitlabtest.Confirmed})
+	w := newWorld(t, gitlabfake.Options{})
+	id := w.add(gitlabfake.Vulnerability{State: gitlabfake.Confirmed})
 	before, err := w.vendor.(collect.Selfaware).Self(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestTokenFile(t *testing.T) {
 	if _, err := w.vendor.Fetch(t.Context(), id); !errors.Is(err, leak.ErrCredential) || w.Count("", "", 0) != 1 {
 		t.Errorf("got %v after %d calls with a token that was revoked, want ErrCredential after one", err, w.Count("", "", 0))
 	}
-	next := w.AddToken(gitlabtest.Token{Name: "next", Login: "next-bot"})
+	next := w.AddToken(gitlabfake.Token{Name: "next", Login: "next-bot"})
 	if err := os.WriteFile(w.config.API.TokenFile, []byte(next.Reveal()), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"stanch/receiver"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // examine returns what an examination finds, a line a finding.
@@ -25,9 +25,9 @@ func (w *world) examine(t *testing.T) string {
 }
 
 func TestExamine(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{RateLimit: 1000})
+	w := newWorld(t, gitlabfake.Options{RateLimit: 1000})
 	in := newInbox(t, w)
-	id := w.Detect(gitlabtest.Vulnerability{Project: "Acme/Shop", Secret: plantedToken})
+	id := w.Detect(gitlabfake.Vulnerability{Project: "Acme/Shop", Secret: plantedToken})
 	w.Wait()
 	got := w.examine(t)
 	for _, want := range []string{
@@ -39,7 +39,7 @@ func TestExamine(t *testing.T) {
 			t.Errorf("no finding %q in\n%s", want, got)
 		}
 	}
-	if v, _ := w.Vulnerability(id); v.State != gitlabtest.Detected || len(in.pointers(t)) != 1 {
+	if v, _ := w.Vulnerability(id); v.State != gitlabfake.Detected || len(in.pointers(t)) != 1 {
 		t.Errorf("the examination has made it %s", v.State)
 	}
 }
@@ -49,25 +49,25 @@ func TestExamineFaults(t *testing.T) {
 	for want, spoil := range map[string]func(t *testing.T, w *world){
 		"failure: credential: ": func(_ *testing.T, w *world) { w.RevokeTokens() },
 		"failure: credential: our token is acme-admin's and lacks the scope api": func(t *testing.T, w *world) {
-			w.use(t, gitlabtest.Token{Scopes: []string{"read_api"}})
+			w.use(t, gitlabfake.Token{Scopes: []string{"read_api"}})
 		},
 		"warning: expiry of our token: ": func(t *testing.T, w *world) {
-			w.use(t, gitlabtest.Token{ExpiresAt: time.Now().Add(5 * 24 * time.Hour)})
+			w.use(t, gitlabfake.Token{ExpiresAt: time.Now().Add(5 * 24 * time.Hour)})
 		},
 		"failure: listing vulnerabilities: ": func(t *testing.T, w *world) {
-			w.use(t, gitlabtest.Token{Role: gitlabtest.Reporter})
+			w.use(t, gitlabfake.Token{Role: gitlabfake.Reporter})
 		},
 		"warning: seeing secrets: the newest vulnerability holds none": func(_ *testing.T, w *world) {
-			w.SetSwitches(gitlabtest.Switches{Extract: "absent"})
-			w.AddVulnerability(gitlabtest.Vulnerability{Project: "acme/shop", Secret: leak.NewSecret("hunter2")})
+			w.SetSwitches(gitlabfake.Switches{Extract: "absent"})
+			w.AddVulnerability(gitlabfake.Vulnerability{Project: "acme/shop", Secret: leak.NewSecret("hunter2")})
 		},
 		"failure: seeing secrets: ": func(_ *testing.T, w *world) {
-			w.add(gitlabtest.Vulnerability{})
-			w.AddFault(gitlabtest.Fault{Op: gitlabtest.GetVulnerability, Status: 500})
+			w.add(gitlabfake.Vulnerability{})
+			w.AddFault(gitlabfake.Fault{Op: gitlabfake.GetVulnerability, Status: 500})
 		},
 		"ok: seeing secrets: not tried": func(*testing.T, *world) {},
 		"warning: hook: listing hooks: GitLab answers 403": func(t *testing.T, w *world) {
-			w.use(t, gitlabtest.Token{Role: gitlabtest.Developer})
+			w.use(t, gitlabfake.Token{Role: gitlabfake.Developer})
 		},
 		"failure: hook: the group's hook is switched off": func(_ *testing.T, w *world) { w.AddHook(ourHook); w.detect(4) },
 		"failure: deliveries: the last 4 ":                func(_ *testing.T, w *world) { w.AddHook(ourHook); w.detect(4) },
@@ -75,21 +75,21 @@ func TestExamineFaults(t *testing.T) {
 			w.AddHook(ourHook)
 		},
 		"warning: hook: the group's hook tells of jobs only": func(_ *testing.T, w *world) {
-			w.hook(gitlabtest.JobHooks)
+			w.hook(gitlabfake.JobHooks)
 		},
-		"failure: hook: the group's hook sends neither": func(_ *testing.T, w *world) { w.hook(gitlabtest.PushHooks) },
+		"failure: hook: the group's hook sends neither": func(_ *testing.T, w *world) { w.hook(gitlabfake.PushHooks) },
 		"warning: rate limit: 9 of 100 ": func(_ *testing.T, w *world) {
-			w.AddFault(gitlabtest.Fault{Op: gitlabtest.ListHooks, Times: vendortest.Forever, Status: 500, Header: map[string]string{
+			w.AddFault(gitlabfake.Fault{Op: gitlabfake.ListHooks, Times: vendorfake.Forever, Status: 500, Header: map[string]string{
 				"RateLimit-Limit": "100", "RateLimit-Remaining": "9",
 			}})
 		},
 		"failure: clock: ": func(_ *testing.T, w *world) {
-			w.AddFault(gitlabtest.Fault{Times: vendortest.Forever, Status: 500, Header: map[string]string{
+			w.AddFault(gitlabfake.Fault{Times: vendorfake.Forever, Status: 500, Header: map[string]string{
 				"Date": "Mon, 02 Jan 2006 15:04:05 GMT",
 			}})
 		},
 	} {
-		w := newWorld(t, gitlabtest.Options{})
+		w := newWorld(t, gitlabfake.Options{})
 		spoil(t, w)
 		if got := w.examine(t); !strings.Contains(got, want) {
 			t.Errorf("no finding %q in\n%s", want, got)
@@ -98,7 +98,7 @@ func TestExamineFaults(t *testing.T) {
 }
 
 // use makes the vendor work with another token.
-func (w *world) use(t *testing.T, token gitlabtest.Token) {
+func (w *world) use(t *testing.T, token gitlabfake.Token) {
 	t.Helper()
 	w.config.API.TokenFile = writeFiles(t, w.AddToken(token).Reveal())[0]
 	w.open(t)
@@ -113,7 +113,7 @@ func (w *world) hook(trigger string) {
 
 // TestOpenVendorRefuses: what cannot work is said when the source is opened, and nothing is shown.
 func TestOpenVendorRefuses(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	for name, spoil := range map[string]func(){
 		"no token file":    func() { w.config.API.TokenFile = t.TempDir() + "/none" },
 		"empty token file": func() { w.config.API.TokenFile = writeFiles(t, "")[0] },

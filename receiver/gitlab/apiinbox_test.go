@@ -9,7 +9,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/gitlab"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 )
 
@@ -26,13 +26,13 @@ type inbox struct {
 // newInbox starts an inbox, and gives the group a hook that delivers to it.
 func newInbox(t *testing.T, w *world) *inbox {
 	t.Helper()
-	token := gitlabtest.NewSigningToken()
+	token := gitlabfake.NewSigningToken()
 	in := &inbox{status: http.StatusNoContent, source: openConfig(t, &gitlab.HookConfig{
 		SigningTokenFiles: writeFiles(t, token.Reveal()), Group: "acme", API: w.config.API,
 	})}
 	server := httptest.NewServer(in)
 	t.Cleanup(server.Close)
-	in.hook = w.AddHook(gitlabtest.Hook{URL: server.URL + "/hooks/" + sourceName, SigningToken: token})
+	in.hook = w.AddHook(gitlabfake.Hook{URL: server.URL + "/hooks/" + sourceName, SigningToken: token})
 	return in
 }
 

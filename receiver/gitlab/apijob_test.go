@@ -7,21 +7,21 @@ import (
 	"testing"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 )
 
 // scan runs secret detection in Acme/Shop, and returns the ref of its job.
-func (w *world) scan(s gitlabtest.Scan) string {
+func (w *world) scan(s gitlabfake.Scan) string {
 	s.Project = "Acme/Shop"
 	return fmt.Sprintf("acme/shop/-/jobs/%d", w.Scan(s).Job)
 }
 
 func TestFetchJob(t *testing.T) {
 	for _, extract := range []string{"secret", "absent", "url"} {
-		w := newWorld(t, gitlabtest.Options{Switches: gitlabtest.Switches{Extract: extract}})
+		w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{Extract: extract}})
 		other := leak.NewSecret("acme_other_0123456789")
-		job := w.scan(gitlabtest.Scan{Findings: []gitlabtest.Vulnerability{{Secret: plantedToken}, {Secret: other, File: "y"}}})
+		job := w.scan(gitlabfake.Scan{Findings: []gitlabfake.Vulnerability{{Secret: plantedToken}, {Secret: other, File: "y"}}})
 		found, err := w.vendor.Fetch(t.Context(), job)
 		if err != nil || len(found) != 2 {
 			t.Fatalf("extract %s: got %d contents and error %v, want 2", extract, len(found), err)
@@ -42,16 +42,16 @@ func TestFetchJob(t *testing.T) {
 // TestFetchJobEnds: what a job leaves behind, and what it means.
 func TestFetchJobEnds(t *testing.T) {
 	for name, row := range map[string]struct {
-		scan gitlabtest.Scan
+		scan gitlabfake.Scan
 		want error
 		says string
 	}{
-		"nothing found":   {gitlabtest.Scan{}, nil, ""},
-		"not offered":     {gitlabtest.Scan{Unlisted: true}, collect.ErrRefused, "artifacts:paths"}, //nolint:misspell // GitLab's word
-		"expired":         {gitlabtest.Scan{Expired: true}, collect.ErrGone, "no report"},
-		"failed, but has": {gitlabtest.Scan{Status: "failed"}, nil, ""},
+		"nothing found":   {gitlabfake.Scan{}, nil, ""},
+		"not offered":     {gitlabfake.Scan{Unlisted: true}, collect.ErrRefused, "artifacts:paths"}, //nolint:misspell // GitLab's word
+		"expired":         {gitlabfake.Scan{Expired: true}, collect.ErrGone, "no report"},
+		"failed, but has": {gitlabfake.Scan{Status: "failed"}, nil, ""},
 	} {
-		w := newWorld(t, gitlabtest.Options{})
+		w := newWorld(t, gitlabfake.Options{})
 		found, err := w.vendor.Fetch(t.Context(), w.scan(row.scan))
 		if !errors.Is(err, row.want) || len(found) > 0 {
 			t.Errorf("%s: got %d contents and error %v, want none and %v", name, len(found), err, row.want)
@@ -65,16 +65,16 @@ func TestFetchJobEnds(t *testing.T) {
 // TestFetchJobPartly: one finding of which nobody can tell the secret does not keep the others; without others, somebody must
 // look.
 func TestFetchJobPartly(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{Switches: gitlabtest.Switches{Extract: "absent"}})
-	short := gitlabtest.Vulnerability{Secret: leak.NewSecret("hunter2"), File: "y"}
-	found, err := w.vendor.Fetch(t.Context(), w.scan(gitlabtest.Scan{Findings: []gitlabtest.Vulnerability{short, {Secret: plantedToken}}}))
+	w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{Extract: "absent"}})
+	short := gitlabfake.Vulnerability{Secret: leak.NewSecret("hunter2"), File: "y"}
+	found, err := w.vendor.Fetch(t.Context(), w.scan(gitlabfake.Scan{Findings: []gitlabfake.Vulnerability{short, {Secret: plantedToken}}}))
 	if err != nil || len(found) != 1 || !found[0].Secret.Equal(plantedToken) {
 		t.Errorf("got %d contents and error %v, want the one that can be told", len(found), err)
 	}
 	if !strings.Contains(w.log.String(), "findings=1") {
 		t.Errorf("the log does not tell of the other: %q", w.log)
 	}
-	_, err = w.vendor.Fetch(t.Context(), w.scan(gitlabtest.Scan{Findings: []gitlabtest.Vulnerability{short}}))
+	_, err = w.vendor.Fetch(t.Context(), w.scan(gitlabfake.Scan{Findings: []gitlabfake.Vulnerability{short}}))
 	if !errors.Is(err, collect.ErrNoSecret) {
 		t.Errorf("got %v, want ErrNoSecret", err)
 	}
@@ -84,9 +84,9 @@ func TestFetchJobPartly(t *testing.T) {
 // TestFetchJobOddReports: what is no report says nothing of leaks, and certainly not that there are none.
 func TestFetchJobOddReports(t *testing.T) {
 	for _, body := range []string{"", "null", "{}", "[]", `{"vulnerabilities":null}`, `{"vulnerabilities":[{`, plainPage} {
-		w := newWorld(t, gitlabtest.Options{})
-		job := w.scan(gitlabtest.Scan{Findings: []gitlabtest.Vulnerability{{Secret: plantedToken}}})
-		w.answer(gitlabtest.GetArtifact, body)
+		w := newWorld(t, gitlabfake.Options{})
+		job := w.scan(gitlabfake.Scan{Findings: []gitlabfake.Vulnerability{{Secret: plantedToken}}})
+		w.answer(gitlabfake.GetArtifact, body)
 		if found, err := w.vendor.Fetch(t.Context(), job); err == nil || errors.Is(err, collect.ErrGone) {
 			t.Errorf("%q: got %d contents and error %v, want an unresolved error", body, len(found), err)
 		}
@@ -95,7 +95,7 @@ func TestFetchJobOddReports(t *testing.T) {
 
 // TestJobIsNotClosed: nobody is asked to resolve a job.
 func TestJobIsNotClosed(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	if err := w.vendor.Resolve(t.Context(), "acme/shop/-/jobs/1", "dead"); !errors.Is(err, collect.ErrRefused) {
 		t.Errorf("Resolve: got %v, want ErrRefused", err)
 	}

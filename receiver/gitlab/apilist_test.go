@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 )
 
 // opened lists what is open, until an error.
@@ -24,15 +24,15 @@ func (w *world) opened(ctx context.Context, since time.Time) (refs []string, err
 
 // TestOpen: of all that there is, the open secrets of the group and of those below it.
 func TestOpen(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	at := time.Now().Add(-time.Hour)
-	add := func(project, report string, state gitlabtest.State) int64 {
+	add := func(project, report string, state gitlabfake.State) int64 {
 		at = at.Add(time.Minute)
-		return w.AddVulnerability(gitlabtest.Vulnerability{Project: project, ReportType: report, State: state, CreatedAt: at})
+		return w.AddVulnerability(gitlabfake.Vulnerability{Project: project, ReportType: report, State: state, CreatedAt: at})
 	}
-	first := add("Acme/Shop", "", gitlabtest.Confirmed)
+	first := add("Acme/Shop", "", gitlabfake.Confirmed)
 	add("Acme/Shop", "sast", "")
-	add("Acme/Shop", "", gitlabtest.Resolved)
+	add("Acme/Shop", "", gitlabfake.Resolved)
 	add("globex/shop", "", "")
 	add("acme-evil/shop", "", "")
 	last := add("acme/shop", "", "")
@@ -49,15 +49,15 @@ func TestOpen(t *testing.T) {
 // TestOpenRefused: no list is not an empty one.
 func TestOpenRefused(t *testing.T) {
 	for name, row := range map[string]struct {
-		token gitlabtest.Token
+		token gitlabfake.Token
 		says  string
 	}{
-		"no member": {gitlabtest.Token{Projects: []string{"globex/shop"}}, "does not see the group"},
-		"reporter":  {gitlabtest.Token{Role: gitlabtest.Reporter}, "role Developer"},
-		"no scope":  {gitlabtest.Token{Scopes: []string{"read_repository"}}, ""},
+		"no member": {gitlabfake.Token{Projects: []string{"globex/shop"}}, "does not see the group"},
+		"reporter":  {gitlabfake.Token{Role: gitlabfake.Reporter}, "role Developer"},
+		"no scope":  {gitlabfake.Token{Scopes: []string{"read_repository"}}, ""},
 	} {
-		w := newWorld(t, gitlabtest.Options{})
-		w.add(gitlabtest.Vulnerability{})
+		w := newWorld(t, gitlabfake.Options{})
+		w.add(gitlabfake.Vulnerability{})
 		w.config.API.TokenFile = writeFiles(t, w.AddToken(row.token).Reveal())[0]
 		w.open(t)
 		got, err := w.opened(t.Context(), time.Time{})
@@ -81,8 +81,8 @@ func TestOpenOddAnswers(t *testing.T) {
 		`null`: 0, `{"id":"gid://gitlab/Vulnerability/7","project":{"fullPath":"acme/shop"}},{"id":""},` +
 			`{"id":"gid://gitlab/Vulnerability/8","project":{"fullPath":"acme/shop"}}`: 2,
 	} {
-		w := newWorld(t, gitlabtest.Options{})
-		w.answer(gitlabtest.QueryGroup, strings.Replace(page, "X", node, 1))
+		w := newWorld(t, gitlabfake.Options{})
+		w.answer(gitlabfake.QueryGroup, strings.Replace(page, "X", node, 1))
 		if got, err := w.opened(t.Context(), time.Time{}); err != nil || len(got) != want {
 			t.Errorf("%s: got %v and error %v, want %d", node, got, err, want)
 		}
@@ -91,8 +91,8 @@ func TestOpenOddAnswers(t *testing.T) {
 		`{"data":{"group":{"vulnerabilities":{}}}}`, `{"data":{"group":{"vulnerabilities":{"nodes":null}}}}`, `{"data":"x"}`,
 		`{"data":{"group":{"vulnerabilities":{"nodes":[]}}},"errors":[{"message":"Timeout"}]}`,
 	} {
-		w := newWorld(t, gitlabtest.Options{})
-		w.answer(gitlabtest.QueryGroup, body)
+		w := newWorld(t, gitlabfake.Options{})
+		w.answer(gitlabfake.QueryGroup, body)
 		if got, err := w.opened(t.Context(), time.Time{}); err == nil || errors.Is(err, collect.ErrRefused) {
 			t.Errorf("%s: got %v and error %v, want an unresolved error", body, got, err)
 		}

@@ -11,7 +11,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/gitlab"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 )
 
@@ -30,14 +30,14 @@ func (w *world) mustRedeliver(t *testing.T, want int) {
 // detect has so many vulnerabilities found, and waits until GitLab has sent their hooks.
 func (w *world) detect(n int) {
 	for range n {
-		w.Detect(gitlabtest.Vulnerability{Project: "Acme/Shop"})
+		w.Detect(gitlabfake.Vulnerability{Project: "Acme/Shop"})
 	}
 	w.Wait()
 }
 
 // TestRedeliver: what failed is sent again, once, and what came otherwise is not.
 func TestRedeliver(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
 	w.detect(2)
 	in.answer(http.StatusServiceUnavailable)
@@ -50,7 +50,7 @@ func TestRedeliver(t *testing.T) {
 	}
 	w.ClearJournal()
 	w.mustRedeliver(t, 0)
-	if n := w.Count(gitlabtest.ListEvents, "", 0); n != 1 {
+	if n := w.Count(gitlabfake.ListEvents, "", 0); n != 1 {
 		t.Errorf("got %d pages when nothing is new, want that of the failures", n)
 	}
 	w.open(t) // what it knew is forgotten; GitLab's list tells what succeeded later
@@ -60,21 +60,21 @@ func TestRedeliver(t *testing.T) {
 
 // TestRedeliverPages: what succeeded is looked at back to the oldest failure, and no further.
 func TestRedeliverPages(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
 	w.detect(45)
 	in.answer(http.StatusServiceUnavailable)
 	w.detect(1)
 	in.answer(http.StatusNoContent)
 	w.mustRedeliver(t, 1)
-	if n := w.Count(gitlabtest.ListEvents, "", 0); n != 2 {
+	if n := w.Count(gitlabfake.ListEvents, "", 0); n != 2 {
 		t.Errorf("got %d pages, want one of each list", n)
 	}
 }
 
 // TestRedeliverLimit: GitLab sends five again in a minute; the next call goes on where the last one had to stop.
 func TestRedeliverLimit(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	gitlab.SetMinute(w.vendor, time.Nanosecond)
 	in := newInbox(t, w)
 	for n := range 8 { // with successes between them, so that the hook stays on
@@ -106,14 +106,14 @@ func TestTurns(t *testing.T) {
 
 // TestRedeliverStops: a delivery that fails again ends it, or the hook would be switched off; so does the end of the context.
 func TestRedeliverStops(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
 	in.answer(http.StatusServiceUnavailable)
 	w.detect(2)
 	if got, err := w.redeliver(t); got != 0 || err == nil {
 		t.Errorf("got %d and error %v, want none and an error", got, err)
 	}
-	if n := w.Count(gitlabtest.ResendEvent, "", 0); n != 1 {
+	if n := w.Count(gitlabfake.ResendEvent, "", 0); n != 1 {
 		t.Errorf("got %d calls, want 1", n)
 	}
 	in.answer(http.StatusNoContent)
@@ -122,7 +122,7 @@ func TestRedeliverStops(t *testing.T) {
 
 // TestRedeliverWaits: waiting for a turn ends with the context.
 func TestRedeliverWaits(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	gitlab.SetMinute(w.vendor, time.Hour)
 	in := newInbox(t, w)
 	for n := range 8 {
@@ -137,7 +137,7 @@ func TestRedeliverWaits(t *testing.T) {
 		_, err := w.vendor.(collect.Redeliverer).Redeliver(ctx, time.Time{})
 		result <- err
 	}()
-	for w.Count(gitlabtest.ResendEvent, "", 0) < 5 {
+	for w.Count(gitlabfake.ResendEvent, "", 0) < 5 {
 		select {
 		case err := <-result:
 			t.Fatalf("it ended with %v", err)
@@ -152,11 +152,11 @@ func TestRedeliverWaits(t *testing.T) {
 
 // TestRedeliverOff: a hook that is switched off is tested, and is on again when we take the test; otherwise there is an alarm.
 func TestRedeliverOff(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
 	in.answer(http.StatusServiceUnavailable)
 	w.detect(4)
-	if got := w.HookStatus(in.hook); got != gitlabtest.TemporarilyDisabled {
+	if got := w.HookStatus(in.hook); got != gitlabfake.TemporarilyDisabled {
 		t.Fatalf("the hook is %s", got)
 	}
 	_, err := w.redeliver(t)
@@ -166,7 +166,7 @@ func TestRedeliverOff(t *testing.T) {
 	w.detect(1) // it is skipped, so nobody can send it again
 	in.answer(http.StatusNoContent)
 	w.mustRedeliver(t, 4+1) // GitLab lists the test that failed as well
-	if got := w.HookStatus(in.hook); got != gitlabtest.Executable {
+	if got := w.HookStatus(in.hook); got != gitlabfake.Executable {
 		t.Errorf("the hook is %s after that", got)
 	}
 	for _, says := range []string{"is switched off", "stays switched off", "switched on again"} {
@@ -179,22 +179,22 @@ func TestRedeliverOff(t *testing.T) {
 
 // TestRedeliverProjects: without a hook of the group, those of its projects are looked for, where we may see them.
 func TestRedeliverProjects(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
+	w := newWorld(t, gitlabfake.Options{})
 	for n := range 150 {
 		w.AddProject(fmt.Sprintf("acme/sub/p%d", n))
 	}
 	in := newInbox(t, w)
-	w.ChangeHook(in.hook, func(h *gitlabtest.Hook) { h.URL += "-other" })
+	w.ChangeHook(in.hook, func(h *gitlabfake.Hook) { h.URL += "-other" })
 	h, _ := w.Hook(in.hook)
 	h.URL, h.Group, h.Project = strings.TrimSuffix(h.URL, "-other"), "", "acme/sub/p7"
 	w.AddHook(h)
 	in.answer(http.StatusServiceUnavailable)
-	w.Detect(gitlabtest.Vulnerability{Project: "acme/sub/p7"})
+	w.Detect(gitlabfake.Vulnerability{Project: "acme/sub/p7"})
 	w.Wait()
 	in.answer(http.StatusNoContent)
-	for _, fault := range []gitlabtest.Fault{
-		{Op: gitlabtest.ListHooks, Target: "acme", Status: 403, Body: `{"message":"403 Forbidden"}`},
-		{Op: gitlabtest.ListHooks, Target: "acme", Status: 404, Body: `{"message":"404 Not found"}`},
+	for _, fault := range []gitlabfake.Fault{
+		{Op: gitlabfake.ListHooks, Target: "acme", Status: 403, Body: `{"message":"403 Forbidden"}`},
+		{Op: gitlabfake.ListHooks, Target: "acme", Status: 404, Body: `{"message":"404 Not found"}`},
 	} {
 		w.AddFault(fault)
 	}
@@ -207,13 +207,13 @@ func TestRedeliverProjects(t *testing.T) {
 
 // TestRedeliverNoHook: that nothing delivers to us is said, and by whom it may be that we do not see it.
 func TestRedeliverNoHook(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{})
-	w.AddHook(gitlabtest.Hook{URL: "http://127.0.0.1:1/hooks/another"})
+	w := newWorld(t, gitlabfake.Options{})
+	w.AddHook(gitlabfake.Hook{URL: "http://127.0.0.1:1/hooks/another"})
 	_, err := w.redeliver(t)
 	if !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "/hooks/"+sourceName) {
 		t.Errorf("got %v, want ErrRefused that says what is missing", err)
 	}
-	w.AddFault(gitlabtest.Fault{Op: gitlabtest.ListHooks, Target: "acme", Status: 404, Body: `{"message":"404 Not found"}`})
+	w.AddFault(gitlabfake.Fault{Op: gitlabfake.ListHooks, Target: "acme", Status: 404, Body: `{"message":"404 Not found"}`})
 	if _, err = w.redeliver(t); !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "role Owner") {
 		t.Errorf("got %v, want ErrRefused that says which role", err)
 	}
@@ -222,7 +222,7 @@ func TestRedeliverNoHook(t *testing.T) {
 
 // TestRedeliverOlder: before 17.3, GitLab lists nothing.
 func TestRedeliverOlder(t *testing.T) {
-	w := newWorld(t, gitlabtest.Options{Version: "17.2"})
+	w := newWorld(t, gitlabfake.Options{Version: "17.2"})
 	w.AddHook(ourHook)
 	if _, err := w.redeliver(t); !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "17.3") {
 		t.Errorf("got %v, want ErrRefused that names the version", err)

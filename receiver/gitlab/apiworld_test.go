@@ -12,20 +12,20 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/collect/collecttest"
 	"stanch/receiver/gitlab"
-	"stanch/receiver/gitlab/gitlabtest"
+	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
-	"stanch/receiver/vendortest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // sourceName is what the source is called in these tests; its hooks deliver to a URL that ends with it.
 const sourceName = "acme-hooks"
 
 // ourHook is the group's hook that delivers to the source, to nobody who listens.
-var ourHook = gitlabtest.Hook{URL: "http://127.0.0.1:1/hooks/" + sourceName}
+var ourHook = gitlabfake.Hook{URL: "http://127.0.0.1:1/hooks/" + sourceName}
 
 // world is a fake GitLab and a vendor that asks it.
 type world struct {
-	*gitlabtest.Server
+	*gitlabfake.Server
 	vendor collect.Vendor
 	config gitlab.HookConfig
 	token  leak.Secret // of the vendor
@@ -33,16 +33,16 @@ type world struct {
 }
 
 // newWorld starts a fake with the group acme and opens a vendor with a token that may everything there.
-func newWorld(t *testing.T, o gitlabtest.Options) *world {
+func newWorld(t *testing.T, o gitlabfake.Options) *world {
 	t.Helper()
-	server, err := gitlabtest.Start(o)
+	server, err := gitlabfake.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
 	w := &world{Server: server, log: new(strings.Builder)}
 	w.AddProject("Acme/Shop")
-	w.token = w.AddToken(gitlabtest.Token{Name: "ours", Login: "stanch-bot"})
+	w.token = w.AddToken(gitlabfake.Token{Name: "ours", Login: "stanch-bot"})
 	w.config = gitlab.HookConfig{
 		Group: "Acme", API: gitlab.APIConfig{URL: server.URL(), TokenFile: writeFiles(t, w.token.Reveal())[0]},
 	}
@@ -70,8 +70,8 @@ func number(ref string) int64 {
 }
 
 // isOpen reports whether a state is that of something that nobody closed.
-func isOpen(state gitlabtest.State) bool {
-	return state == gitlabtest.Detected || state == gitlabtest.Confirmed
+func isOpen(state gitlabfake.State) bool {
+	return state == gitlabfake.Detected || state == gitlabfake.Confirmed
 }
 
 // conforming is the world that the suite asks for.
@@ -79,9 +79,9 @@ func (w *world) conforming() collecttest.World {
 	return collecttest.World{
 		Vendor: w.vendor,
 		Add: func(secret leak.Secret, changed time.Time, _ int) string {
-			return ref(w.AddVulnerability(gitlabtest.Vulnerability{Project: "Acme/Shop", Secret: secret, CreatedAt: changed}))
+			return ref(w.AddVulnerability(gitlabfake.Vulnerability{Project: "Acme/Shop", Secret: secret, CreatedAt: changed}))
 		},
-		Close:  func(ref, comment string) { w.Change(number(ref), gitlabtest.Dismissed, "", comment) },
+		Close:  func(ref, comment string) { w.Change(number(ref), gitlabfake.Dismissed, "", comment) },
 		Remove: func(ref string) { w.Remove(number(ref)) },
 		State: func(ref string) collecttest.State {
 			v, _ := w.Vulnerability(number(ref))
@@ -92,8 +92,8 @@ func (w *world) conforming() collecttest.World {
 		Calls: func() int { return w.Count("", "", 0) }, PageSize: 100, MaxPlaces: 1,
 		Break: w.spoil, Mend: w.ClearFaults,
 		Redirect: func(url string) {
-			fault := vendortest.Redirect(http.StatusMovedPermanently, url)
-			fault.Times = vendortest.Forever
+			fault := vendorfake.Redirect(http.StatusMovedPermanently, url)
+			fault.Times = vendorfake.Forever
 			w.AddFault(fault)
 		},
 	}
@@ -105,13 +105,13 @@ const plainPage = "<html><title>Welcome</title></html>"
 func (w *world) spoil(how collecttest.Breakage) {
 	inJSON, inHTML := map[string]string{"Content-Type": "application/json"}, map[string]string{"Content-Type": "text/html"}
 	days := strconv.FormatInt(time.Now().Add(1000*24*time.Hour).Unix(), 10)
-	fault := map[collecttest.Breakage]gitlabtest.Fault{
+	fault := map[collecttest.Breakage]gitlabfake.Fault{
 		collecttest.Credential:    {Status: 401, Header: inJSON, Body: `{"message":"401 Unauthorized"}`}, //nolint:misspell // GitLab's word
 		collecttest.Forbidden:     {Status: 403, Header: inJSON, Body: `{"error":"insufficient_scope","scope":"api"}`},
 		collecttest.Throttle:      {Status: 429, Header: map[string]string{"Retry-After": "7"}, Body: "Retry later\n"},
 		collecttest.ServerError:   {Status: 500, Header: inJSON, Body: `{"message":"500 Internal Server Error"}`},
-		collecttest.HTML:          vendortest.BadGateway(),
-		collecttest.HTMLSuccess:   vendortest.SignIn(),
+		collecttest.HTML:          vendorfake.BadGateway(),
+		collecttest.HTMLSuccess:   vendorfake.SignIn(),
 		collecttest.EmptySuccess:  {Status: 200, Header: inJSON, Body: "{}"},
 		collecttest.NoSuccess:     {Status: 200, Header: inJSON},
 		collecttest.Empty:         {Status: 503},
@@ -124,17 +124,17 @@ func (w *world) spoil(how collecttest.Breakage) {
 			"RateLimit-Limit": "2000", "RateLimit-Remaining": "0", "RateLimit-Reset": days,
 		}},
 		collecttest.Repeat: {
-			Op: gitlabtest.QueryGroup, Status: 200,
+			Op: gitlabfake.QueryGroup, Status: 200,
 			Body: `{"data":{"group":{"vulnerabilities":{"nodes":[{"id":"gid://gitlab/Vulnerability/1",` +
 				`"detectedAt":"2026-01-02T03:04:05Z","project":{"fullPath":"acme/shop"}}],` +
 				`"pageInfo":{"endCursor":"again","hasNextPage":true}}}}}`,
 		},
 		collecttest.Lie: {
-			Op: gitlabtest.MutateResolve, Status: 200,
+			Op: gitlabfake.MutateResolve, Status: 200,
 			Body: `{"data":{"vulnerabilityResolve":{"vulnerability":{"id":"gid://gitlab/Vulnerability/5000000001",` +
 				`"state":"DETECTED"},"errors":[]}}}`,
 		},
 	}[how]
-	fault.Times = vendortest.Forever
+	fault.Times = vendorfake.Forever
 	w.AddFault(fault)
 }

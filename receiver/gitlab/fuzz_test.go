@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/sourcetest"
 )
@@ -84,7 +85,7 @@ func FuzzHookParse(f *testing.F) {
 func FuzzHookVerify(f *testing.F) {
 	now := time.Now()
 	good := func(id, body string) string {
-		return sourcetest.StandardWebhook(signingToken, id, now, []byte(body)).Get("Webhook-Signature")
+		return feedfake.StandardWebhook(signingToken, id, now, []byte(body)).Get("Webhook-Signature")
 	}
 	f.Add("id", good("id", "{}"), []byte("{}"))
 	f.Add("id", "v1, "+good("id", "{}")+" v2,a", []byte("{}"))
@@ -94,7 +95,7 @@ func FuzzHookVerify(f *testing.F) {
 	source := openHook(f, "acme", otherToken, signingToken)
 	f.Fuzz(func(t *testing.T, id, signature string, body []byte) {
 		at := time.Now()
-		header := sourcetest.StandardWebhook(signingToken, id, at, body)
+		header := feedfake.StandardWebhook(signingToken, id, at, body)
 		want := header.Get("Webhook-Signature")
 		header.Set("Webhook-Signature", signature)
 		err := source.Verify(t.Context(), header, body)
@@ -104,7 +105,7 @@ func FuzzHookVerify(f *testing.F) {
 		if err != nil && !errors.Is(err, receiver.ErrUnverified) {
 			t.Errorf("got %v, want ErrUnverified", err)
 		}
-		other := sourcetest.StandardWebhook(otherToken, id, at, body).Get("Webhook-Signature")
+		other := feedfake.StandardWebhook(otherToken, id, at, body).Get("Webhook-Signature")
 		if err == nil && !strings.Contains(signature, want) && !strings.Contains(signature, other) {
 			t.Error("verified what nobody signed")
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/leak"
 	"stanch/receiver/sourcetest"
@@ -30,7 +31,7 @@ const secretToken = "a secret token in plain text"
 func TestHookConformance(t *testing.T) {
 	h := hookHarness()
 	h.Source = openHook(t, "acme", otherToken, signingToken)
-	h.Sign = func(body []byte) http.Header { return sourcetest.GitLabHook(signingToken, body) }
+	h.Sign = func(body []byte) http.Header { return feedfake.GitLabHook(signingToken, body) }
 	h.Proof = []string{"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"}
 	h.Forged = forgedHooks
 	sourcetest.Run(t, h)
@@ -51,7 +52,7 @@ func TestPlainHookConformance(t *testing.T) {
 		"empty":         bring(""),
 		"two":           bring(token, token),
 		"shorter":       bring(token[1:]),
-		"signed only":   func(body []byte) http.Header { return sourcetest.GitLabHook(signingToken, body) },
+		"signed only":   func(body []byte) http.Header { return feedfake.GitLabHook(signingToken, body) },
 	}
 	sourcetest.Run(t, h)
 }
@@ -164,10 +165,10 @@ var ignoredHooks = map[string][]byte{
 
 var forgedHooks = map[string]func([]byte) http.Header{
 	"another token": func(body []byte) http.Header {
-		return sourcetest.GitLabHook("whsec_"+base64.StdEncoding.EncodeToString([]byte(planted)), body)
+		return feedfake.GitLabHook("whsec_"+base64.StdEncoding.EncodeToString([]byte(planted)), body)
 	},
 	"of another body": func(body []byte) http.Header {
-		return sourcetest.GitLabHook(signingToken, append(bytes.Clone(body), ' '))
+		return feedfake.GitLabHook(signingToken, append(bytes.Clone(body), ' '))
 	},
 	"plain": func([]byte) http.Header {
 		return http.Header{"X-Gitlab-Token": {signingToken}, "Webhook-Id": {"a"}, "Webhook-Timestamp": {timestamp(0)}}
@@ -178,10 +179,10 @@ var forgedHooks = map[string]func([]byte) http.Header{
 	"an id too few": resigned("Webhook-Id", func(string) []string { return []string{""} }),
 	"two ids":       resigned("Webhook-Id", func(good string) []string { return []string{good, good} }),
 	"an id without end": func(body []byte) http.Header {
-		return sourcetest.StandardWebhook(signingToken, strings.Repeat("a", 257), time.Now(), body)
+		return feedfake.StandardWebhook(signingToken, strings.Repeat("a", 257), time.Now(), body)
 	},
 	"an id with a dot": func(body []byte) http.Header {
-		return sourcetest.StandardWebhook(signingToken, "a.1", time.Now(), body)
+		return feedfake.StandardWebhook(signingToken, "a.1", time.Now(), body)
 	},
 	"another time":    resigned("Webhook-Timestamp", func(string) []string { return []string{timestamp(-time.Minute)} }),
 	"no time":         resigned("Webhook-Timestamp", func(string) []string { return []string{planted} }),
@@ -208,13 +209,13 @@ const tolerance = 5 * time.Minute
 func timestamp(from time.Duration) string { return strconv.FormatInt(time.Now().Add(from).Unix(), 10) }
 
 func signedAt(body []byte, from time.Duration) http.Header {
-	return sourcetest.StandardWebhook(signingToken, "id", time.Now().Add(from), body)
+	return feedfake.StandardWebhook(signingToken, "id", time.Now().Add(from), body)
 }
 
 // resigned changes a field of a good header.
 func resigned(field string, change func(good string) []string) func([]byte) http.Header {
 	return func(body []byte) http.Header {
-		header := sourcetest.GitLabHook(signingToken, body)
+		header := feedfake.GitLabHook(signingToken, body)
 		header[field] = change(header.Get(field))
 		return header
 	}
@@ -266,7 +267,7 @@ func TestStandardWebhooksVectors(t *testing.T) {
 			}
 		})
 	}
-	header := sourcetest.StandardWebhook(vectorToken, vectorID, vectorTime, []byte(vectorBody))
+	header := feedfake.StandardWebhook(vectorToken, vectorID, vectorTime, []byte(vectorBody))
 	if got := header.Get("Webhook-Signature"); got != vectorSignature {
 		t.Errorf("the suite signs with %s, want %s", got, vectorSignature)
 	}
@@ -286,10 +287,10 @@ func TestHookRotation(t *testing.T) {
 		{[]string{otherToken}, receiver.ErrUnverified, nil},
 	} {
 		source := openHook(t, "acme", row.tokens...)
-		if err := source.Verify(t.Context(), sourcetest.GitLabHook(signingToken, body), body); !errors.Is(err, row.old) {
+		if err := source.Verify(t.Context(), feedfake.GitLabHook(signingToken, body), body); !errors.Is(err, row.old) {
 			t.Errorf("%d tokens: got %v for the old one, want %v", len(row.tokens), err, row.old)
 		}
-		if err := source.Verify(t.Context(), sourcetest.GitLabHook(otherToken, body), body); !errors.Is(err, row.new) {
+		if err := source.Verify(t.Context(), feedfake.GitLabHook(otherToken, body), body); !errors.Is(err, row.new) {
 			t.Errorf("%d tokens: got %v for the new one, want %v", len(row.tokens), err, row.new)
 		}
 	}
@@ -305,7 +306,7 @@ func TestHookUnsigned(t *testing.T) {
 	if err := source.Admit(legacy); !errors.Is(err, receiver.ErrUnverified) {
 		t.Errorf("got %v for an unsigned delivery with the secret token, want ErrUnverified", err)
 	}
-	signed := sourcetest.GitLabHook(signingToken, []byte("{}"))
+	signed := feedfake.GitLabHook(signingToken, []byte("{}"))
 	if err := source.Verify(t.Context(), signed, []byte("{}")); err != nil {
 		t.Errorf("got %v for a signed delivery without the secret token, want nil", err)
 	}
@@ -340,7 +341,7 @@ func TestHookReplay(t *testing.T) {
 		source := openConfig(t, &gitlab.HookConfig{Group: "acme", SigningTokenFiles: files})
 		body := []byte("{}")
 		sign := func(id string, from time.Duration) http.Header {
-			return sourcetest.StandardWebhook(signingToken, id, time.Now().Add(from), body)
+			return feedfake.StandardWebhook(signingToken, id, time.Now().Add(from), body)
 		}
 		check := func(name string, header http.Header, want error) {
 			t.Helper()
@@ -380,7 +381,7 @@ func TestHookReplayIsBounded(t *testing.T) {
 	body := []byte("{}")
 	headers := make([]http.Header, 2*gitlab.MaxSeen+1)
 	for i := range headers {
-		headers[i] = sourcetest.StandardWebhook(signingToken, fmt.Sprint(i), time.Now(), body)
+		headers[i] = feedfake.StandardWebhook(signingToken, fmt.Sprint(i), time.Now(), body)
 		remember(headers[i])
 	}
 	for _, i := range []int{gitlab.MaxSeen, 2 * gitlab.MaxSeen} {

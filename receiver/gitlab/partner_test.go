@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/sourcetest"
 )
@@ -16,7 +17,7 @@ import (
 func TestPartnerConformance(t *testing.T) {
 	signer, stranger := newSigner(t), newSigner(t)
 	sourcetest.Run(t, sourcetest.Harness{
-		Source:    openPartner(t, sourcetest.NewKeyServer(signer)),
+		Source:    openPartner(t, feedfake.NewKeyServer(signer)),
 		Body:      array,
 		Found:     sourcetest.Tokens,
 		Record:    func(token string) string { return `{"type":"t","token":"` + token + `","url":"u"}` },
@@ -71,7 +72,7 @@ func TestPartnerRecords(t *testing.T) {
 // TestPartnerKeepsKeys: whoever serves the source can have it fetch its keys, and ask how it stands.
 func TestPartnerKeepsKeys(t *testing.T) {
 	signer := newSigner(t)
-	source := openPartner(t, sourcetest.NewKeyServer(signer))
+	source := openPartner(t, feedfake.NewKeyServer(signer))
 	if _, ok := source.(receiver.Starter); !ok {
 		t.Error("the source is no Starter")
 	}
@@ -112,9 +113,9 @@ func openPartner(tb testing.TB, keys http.Handler) receiver.Source {
 	return source
 }
 
-func newSigner(tb testing.TB) *sourcetest.Signer {
+func newSigner(tb testing.TB) *feedfake.Signer {
 	tb.Helper()
-	signer, err := sourcetest.NewSigner()
+	signer, err := feedfake.NewSigner()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,3 +1,5 @@
+// Package sourcetest is the conformance suite of every source, [Run]: what a vendor sends is accepted, what it did not
+// send is refused unread, one bad record never costs the rest, and no error holds a token.
 package sourcetest
 
 import (

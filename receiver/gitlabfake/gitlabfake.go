@@ -1,0 +1,126 @@
+// Package gitlabfake is a fake of GitLab's side of secret detection that keeps state and speaks real HTTP: the REST and
+// GraphQL APIs for vulnerabilities, files, jobs and hooks, the sender of webhooks, which switches off a hook that fails,
+// and, as [Revoker] and [Partner], the clients that report leaked tokens. What GitLab documents or its source says is
+// played so; where neither does and an answer matters to us, [Switches] has its positions; a [Fault] can be put in front
+// of every call. URLs inside bodies name a host that does not exist, so that nobody who follows one gets away with it.
+// It needs no testing.T, because the demo and child processes of tests run it too.
+package gitlabfake
+
+import (
+	"cmp"
+	"net/http"
+	"sync"
+	"time"
+
+	"stanch/receiver/outbound/vendorfake"
+)
+
+// Admin is the login of the user who does what tests do by hand, and whose tokens are when nothing else is said.
+const Admin = "acme-admin"
+
+// Options configure a fake; the zero value works.
+type Options struct {
+	// Switches are the positions to start with; the zero value is the default of each.
+	Switches Switches
+	// Now tells the time; nil: time.Now.
+	Now func() time.Time
+	// Version is whose behaviour is played, such as 17.3; empty: 19.0. Before 19.0 no delivery is signed, before 17.7
+	// vulnerabilities have no hooks, before 17.4 no event can be sent again and no delivery has an Idempotency-Key, and
+	// before 17.3 there is no list of events.
+	Version string
+	// RateLimit is how many requests a user may send in a minute; 0: any number. Mind that go-gitlab slows itself down to
+	// two thirds of a limit that it is told.
+	RateLimit int
+	// HookTimeout is how long a receiver may take to answer a delivery; 0: 10 seconds.
+	HookTimeout time.Duration
+	// Senders is how many deliveries are sent at the same time; 0: one, so that they arrive in the order of events.
+	Senders int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Version = cmp.Or(o.Version, "19.0")
+	o.HookTimeout = cmp.Or(o.HookTimeout, 10*time.Second)
+	o.Senders = max(o.Senders, 1)
+	return o
+}
+
+// Fault is something that goes wrong with a call.
+type Fault = vendorfake.Fault
+
+// Event is one call. Its Target is the path of the project or group, as the request had it, or its id; its Number that of the
+// vulnerability, job, event or hook; its Cause the X-Gitlab-Event-UUID.
+type Event = vendorfake.Event
+
+// Fake is GitLab as an [http.Handler]. It starts without any project, hook or token. Methods are safe for concurrent use.
+// Paths of groups and projects compare without regard to case, as GitLab's do.
+// While deliveries are held, tests of hooks and resent events go out all the same.
+type Fake struct {
+	vendorfake.Faults
+	vendorfake.Calls
+	*vendorfake.Sender // of webhooks
+
+	options Options
+	version version
+	routes  http.Handler
+
+	mu       sync.Mutex
+	switches Switches
+	lastID   int64
+
+	users           map[string]int64  // ids by login
+	groups          map[string]*group // by path in lower case
+	projects        map[string]*project
+	jobs            map[int64]*job
+	vulnerabilities map[int64]*vulnerability
+	lists           map[string][]*vulnerability // what a listing found, until something changes
+	tokens          map[string]*token           // by value
+	windows         map[string]*window
+	hooks           map[int64]*hook
+	deliveries      []*delivery // oldest first
+	chains          map[string]*chain
+}
+
+// New makes a fake that holds nothing. Close ends its deliveries.
+func New(o Options) *Fake {
+	f := &Fake{
+		options: o.withDefaults(), switches: o.Switches.withDefaults(), lastID: firstID,
+		users: map[string]int64{}, groups: map[string]*group{}, projects: map[string]*project{},
+		jobs: map[int64]*job{}, vulnerabilities: map[int64]*vulnerability{}, lists: map[string][]*vulnerability{},
+		tokens: map[string]*token{}, windows: map[string]*window{}, hooks: map[int64]*hook{}, chains: map[string]*chain{},
+	}
+	f.version = parseVersion(f.options.Version)
+	f.Sender = vendorfake.NewSender(f.options.Senders, f.options.HookTimeout)
+	f.routes = f.newRoutes()
+	return f
+}
+
+// ServeHTTP answers as GitLab does, or as the first fault that matches says.
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.routes.ServeHTTP(w, r) }
+
+// Server is a fake that listens.
+type Server struct {
+	*Fake
+	server *vendorfake.Server
+}
+
+// Start serves a new fake on a free port of the loopback interface, until Close.
+func Start(o Options) (*Server, error) {
+	fake := New(o)
+	server, err := vendorfake.Serve(fake)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Fake: fake, server: server}, nil
+}
+
+// URL is the base URL of the instance, without a slash at its end: the APIs are below /api/v4 and /api/graphql.
+func (s *Server) URL() string { return s.server.Origin() }
+
+// Close stops at once; calls and deliveries under way are cut.
+func (s *Server) Close() {
+	s.server.Close()
+	s.Fake.Close()
+}

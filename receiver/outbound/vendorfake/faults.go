@@ -1,0 +1,147 @@
+package vendorfake
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Forever makes a fault meet every call that it matches.
+const Forever = -1
+
+// Fault is something that goes wrong with a call. Fields combine: what is not set goes as usual.
+type Fault struct {
+	Op     Operation // empty: any
+	Target string    // as in [Event]; empty: any
+	Number int64     // as in [Event]; 0: any
+	Times  int       // how many calls meet it; 0: one; Forever
+	Skip   int       // how many matching calls go as usual before
+
+	// Delay is waited before anything else happens.
+	Delay time.Duration
+	// Until is waited for before anything else happens; a test closes it.
+	Until <-chan struct{}
+	// Commit lets the call have its effect before the fault's answer, or the cut, hides it.
+	Commit bool
+	// Cut closes the connection without an answer.
+	Cut bool
+	// Truncate answers as usual, with half of the body.
+	Truncate bool
+
+	Status int               // of the answer instead of the vendor's; 0: the vendor answers
+	Header map[string]string // Retry-After, Location, Content-Type ...
+	Body   string
+}
+
+// BadGateway is a fault of whatever stands before a vendor: 502 and a page of HTML.
+func BadGateway() Fault {
+	return Fault{
+		Status: http.StatusBadGateway, Header: map[string]string{"Content-Type": "text/html"},
+		Body: "<html><head><title>502 Bad Gateway</title></head><body>Taking too much time to respond.</body></html>",
+	}
+}
+
+// SignIn is a fault of a proxy that wants people to sign in: 200 and a page of HTML.
+func SignIn() Fault {
+	fault := BadGateway()
+	fault.Status, fault.Body = http.StatusOK, "<html><body><form action=/sign_in></form></body></html>"
+	return fault
+}
+
+// Redirect is a fault that sends the caller elsewhere, with 301, 302, 307 or 308.
+func Redirect(status int, url string) Fault {
+	return Fault{Status: status, Header: map[string]string{"Location": url}, Body: "{}"}
+}
+
+// Faults are those in front of a fake's calls. The zero value is none. It is safe for concurrent use.
+type Faults struct {
+	mu   sync.Mutex
+	left []*Fault
+}
+
+// AddFault puts a fault in front of the calls that it matches. A call meets the oldest one that is left.
+func (f *Faults) AddFault(fault Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fault.Times == 0 {
+		fault.Times = 1
+	}
+	f.left = append(f.left, &fault)
+}
+
+// ClearFaults takes every fault away.
+func (f *Faults) ClearFaults() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = nil
+}
+
+// Meet takes the fault that a call meets, used up by one; the zero Fault when there is none.
+func (f *Faults) Meet(e Event) Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fault := range f.left {
+		if fault.Times == 0 || !e.is(fault.Op, fault.Target, fault.Number) {
+			continue
+		}
+		if fault.Skip > 0 {
+			fault.Skip--
+			continue
+		}
+		if fault.Times > 0 {
+			fault.Times--
+		}
+		return *fault
+	}
+	return Fault{}
+}
+
+// Answer answers a call as the fault says, with what serve gives where it says nothing else. Serve has the call's effect and
+// returns an encoded answer. Record is called before the answer is sent, with its status; 0: the connection is cut. A caller
+// that goes away while the fault waits gets no answer, and is not recorded.
+func (fault Fault) Answer(w http.ResponseWriter, r *http.Request, serve func() Answer, record func(status int)) {
+	if !fault.wait(r.Context()) {
+		return
+	}
+	answer := fault.replace(serve)
+	record(answer.Status)
+	if fault.Cut {
+		panic(http.ErrAbortHandler)
+	}
+	answer.write(w)
+}
+
+func (fault Fault) replace(serve func() Answer) Answer {
+	if fault.Status == 0 && !fault.Cut {
+		a := serve()
+		if fault.Truncate {
+			a.Raw = a.Raw[:len(a.Raw)/2]
+		}
+		return a
+	}
+	if fault.Commit {
+		serve()
+	}
+	return Answer{Status: fault.Status, Header: fault.Header, Raw: []byte(fault.Body)}
+}
+
+// wait reports whether what the fault waits for came before the caller went away.
+func (fault Fault) wait(ctx context.Context) bool {
+	if fault.Until != nil {
+		select {
+		case <-fault.Until:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if fault.Delay <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(fault.Delay):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,142 @@
+package vendorfake
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// maxAnswer is the most that is kept of what a receiver answers, in bytes.
+const maxAnswer = 64 << 10
+
+// Sender delivers webhooks, so many at a time, in the order in which they were queued. It is safe for concurrent use.
+type Sender struct {
+	client *http.Client
+	ctx    context.Context
+	stop   context.CancelFunc
+	most   int
+
+	mu      sync.Mutex
+	idle    *sync.Cond // on mu: a worker ran out of work
+	queue   []func()   // what is not sent yet
+	workers int
+	held    bool
+}
+
+// NewClient makes a client that gives a receiver so long to answer, and follows no redirect.
+func NewClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout: timeout, Transport: http.DefaultTransport.(*http.Transport).Clone(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// NewSender makes a sender of so many deliveries at a time, with the client of [NewClient].
+func NewSender(most int, timeout time.Duration) *Sender {
+	s := &Sender{most: most, client: NewClient(timeout)}
+	s.idle = sync.NewCond(&s.mu)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Close gives up the deliveries that are under way or waiting.
+func (s *Sender) Close() {
+	s.stop()
+	s.client.CloseIdleConnections()
+}
+
+// Enqueue has a delivery sent as soon as it may, before those that wait or after them.
+func (s *Sender) Enqueue(first bool, send func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first {
+		s.queue = append([]func(){send}, s.queue...)
+	} else {
+		s.queue = append(s.queue, send)
+	}
+	s.work()
+}
+
+// Hold keeps what is queued back until Release.
+func (s *Sender) Hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+}
+
+// Release sends what was held back.
+func (s *Sender) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = false
+	s.work()
+}
+
+// Wait blocks until no delivery waits or is under way. It must not be called between Hold and Release.
+func (s *Sender) Wait() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.workers > 0 || len(s.queue) > 0 {
+		s.idle.Wait()
+	}
+}
+
+// work starts a worker if there is something to send and room for one.
+func (s *Sender) work() {
+	if !s.held && len(s.queue) > 0 && s.workers < s.most {
+		s.workers++
+		go s.sendAll()
+	}
+}
+
+// sendAll sends until nothing waits.
+func (s *Sender) sendAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.held && len(s.queue) > 0 {
+		send := s.queue[0]
+		s.queue = s.queue[1:]
+		s.work()
+		s.mu.Unlock()
+		send()
+		s.mu.Lock()
+	}
+	s.workers--
+	s.idle.Broadcast()
+}
+
+// NewPost makes a POST that is given up when the sender is closed. A URL that is none makes it go nowhere.
+func (s *Sender) NewPost(to string, body []byte) *http.Request {
+	request, err := http.NewRequestWithContext(s.ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return &http.Request{Method: http.MethodPost, URL: &url.URL{}}
+	}
+	return request
+}
+
+// Sent is what became of a POST.
+type Sent struct {
+	Code     int // 0: nobody answered
+	Header   http.Header
+	Body     string // as far as it was read
+	Duration time.Duration
+	Err      error // why nobody answered, or why the answer could not be read to its end
+}
+
+// Post sends a request of [Sender.NewPost].
+func (s *Sender) Post(request *http.Request) Sent {
+	started := time.Now()
+	response, err := s.client.Do(request)
+	if err != nil {
+		return Sent{Err: err, Duration: time.Since(started)}
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return Sent{
+		Code: response.StatusCode, Header: response.Header, Body: string(data), Err: err, Duration: time.Since(started),
+	}
+}
