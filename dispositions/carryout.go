@@ -61,7 +61,7 @@ func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, lastTry bool
 
 // recallAlert gives the turn the alert that is kept, if there is one.
 func (t *turn) recallAlert(ctx context.Context) error {
-	m, err := t.Store.Last(ctx, queue.KeptSubject(t.incident.ID))
+	m, err := t.Store.Last(ctx, queue.RetrySubject(t.incident.ID))
 	if errors.Is(err, queue.ErrNoMessage) {
 		return nil
 	}

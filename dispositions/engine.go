@@ -29,9 +29,9 @@ type Config struct {
 	Ledger     *ledger.Ledger
 	Sightings  *ledger.Sightings
 	Identities Opener
-	Mandate    Mandate    // to begin with
-	Line       queue.Line // on which the receiver asks for labels; nil: nobody does
-	Workers    int        // turns at once, at an issuer that does not say how many it takes; 0: DefaultWorkers
+	Mandate    Mandate        // to begin with
+	Requests   queue.Requests // by which the receiver asks for labels; nil: nobody does
+	Workers    int            // turns at once, at an issuer that does not say how many it takes; 0: DefaultWorkers
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Tracer     trace.Tracer // nil: nothing is traced
@@ -128,10 +128,10 @@ func (e *Engine) Run(stopped context.Context) error {
 func (e *Engine) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		c := queue.Consumer{Stream: queue.Kept, Name: parkedConsumer, Workers: e.Workers}
+		c := queue.Consumer{Stream: queue.Retries, Name: parkedConsumer, Workers: e.Workers}
 		return e.Store.Work(ctx, c, e.lookAgain)
 	})
-	if e.Line != nil {
+	if e.Requests != nil {
 		group.Go(func() error { return e.answerLabels(ctx) })
 	}
 	group.Go(func() error { return e.workAlerts(ctx) })

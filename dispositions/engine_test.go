@@ -95,9 +95,9 @@ func (w *world) start(store queue.Store, issuer dispositions.Issuer) (e *disposi
 			}}, w.others...),
 			Policy: chosen, Fuse: w.fuse,
 		},
-		Workers: 4,
-		Line:    w.store.(queue.Line),
-		Log:     w.logger, Registerer: w.registry,
+		Workers:  4,
+		Requests: w.store.(queue.Requests),
+		Log:      w.logger, Registerer: w.registry,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -167,7 +167,7 @@ func (w *world) steps(id leak.Fingerprint) string {
 
 func (w *world) kept(id leak.Fingerprint) bool {
 	w.t.Helper()
-	_, err := w.store.Last(context.Background(), queue.KeptSubject(id))
+	_, err := w.store.Last(context.Background(), queue.RetrySubject(id))
 	if err != nil && !errors.Is(err, queue.ErrNoMessage) {
 		w.t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ const answerAt = 200 * time.Millisecond
 
 // answerLabels answers the receiver until ctx ends.
 func (e *Engine) answerLabels(ctx context.Context) error {
-	return e.Line.Answer(ctx, queue.AskLabels, func(ctx context.Context, question []byte) []byte {
+	return e.Requests.Reply(ctx, queue.LabelRequests, func(ctx context.Context, question []byte) []byte {
 		var asked leak.Questions
 		if json.Unmarshal(question, &asked) != nil {
 			return nil

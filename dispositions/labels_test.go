@@ -98,7 +98,7 @@ func (w *world) ask(a leak.Alert) leak.Labelled {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	data, err := w.store.(queue.Line).Ask(ctx, queue.AskLabels, question)
+	data, err := w.store.(queue.Requests).Request(ctx, queue.LabelRequests, question)
 	var answer leak.Questions
 	if err != nil || json.Unmarshal(data, &answer) != nil || len(answer.Alerts) != 1 {
 		w.t.Fatalf("got %q, %v", data, err)

@@ -24,7 +24,7 @@ const (
 )
 
 // keptAtMost is when a kept secret is wiped: at its last turn before the store forgets it, so that the log says so.
-const keptAtMost = queue.MaxKeptAge - 2*failedAtMost
+const keptAtMost = queue.MaxRetryAge - 2*failedAtMost
 
 // park keeps the alert of an unfinished incident, secret included and sealed, and then records the turn: when the log
 // says that an incident waits, what it waits with is on disk. A kept alert gives way only to one that raised the action:
@@ -40,7 +40,7 @@ func (t *turn) park(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("encoding an alert: %w", err)
 		}
-		if err := t.Store.Append(ctx, queue.Message{Subject: queue.KeptSubject(t.incident.ID), Data: data}); err != nil {
+		if err := t.Store.Append(ctx, queue.Message{Subject: queue.RetrySubject(t.incident.ID), Data: data}); err != nil {
 			return fmt.Errorf("keeping a sealed secret: %w", err)
 		}
 	}
@@ -52,7 +52,7 @@ func (t *turn) isKept(ctx context.Context) (bool, error) {
 	if !t.waited {
 		return false, nil
 	}
-	_, err := t.Store.Last(ctx, queue.KeptSubject(t.incident.ID))
+	_, err := t.Store.Last(ctx, queue.RetrySubject(t.incident.ID))
 	if errors.Is(err, queue.ErrNoMessage) {
 		return false, nil
 	}
@@ -62,7 +62,7 @@ func (t *turn) isKept(ctx context.Context) (bool, error) {
 // lookAgain takes up an incident whose sealed alert is kept, when it is due. SEALED is the queue of such incidents, which every
 // engine works off: whichever is there takes the next turn, one at a time, and one that dies loses nothing but time.
 func (e *Engine) lookAgain(ctx context.Context, m queue.Message) error {
-	f := leak.Fingerprint(strings.TrimPrefix(m.Subject, queue.KeptSubject("")))
+	f := leak.Fingerprint(strings.TrimPrefix(m.Subject, queue.RetrySubject("")))
 	if wait := time.Until(m.Time.Add(failedAfter)); wait > 0 {
 		return &queue.Later{Delay: wait, Err: errNotDue}
 	}
@@ -108,7 +108,7 @@ func unknownPause(since time.Time) time.Duration {
 
 // retry takes one turn at a parked incident with the alert that is kept by now, and returns what the log says then.
 func (e *Engine) retry(ctx context.Context, f leak.Fingerprint) (ledger.Head, error) {
-	m, err := e.Store.Last(ctx, queue.KeptSubject(f))
+	m, err := e.Store.Last(ctx, queue.RetrySubject(f))
 	if err == nil {
 		err = e.retryKept(ctx, m)
 	}
@@ -143,7 +143,7 @@ func (e *Engine) expire(ctx context.Context, f leak.Fingerprint) error {
 	}
 	if head.Exists() && !head.Finished() {
 		text := fmt.Sprintf("the sealed secret is not kept any more, %d days at most: the incident is not tried again",
-			queue.MaxKeptAge/(24*time.Hour))
+			queue.MaxRetryAge/(24*time.Hour))
 		if err := e.wiped(ctx, head, text); err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (e *Engine) wiped(ctx context.Context, head ledger.Head, text string) error
 
 // wipe removes the kept secret of an incident that needs it no more.
 func (e *Engine) wipe(ctx context.Context, f leak.Fingerprint) error {
-	if err := e.Store.Remove(ctx, queue.KeptSubject(f)); err != nil {
+	if err := e.Store.Remove(ctx, queue.RetrySubject(f)); err != nil {
 		return fmt.Errorf("wiping a kept secret: %w", err)
 	}
 	return nil

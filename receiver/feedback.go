@@ -18,9 +18,9 @@ type Labeller interface {
 	WantsFeedback() bool
 }
 
-// asker asks the engine; queue.Line is the one.
-type asker interface {
-	Ask(ctx context.Context, subject string, question []byte) ([]byte, error)
+// requester asks the engine. queue.Requests is one.
+type requester interface {
+	Request(ctx context.Context, subject string, data []byte) ([]byte, error)
 }
 
 // labelBudget is how long after the receipt of a delivery its labels may come: GitHub counts an answer after 15 seconds as
@@ -34,7 +34,7 @@ const maxQuestions = 5000
 // a favour: whatever goes wrong with them, the delivery is stored.
 func (h *Handler) feedback(ctx context.Context, source Source, d *delivery, found []leak.Content) []byte {
 	labeller, ok := source.(Labeller)
-	if !ok || !labeller.WantsFeedback() || h.asker == nil || len(found) == 0 {
+	if !ok || !labeller.WantsFeedback() || h.requests == nil || len(found) == 0 {
 		return nil
 	}
 	until := d.at.Add(labelBudget)
@@ -57,7 +57,7 @@ func (h *Handler) ask(ctx context.Context, until time.Time, named []leak.Labelle
 	if err != nil {
 		return err
 	}
-	data, err := h.asker.Ask(ctx, queue.AskLabels, question)
+	data, err := h.requests.Request(ctx, queue.LabelRequests, question)
 	if err != nil {
 		return err
 	}

@@ -45,27 +45,27 @@ type appender interface {
 
 // Config is what a Handler needs. Only Sources, Seal and Store are required.
 type Config struct {
-	Sources map[string]Source // by configured name, which must be a valid queue subject token
-	Limits  Limits
-	Seal    sealer
-	Store   appender
-	Line    asker                 // to the engine, for labels; nil: nobody is told any
-	Log     *slog.Logger          // nil: nothing is logged
-	Metrics prometheus.Registerer // nil: nothing is exported
-	Tracer  trace.Tracer          // nil: nothing is traced
+	Sources  map[string]Source // by configured name, which must be a valid queue subject token
+	Limits   Limits
+	Seal     sealer
+	Store    appender
+	Requests requester             // to the engine, for labels; nil: no sender is told any
+	Log      *slog.Logger          // nil: nothing is logged
+	Metrics  prometheus.Registerer // nil: nothing is exported
+	Tracer   trace.Tracer          // nil: nothing is traced
 }
 
 // Handler serves POST /hooks/NAME for every configured source, the further paths of a Pather below that, and nothing else.
 // It is safe for concurrent use.
 type Handler struct {
-	terms   atomic.Pointer[terms]
-	seal    sealer
-	store   appender
-	asker   asker
-	log     *slog.Logger
-	metrics *metrics
-	tracer  trace.Tracer
-	strikes *strikes
+	terms    atomic.Pointer[terms]
+	seal     sealer
+	store    appender
+	requests requester
+	log      *slog.Logger
+	metrics  *metrics
+	tracer   trace.Tracer
+	strikes  *strikes
 }
 
 // New makes a Handler. It panics if its metrics are registered already, because that is a mistake in the wiring.
@@ -74,13 +74,13 @@ func New(c Config) *Handler {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Handler{
-		seal:    c.Seal,
-		store:   c.Store,
-		asker:   c.Line,
-		log:     c.Log,
-		metrics: newMetrics(c.Metrics),
-		tracer:  c.Tracer,
-		strikes: newStrikes(),
+		seal:     c.Seal,
+		store:    c.Store,
+		requests: c.Requests,
+		log:      c.Log,
+		metrics:  newMetrics(c.Metrics),
+		tracer:   c.Tracer,
+		strikes:  newStrikes(),
 	}
 	h.Use(c.Sources, c.Limits)
 	return h

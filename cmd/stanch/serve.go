@@ -158,7 +158,7 @@ func (s *service) addRoles(g *generation) {
 	c := g.config
 	if c.roles.have(receiving) {
 		s.receiver = receiver.New(receiver.Config{
-			Sources: g.feeds(), Limits: c.limits(), Seal: s.keys.recipient, Store: s.store, Line: s.store, Log: s.log,
+			Sources: g.feeds(), Limits: c.limits(), Seal: s.keys.recipient, Store: s.store, Requests: s.store, Log: s.log,
 			Metrics: s.registry, Tracer: s.tracer,
 		})
 	}
@@ -186,7 +186,7 @@ func (s *service) addEngine(g *generation) {
 	s.checkpoints = ledger.NewCheckpoints(s.store, s.log)
 	s.engine = dispositions.New(dispositions.Config{
 		Store: s.store, Ledger: journal, Sightings: s.sightings, Identities: s.keys.identities, Mandate: g.mandate(),
-		Line: s.store, Log: s.log, Registerer: s.registry, Tracer: s.tracer,
+		Requests: s.store, Log: s.log, Registerer: s.registry, Tracer: s.tracer,
 	})
 	s.registry.MustRegister(newState(s.store, s.index, s.log))
 }
@@ -196,7 +196,7 @@ func (s *service) seen(ctx context.Context, i leak.Incident) ([]leak.Sighting, e
 	if s.sightings != nil {
 		return s.sightings.Of(ctx, i.ID)
 	}
-	return ledger.Ask(ctx, s.store, i.ID)
+	return ledger.RequestSightings(ctx, s.store, i.ID)
 }
 
 // addAPI makes what operators are answered: every role has health, metrics and reload.
@@ -294,7 +294,7 @@ func (s *service) work(ctx context.Context, group *errgroup.Group) {
 	if s.engine != nil {
 		start(s.index.Run)
 		start(s.checkpoints.Run)
-		start(func(ctx context.Context) error { return s.sightings.Answer(ctx, s.store) })
+		start(func(ctx context.Context) error { return s.sightings.Reply(ctx, s.store) })
 		start(s.decide)
 	}
 }

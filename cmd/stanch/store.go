@@ -7,10 +7,10 @@ import (
 	"stanch/receiver/queue"
 )
 
-// store is an opened store, with the line between roles that belongs to it.
+// store is an opened store, with the request-reply that goes through the same server.
 type store interface {
 	queue.Store
-	queue.Line
+	queue.Requests
 	Close() error
 }
 

@@ -243,7 +243,7 @@ func TestEmbeddedTampered(t *testing.T) {
 		{queue.Incidents, "discard", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }},
 		{queue.Alerts, "no_ack", func(c *jetstream.StreamConfig) { c.NoAck = true }},
 		{queue.Alerts, "subjects", func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, "more.>") }},
-		{queue.Kept, "discard_new_per_subject", func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = true }},
+		{queue.Retries, "discard_new_per_subject", func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = true }},
 	} {
 		t.Run(test.stream+" "+test.field, func(t *testing.T) {
 			c := queue.Config{Dir: t.TempDir()}

@@ -36,8 +36,8 @@ func (j *JetStream) Work(ctx context.Context, c Consumer, handle func(context.Co
 	if err != nil {
 		return fmt.Errorf("opening consumer %s of %s: %w", c.Name, c.Stream, err)
 	}
-	err = crew{Consumer: c, handle: handle, log: j.log}.run(ctx, func(ctx context.Context) (hand, error) {
-		return j.hand(ctx, s, c)
+	err = pool{Consumer: c, handle: handle, log: j.log}.run(ctx, func(ctx context.Context) (fetch, error) {
+		return j.fetch(ctx, s, c)
 	})
 	if err != nil {
 		return fmt.Errorf("consuming %s as %s: %w", c.Stream, c.Name, err)
@@ -94,18 +94,18 @@ func (j *JetStream) durable(ctx context.Context, c Consumer) error {
 	}, apiConsumerInfo+name, apiConsumerCreate+name)
 }
 
-// hand opens a worker's hand.
-func (j *JetStream) hand(ctx context.Context, s stream, c Consumer) (hand, error) {
+// fetch opens a worker's fetch.
+func (j *JetStream) fetch(ctx context.Context, s stream, c Consumer) (fetch, error) {
 	p, err := j.puller(ctx, c.Stream, c.Name, 1)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) (handed, error) {
+	return func(ctx context.Context) (delivery, error) {
 		raw, err := j.take(ctx, p, c)
 		if err != nil {
-			return handed{}, err
+			return delivery{}, err
 		}
-		return onLoan(s, raw)
+		return leased(s, raw)
 	}, nil
 }
 
@@ -133,24 +133,24 @@ func (j *JetStream) take(ctx context.Context, p *puller, c Consumer) (*nats.Msg,
 	}
 }
 
-// onLoan says how a message is given back. Waiting for the server's word makes a settled message settled for good on a
+// leased says how a delivery is settled. Waiting for the server's word makes a settled message settled for good on a
 // work queue, and only there.
-func onLoan(s stream, raw *nats.Msg) (handed, error) {
+func leased(s stream, raw *nats.Msg) (delivery, error) {
 	m, meta, err := stored(raw)
 	if err != nil {
-		return handed{}, err
+		return delivery{}, err
 	}
 	m.Delivered = int(meta.NumDelivered)
-	h := handed{
+	d := delivery{
 		Message: m,
-		done:    func() error { return raw.Ack() },
-		back:    func(delay time.Duration) error { return raw.NakWithDelay(delay) },
-		keep:    func() error { return raw.InProgress() },
+		ack:     func() error { return raw.Ack() },
+		nak:     func(delay time.Duration) error { return raw.NakWithDelay(delay) },
+		extend:  func() error { return raw.InProgress() },
 	}
 	if s.workQueue {
-		h.done = func() error { return raw.AckSync(nats.AckWait(settleTimeout)) }
+		d.ack = func() error { return raw.AckSync(nats.AckWait(settleTimeout)) }
 	}
-	return h, nil
+	return d, nil
 }
 
 // stored is a message as a consumer delivers it.

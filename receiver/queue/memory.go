@@ -16,7 +16,7 @@ import (
 // bubble of testing/synctest. It differs from [Embedded] in that it is never full, and in that a message whose handler
 // never returns does not come back.
 type Memory struct {
-	line
+	memoryRequests
 	streams map[string]*memoryStream
 	log     *slog.Logger
 }
@@ -157,7 +157,7 @@ func (m *Memory) Work(ctx context.Context, c Consumer, handle func(context.Conte
 	if err != nil {
 		return fmt.Errorf("opening consumer %s of %s: %w", c.Name, c.Stream, err)
 	}
-	err = crew{Consumer: c, handle: handle, log: m.log}.run(ctx, func(context.Context) (hand, error) {
+	err = pool{Consumer: c, handle: handle, log: m.log}.run(ctx, func(context.Context) (fetch, error) {
 		return consumer.next, nil
 	})
 	if err != nil {

@@ -124,7 +124,7 @@ func TestMemoryAbandons(t *testing.T) {
 func TestMemoryForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := queue.NewMemory()
-		kept := queue.Message{Subject: queue.KeptSubject("f"), Data: []byte("sealed"), ID: "id"}
+		kept := queue.Message{Subject: queue.RetrySubject("f"), Data: []byte("sealed"), ID: "id"}
 		mustAppend(t, s, kept, queue.Message{Subject: "alerts.gh", Data: []byte("1"), ID: "id"})
 		time.Sleep(2*time.Minute - 1)
 		mustAppend(t, s, queue.Message{Subject: "alerts.gh", Data: []byte("same"), ID: "id"})
@@ -132,8 +132,8 @@ func TestMemoryForgets(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		mustAppend(t, s, queue.Message{Subject: "alerts.gh", Data: []byte("new"), ID: "id"})
 		wantMessages(t, s, queue.Alerts, 2)
-		time.Sleep(queue.MaxKeptAge)
-		wantMessages(t, s, queue.Kept, 0)
+		time.Sleep(queue.MaxRetryAge)
+		wantMessages(t, s, queue.Retries, 0)
 		wantMessages(t, s, queue.Alerts, 2)
 		if _, err := s.Last(t.Context(), kept.Subject); !errors.Is(err, queue.ErrNoMessage) {
 			t.Errorf("got error %v, want %v", err, queue.ErrNoMessage)
@@ -144,7 +144,7 @@ func TestMemoryForgets(t *testing.T) {
 // TestMemoryKeepsItsOwn: neither the caller's bytes nor a reader's are the store's.
 func TestMemoryKeepsItsOwn(t *testing.T) {
 	s := queue.NewMemory()
-	m := queue.Message{Subject: queue.KeptSubject("f"), Data: []byte("sealed")}
+	m := queue.Message{Subject: queue.RetrySubject("f"), Data: []byte("sealed")}
 	mustAppend(t, s, m)
 	clear(m.Data)
 	for range 2 {

@@ -11,20 +11,20 @@ import (
 // memoryConsumer is the place of one durable consumer in a stream of a [Memory]. The stream's lock guards it.
 type memoryConsumer struct {
 	stream *memoryStream
-	begun  uint64           // what is up to this sequence was handed out at least once
-	loans  map[uint64]*loan // what was handed out and is not settled, by sequence
-	back   returned         // those of them that no handler has
+	begun  uint64            // what is up to this sequence was handed out at least once
+	leases map[uint64]*lease // what was handed out and is not settled, by sequence
+	back   returned          // those of them that no handler has
 }
 
-// loan is a message that was handed out.
-type loan struct {
+// lease is a message that was delivered and is not settled.
+type lease struct {
 	seq       uint64
 	delivered int
 	due       time.Time // when it may be handed out again, once it is back
 }
 
-// returned is a heap of loans, the one that is due for longest first, and of those that are due at once the oldest.
-type returned []*loan
+// returned is a heap of leases, the one that is due for longest first, and of those that are due at once the oldest.
+type returned []*lease
 
 func (r returned) Len() int { return len(r) }
 
@@ -35,7 +35,7 @@ func (r returned) Less(i, j int) bool {
 func (r returned) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
 
 // Push implements [heap.Interface].
-func (r *returned) Push(l any) { *r = append(*r, l.(*loan)) }
+func (r *returned) Push(l any) { *r = append(*r, l.(*lease)) }
 
 // Pop implements [heap.Interface].
 func (r *returned) Pop() any {
@@ -57,7 +57,7 @@ func (s *memoryStream) consumer(c Consumer) (*memoryConsumer, error) {
 	if s.workQueue && len(s.consumers) > 0 {
 		return nil, errSecondConsumer
 	}
-	fresh := &memoryConsumer{stream: s, loans: make(map[uint64]*loan)}
+	fresh := &memoryConsumer{stream: s, leases: make(map[uint64]*lease)}
 	if c.New {
 		fresh.begun = s.seq
 	}
@@ -65,15 +65,15 @@ func (s *memoryStream) consumer(c Consumer) (*memoryConsumer, error) {
 	return fresh, nil
 }
 
-// next is the consumer's hand.
-func (c *memoryConsumer) next(ctx context.Context) (handed, error) {
+// next is the consumer's [fetch].
+func (c *memoryConsumer) next(ctx context.Context) (delivery, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			return handed{}, err
+			return delivery{}, err
 		}
 		m, wait, changed, ok := c.take()
 		if ok {
-			return c.onLoan(m), nil
+			return c.leased(m), nil
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -106,10 +106,10 @@ func (c *memoryConsumer) take() (m Message, wait time.Duration, changed <-chan s
 
 // lend notes that a message is out, and returns for the how manieth time.
 func (c *memoryConsumer) lend(seq uint64) int {
-	l, ok := c.loans[seq]
+	l, ok := c.leases[seq]
 	if !ok {
-		l = &loan{seq: seq}
-		c.loans[seq] = l
+		l = &lease{seq: seq}
+		c.leases[seq] = l
 	}
 	l.delivered++
 	return l.delivered
@@ -128,7 +128,7 @@ func (c *memoryConsumer) due() (uint64, time.Duration) {
 		if stored {
 			return first.seq, 0
 		}
-		delete(c.loans, first.seq)
+		delete(c.leases, first.seq)
 	}
 	return 0, idle
 }
@@ -146,31 +146,31 @@ func (c *memoryConsumer) fresh() uint64 {
 	return c.begun
 }
 
-// onLoan says how a message is given back.
-func (c *memoryConsumer) onLoan(m Message) handed {
-	return handed{
+// leased says how a delivery is settled.
+func (c *memoryConsumer) leased(m Message) delivery {
+	return delivery{
 		Message: m,
-		done:    func() error { c.settle(m.Seq); return nil },
-		back:    func(delay time.Duration) error { c.giveBack(m.Seq, delay); return nil },
-		keep:    func() error { return nil },
+		ack:     func() error { c.settle(m.Seq); return nil },
+		nak:     func(delay time.Duration) error { c.giveBack(m.Seq, delay); return nil },
+		extend:  func() error { return nil },
 	}
 }
 
-// settle ends a loan for good.
+// settle ends a lease for good.
 func (c *memoryConsumer) settle(seq uint64) {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
-	delete(c.loans, seq)
+	delete(c.leases, seq)
 	if c.stream.workQueue {
 		c.stream.cut(seq)
 	}
 }
 
-// giveBack ends a loan until the message is due again.
+// giveBack ends a lease; the message is delivered again when it is due.
 func (c *memoryConsumer) giveBack(seq uint64, delay time.Duration) {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
-	if l, ok := c.loans[seq]; ok {
+	if l, ok := c.leases[seq]; ok {
 		l.due = time.Now().Add(delay)
 		heap.Push(&c.back, l)
 		c.stream.announce()

@@ -116,8 +116,8 @@ const newerDelay = 10 * time.Second
 func LeftToNewer(err error) error { return &Later{Delay: newerDelay, Err: err} }
 
 // Postponed is the error of a handler that frees its worker before it knows what becomes of its message, such as one that
-// gathers several. The message is on loan until the verdict comes, which counts as what the handler returned; when ctx
-// ends first, the message is given back as it is.
+// gathers several. The message stays leased until the verdict comes, which counts as what the handler returned. When ctx
+// ends first, the message is delivered again.
 type Postponed struct {
 	Verdict <-chan error // yields once
 }

@@ -173,7 +173,7 @@ func testEngineRights(t *testing.T, s queue.Store) {
 	must(t, s.Append(ctx, message("sealed.f")), s.Append(ctx, message("sealed.g")),
 		s.Append(ctx, message("sightings.f.1")), s.Append(ctx, message("dead.gh")), s.Append(ctx, message("alerts.gh")))
 	for _, filter := range []string{
-		queue.AllIncidents, "incidents.f", queue.AllKept, "sightings.f.*", queue.AllDays, "checkpoints.log", queue.AllDead,
+		queue.AllIncidents, "incidents.f", queue.AllRetries, "sightings.f.*", queue.AllDays, "checkpoints.log", queue.AllDead,
 	} {
 		seen(t, s, filter)
 	}
@@ -181,7 +181,7 @@ func testEngineRights(t *testing.T, s queue.Store) {
 	worked(t, s, queue.Alerts, "engine")
 	worked(t, s, queue.Incidents, "orders")
 	worked(t, s, queue.Incidents, "looks")
-	worked(t, s, queue.Kept, "parked")
+	worked(t, s, queue.Retries, "parked")
 	must(t, s.Remove(ctx, "sealed.g"), s.Discard(ctx, queue.Dead, 1), s.Discard(ctx, queue.Days, 1))
 	_, err := s.Stats(ctx, queue.Pointers)
 	must(t, err)
@@ -194,20 +194,20 @@ func testReceiverRights(t *testing.T, s *secured) {
 	must(t, r.Append(ctx, message("alerts.gh")), r.Append(ctx, messages("alerts.gh")...),
 		r.Append(ctx, messages("pointers.gh")...), r.Append(ctx, message("dead.gh")))
 	probed(t, r)
-	asked(t, r, e, queue.AskLabels)
+	asked(t, r, e, queue.LabelRequests)
 }
 
 // asked asks one process from another.
-func asked(t *testing.T, who, whom queue.Line, subject string) {
+func asked(t *testing.T, who, whom queue.Requests, subject string) {
 	t.Helper()
 	answering, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- whom.Answer(answering, subject, func(_ context.Context, q []byte) []byte { return q })
+		ended <- whom.Reply(answering, subject, func(_ context.Context, q []byte) []byte { return q })
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	got, err := who.Ask(ctx, subject, []byte("question"))
+	got, err := who.Request(ctx, subject, []byte("question"))
 	if err != nil || string(got) != "question" {
 		t.Errorf("asking on %s: got %q, %v", subject, got, err)
 	}
@@ -237,7 +237,7 @@ func testNotifierRights(t *testing.T, s *secured) {
 	}
 	must(t, n.Remove(ctx, "told.oncall.f"))
 	probed(t, n)
-	asked(t, n, e, queue.AskSightings)
+	asked(t, n, e, queue.SightingRequests)
 }
 
 // testRefusedQuickly: whatever a role may not do is an error that names the subject, and nobody waits for a timeout.
@@ -254,7 +254,7 @@ func testRefusedQuickly(t *testing.T, s *secured) {
 	}
 	_, appended := r.AppendAfter(ctx, message("incidents.f"), 0)
 	_, last := r.Last(ctx, "incidents.f")
-	_, ask := n.Ask(ctx, queue.AskLabels, nil)
+	_, ask := n.Request(ctx, queue.LabelRequests, nil)
 	for subject, err := range map[string]error{
 		"incidents.f":                           appended,
 		"told.f":                                r.Append(ctx, messages("told.f")...),
@@ -268,7 +268,7 @@ func testRefusedQuickly(t *testing.T, s *secured) {
 		"$JS.API.CONSUMER.INFO.ALERTS.engine":   work(r, queue.Consumer{Stream: queue.Alerts, Name: "engine"}),
 		"$JS.API.CONSUMER.INFO.INCIDENTS.looks": work(n, queue.Consumer{Stream: queue.Incidents, Name: "looks"}),
 		"ask.labels":                            ask,
-		"ask.sightings": r.Answer(ctx, queue.AskSightings, func(context.Context, []byte) []byte {
+		"ask.sightings": r.Reply(ctx, queue.SightingRequests, func(context.Context, []byte) []byte {
 			return nil
 		}),
 	} {
@@ -341,7 +341,7 @@ func testEverythingElse(t *testing.T, s *secured) {
 // universe is what somebody could try.
 func universe() (all []string) {
 	consumers := map[string][]string{
-		queue.Alerts: {"engine"}, queue.Pointers: {"collector"}, queue.Kept: {"parked"},
+		queue.Alerts: {"engine"}, queue.Pointers: {"collector"}, queue.Retries: {"parked"},
 		queue.Incidents: {"orders", "looks", "reports", "notify-oncall"},
 	}
 	for _, stream := range queue.Streams() {

@@ -11,7 +11,7 @@ const (
 	Alerts    = "ALERTS"    // work queue: sealed alerts on their way to the engine
 	Pointers  = "POINTERS"  // work queue: reports without the secret on their way to the collector
 	Incidents = "INCIDENTS" // the log: one subject an incident, never deleted, never purged
-	Kept      = "SEALED"    // the sealed alert of each unfinished incident, one a fingerprint
+	Retries   = "SEALED"    // the retry queue: the sealed alert of each unfinished incident, one a fingerprint
 	Sightings = "SIGHTINGS" // where keys were seen, encrypted under a key of the day
 	Days      = "DAYS"      // those keys, sealed, one a day; to delete one is to forget the day
 	Dead      = "DEAD"      // dead letters, sealed
@@ -30,8 +30,8 @@ func PointerSubject(source string) string { return "pointers." + source }
 // IncidentSubject is the subject of one incident in the log; IncidentSubjects matches all of them.
 func IncidentSubject(f leak.Fingerprint) string { return "incidents." + string(f) }
 
-// KeptSubject is where the sealed alert of an unfinished incident is kept.
-func KeptSubject(f leak.Fingerprint) string { return "sealed." + string(f) }
+// RetrySubject is where the retry queue keeps the sealed alert of an unfinished incident.
+func RetrySubject(f leak.Fingerprint) string { return "sealed." + string(f) }
 
 // SightingSubject is the subject of one sighting; with id "*" it matches every sighting of an incident.
 func SightingSubject(f leak.Fingerprint, id string) string {
@@ -64,11 +64,11 @@ const (
 	AllDays      = "days.>"
 	AllDead      = "dead.>"
 	AllIncidents = "incidents.>"
-	AllKept      = "sealed.>"
+	AllRetries   = "sealed.>"
 )
 
 // MaxAlertSize is the largest message that ALERTS takes, in bytes. A record that would not fit becomes a dead letter.
 const MaxAlertSize = 64 << 10
 
-// MaxKeptAge is how long the secret of an unfinished incident is kept at most.
-const MaxKeptAge = 30 * 24 * time.Hour
+// MaxRetryAge is how long the retry queue keeps the secret of an unfinished incident at most.
+const MaxRetryAge = 30 * 24 * time.Hour

@@ -60,7 +60,7 @@ var table = []stream{
 	{name: Alerts, prefix: "alerts", share: 8, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
 	{name: Pointers, prefix: "pointers", share: 3, size: MaxAlertSize, perSubject: -1, workQueue: true, batches: true},
 	{name: Incidents, prefix: "incidents", share: 32, size: MaxAlertSize, perSubject: -1, deny: true, batches: true},
-	{name: Kept, prefix: "sealed", share: 7, size: MaxAlertSize, perSubject: 1, age: MaxKeptAge},
+	{name: Retries, prefix: "sealed", share: 7, size: MaxAlertSize, perSubject: 1, age: MaxRetryAge},
 	{name: Sightings, prefix: "sightings", share: 7, size: MaxAlertSize, perSubject: 1, age: MaxSightingAge, batches: true},
 	{name: Days, prefix: "days", share: 1, size: 4 << 10, perSubject: 1, age: MaxSightingAge + 24*time.Hour},
 	{name: Dead, prefix: "dead", share: 3, size: MaxDeadSize, perSubject: -1, age: MaxDeadAge, batches: true},

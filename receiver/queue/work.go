@@ -14,45 +14,45 @@ import (
 )
 
 const (
-	// ackWait is after how long without a sign of life a message is handed out again; keepAlive is how often a message
-	// that is being handled shows one.
-	ackWait   = 60 * time.Second
-	keepAlive = ackWait / 3
-	// firstDelay and lastDelay bound the time after which a message whose handler failed comes back.
+	// ackWait is how long a lease lasts: without an ack or an extension in that time the message is delivered again. A
+	// worker extends its lease every extendEvery.
+	ackWait     = 60 * time.Second
+	extendEvery = ackWait / 3
+	// firstDelay and lastDelay bound the delay before a message whose handler failed is delivered again.
 	firstDelay = time.Second
 	lastDelay  = 5 * time.Minute
-	// partingTime is how long handlers whose context was cancelled have to give their message back.
+	// partingTime is how long handlers have to return once their context is cancelled.
 	partingTime = time.Second
 )
 
-// handed is a message on loan from a stream, and the ways to give it back. Each may block for as long as an answer takes.
-type handed struct {
+// delivery is a message leased to a worker, and the ways to end or extend the lease. Each may block until the server answers.
+type delivery struct {
 	Message
-	done func() error              // it is settled for good
-	back func(time.Duration) error // hand it out again, not before the delay
-	keep func() error              // it is still being worked on
+	ack    func() error              // the message is settled for good
+	nak    func(time.Duration) error // deliver it again, after the delay at the earliest
+	extend func() error              // it is still being worked on
 }
 
-// hand returns the next message. It blocks; when ctx ends it returns what is on its way at most, and then an error.
-type hand func(ctx context.Context) (handed, error)
+// fetch returns the next delivery. It blocks. When ctx ends it returns what is on its way at most, and then an error.
+type fetch func(ctx context.Context) (delivery, error)
 
-// crew is the workers of one call of Work.
-type crew struct {
+// pool is the workers of one call of Work.
+type pool struct {
 	Consumer
 	handle func(context.Context, Message) error
 	log    *slog.Logger
-	loans  *sync.WaitGroup // messages whose verdict is awaited
+	leases *sync.WaitGroup // deliveries whose verdict is awaited
 }
 
-// run works until ctx ends or a worker gets no more messages. Each worker opens a hand of its own.
-func (c crew) run(ctx context.Context, open func(context.Context) (hand, error)) error {
+// run works until ctx ends or a worker can fetch no more. Each worker opens a fetch of its own.
+func (p pool) run(ctx context.Context, open func(context.Context) (fetch, error)) error {
 	workers, taking := errgroup.WithContext(ctx)
 	handling, cancel := outlive(taking, DrainTimeout)
 	defer cancel()
-	c.loans = new(sync.WaitGroup)
-	for range max(c.Workers, 1) {
+	p.leases = new(sync.WaitGroup)
+	for range max(p.Workers, 1) {
 		workers.Go(func() error {
-			err := c.work(taking, handling, open)
+			err := p.work(taking, handling, open)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -62,7 +62,7 @@ func (c crew) run(ctx context.Context, open func(context.Context) (hand, error))
 	ended := make(chan error, 1)
 	go func() {
 		err := workers.Wait()
-		c.loans.Wait()
+		p.leases.Wait()
 		ended <- err
 	}()
 	select {
@@ -70,16 +70,16 @@ func (c crew) run(ctx context.Context, open func(context.Context) (hand, error))
 		return err
 	case <-handling.Done():
 	}
-	return c.part(ended)
+	return p.part(ended)
 }
 
-// part waits a little for workers whose context was cancelled. A handler that ignores it is left behind.
-func (c crew) part(ended <-chan error) error {
+// part waits a little for workers whose context was cancelled. It leaves a handler behind that ignores this.
+func (p pool) part(ended <-chan error) error {
 	select {
 	case err := <-ended:
 		return err
 	case <-time.After(partingTime):
-		c.log.Error("handlers do not end", "stream", c.Stream, "consumer", c.Name)
+		p.log.Error("handlers do not end", "stream", p.Stream, "consumer", p.Name)
 		return nil
 	}
 }
@@ -94,83 +94,83 @@ func outlive(ctx context.Context, while time.Duration) (context.Context, context
 	return lasting, cancel
 }
 
-// work is one worker: it takes messages until taking ends and handles one at a time.
-func (c crew) work(taking, handling context.Context, open func(context.Context) (hand, error)) error {
+// work is one worker: it takes deliveries until taking ends, and handles one at a time.
+func (p pool) work(taking, handling context.Context, open func(context.Context) (fetch, error)) error {
 	next, err := open(taking)
 	if err != nil {
 		return err
 	}
 	for {
-		m, err := next(taking)
+		d, err := next(taking)
 		if err != nil {
 			return err
 		}
 		if taking.Err() != nil {
-			c.settled(taking, m, m.back(0))
+			p.settled(taking, d, d.nak(0))
 			continue
 		}
-		c.settled(tracing(taking, m.Message), m, c.one(taking, handling, m))
+		p.settled(tracing(taking, d.Message), d, p.one(taking, handling, d))
 	}
 }
 
-// settled logs what kept a message from being given back. It is handed out again later.
-func (c crew) settled(ctx context.Context, m handed, err error) {
+// settled logs an error that kept a delivery from being settled. The message is delivered again later.
+func (p pool) settled(ctx context.Context, d delivery, err error) {
 	if err != nil {
-		c.log.ErrorContext(ctx, "message not settled", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq, "err", err)
+		p.log.ErrorContext(ctx, "message not settled", "stream", p.Stream, "consumer", p.Name, "seq", d.Seq, "err", err)
 	}
 }
 
-// one handles a message and gives it back, at once or when there is a verdict.
-func (c crew) one(taking, ctx context.Context, m handed) error {
-	ctx = tracing(ctx, m.Message)
-	stop := c.keepAlive(ctx, m)
-	err := c.guarded(ctx, m.Message)
+// one handles a delivery and settles it, at once or when there is a verdict.
+func (p pool) one(taking, ctx context.Context, d delivery) error {
+	ctx = tracing(ctx, d.Message)
+	stop := p.keep(ctx, d)
+	err := p.guarded(ctx, d.Message)
 	stop()
 	if postponed, ok := errors.AsType[*Postponed](err); ok {
-		c.loans.Go(func() { c.await(taking, ctx, m, postponed.Verdict) })
+		p.leases.Go(func() { p.await(taking, ctx, d, postponed.Verdict) })
 		return nil
 	}
-	return c.conclude(ctx, m, err)
+	return p.conclude(ctx, d, err)
 }
 
-// await keeps a message until there is a verdict, or until taking ends.
-func (c crew) await(taking, ctx context.Context, m handed, verdict <-chan error) {
-	m.Data = nil // there may be many
-	defer c.keepAlive(ctx, m)()
+// await holds a lease until there is a verdict, or until taking ends.
+func (p pool) await(taking, ctx context.Context, d delivery, verdict <-chan error) {
+	d.Data = nil // there may be many
+	defer p.keep(ctx, d)()
 	select {
 	case err := <-verdict:
-		c.settled(ctx, m, c.conclude(ctx, m, err))
+		p.settled(ctx, d, p.conclude(ctx, d, err))
 	case <-taking.Done():
-		c.settled(ctx, m, m.back(0))
+		p.settled(ctx, d, d.nak(0))
 	}
 }
 
-// conclude gives a message back as an error says.
-func (c crew) conclude(ctx context.Context, m handed, err error) error {
+// conclude settles a delivery as the handler's error says.
+func (p pool) conclude(ctx context.Context, d delivery, err error) error {
 	if err == nil {
-		return m.done()
+		return d.ack()
 	}
-	level, delay := slog.LevelWarn, delayAfter(m.Delivered)
+	level, delay := slog.LevelWarn, delayAfter(d.Delivered)
 	if later, ok := errors.AsType[*Later](err); ok {
 		level, delay = slog.LevelDebug, max(later.Delay, 0)
 	} else if ctx.Err() != nil {
 		delay = 0 // it was cut off; that is not the message's fault
 	}
-	c.log.Log(ctx, level, "message comes back", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq,
-		"delivered", m.Delivered, "after", delay, "err", err)
-	return m.back(delay)
+	p.log.Log(ctx, level, "message comes back", "stream", p.Stream, "consumer", p.Name, "seq", d.Seq,
+		"delivered", d.Delivered, "after", delay, "err", err)
+	return d.nak(delay)
 }
 
-// keepAlive keeps a message from being handed out again, until it is told to stop.
-func (c crew) keepAlive(ctx context.Context, m handed) (stop func()) {
+// keep extends a lease until it is told to stop.
+func (p pool) keep(ctx context.Context, d delivery) (stop func()) {
 	over := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(keepAlive)
+		tick := time.NewTicker(extendEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				c.settled(ctx, m, m.keep())
+				p.settled(ctx, d, d.extend())
 			case <-over:
 				return
 			}
@@ -179,21 +179,21 @@ func (c crew) keepAlive(ctx context.Context, m handed) (stop func()) {
 	return func() { close(over) }
 }
 
-// guarded calls the handler and turns a panic into an error, which holds the panic's type and nothing of its value: that
-// might be a secret.
-func (c crew) guarded(ctx context.Context, m Message) (err error) {
+// guarded calls the handler and turns a panic into an error that holds the panic's type, but not its value, which may be a
+// secret.
+func (p pool) guarded(ctx context.Context, m Message) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("a handler panicked with a %T", value)
-			c.log.ErrorContext(ctx, "handler panicked", "stream", c.Stream, "consumer", c.Name, "seq", m.Seq,
+			p.log.ErrorContext(ctx, "handler panicked", "stream", p.Stream, "consumer", p.Name, "seq", m.Seq,
 				"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 		}
 	}()
-	return c.handle(ctx, m)
+	return p.handle(ctx, m)
 }
 
-// delayAfter is how long to wait after a message failed for the nth time: one second, doubled each time up to five
-// minutes, less up to a quarter so that what failed together does not come back together.
+// delayAfter is the delay after the nth failed delivery: one second, doubled each time up to five minutes, less up to a
+// quarter, so that messages that failed together do not come back together.
 func delayAfter(delivered int) time.Duration {
 	delay := lastDelay
 	if n := max(delivered, 1) - 1; n < 16 {

@@ -50,22 +50,22 @@ func testDiscardRefused(t *testing.T, s queue.Store) {
 func testStatsSequences(t *testing.T, s queue.Store) {
 	want := func(messages, first, last uint64) {
 		t.Helper()
-		got, err := s.Stats(t.Context(), queue.Kept)
+		got, err := s.Stats(t.Context(), queue.Retries)
 		if err != nil || got.Messages != messages || got.First != first || got.Last != last || got.Changed != "" {
 			t.Errorf("got %+v, %v, want %d messages from %d to %d, and nothing changed", got, err, messages, first, last)
 		}
 	}
 	for i := range 3 {
-		subject := queue.KeptSubject(leak.Fingerprint(fmt.Sprint(i)))
+		subject := queue.RetrySubject(leak.Fingerprint(fmt.Sprint(i)))
 		mustAppend(t, s, queue.Message{Subject: subject, Data: []byte("x")})
 	}
 	want(3, 1, 3)
-	if err := s.Discard(t.Context(), queue.Kept, 2); err != nil {
+	if err := s.Discard(t.Context(), queue.Retries, 2); err != nil {
 		t.Fatal(err)
 	}
 	want(2, 1, 3)
 	for _, seq := range []uint64{1, 3} {
-		if err := s.Discard(t.Context(), queue.Kept, seq); err != nil {
+		if err := s.Discard(t.Context(), queue.Retries, seq); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -36,7 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 		{"AppendAfterMany", testAppendAfterMany},
 		{"AppendAfterRace", testAppendAfterRace},
 		{"Last", testLast},
-		{"KeptOverwrites", testKeptOverwrites},
+		{"RetryOverwrites", testRetryOverwrites},
 		{"Told", testTold},
 		{"Remove", testRemove},
 		{"Discard", testDiscard},

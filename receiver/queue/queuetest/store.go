@@ -174,14 +174,14 @@ func testLast(t *testing.T, s queue.Store) {
 	wantError(t, err, queue.ErrNoMessage)
 }
 
-func testKeptOverwrites(t *testing.T, s queue.Store) {
+func testRetryOverwrites(t *testing.T, s queue.Store) {
 	kept := func(f, data string) queue.Message {
-		return queue.Message{Subject: queue.KeptSubject(leak.Fingerprint(f)), Data: []byte(data)}
+		return queue.Message{Subject: queue.RetrySubject(leak.Fingerprint(f)), Data: []byte(data)}
 	}
 	mustAppend(t, s, kept("a", "1"), kept("b", "2"))
 	mustAppend(t, s, kept("a", "3"))
-	wantData(t, "kept", scanned(t, s, queue.AllKept), "2", "3")
-	wantCount(t, s, queue.Kept, 2)
+	wantData(t, "kept", scanned(t, s, queue.AllRetries), "2", "3")
+	wantCount(t, s, queue.Retries, 2)
 	last, err := s.Last(t.Context(), kept("a", "").Subject)
 	if err != nil || string(last.Data) != "3" {
 		t.Errorf("last: got %q, error %v, want 3", last.Data, err)
@@ -189,8 +189,8 @@ func testKeptOverwrites(t *testing.T, s queue.Store) {
 }
 
 func testRemove(t *testing.T, s queue.Store) {
-	kept := queue.Message{Subject: queue.KeptSubject("a"), Data: []byte("x")}
-	other := queue.Message{Subject: queue.KeptSubject("b"), Data: []byte("y")}
+	kept := queue.Message{Subject: queue.RetrySubject("a"), Data: []byte("x")}
+	other := queue.Message{Subject: queue.RetrySubject("b"), Data: []byte("y")}
 	mustAppend(t, s, kept, other)
 	for range 2 { // nothing to remove is no error
 		if err := s.Remove(t.Context(), kept.Subject); err != nil {
@@ -199,7 +199,7 @@ func testRemove(t *testing.T, s queue.Store) {
 	}
 	_, err := s.Last(t.Context(), kept.Subject)
 	wantError(t, err, queue.ErrNoMessage)
-	wantData(t, "left", scanned(t, s, queue.AllKept), "y")
+	wantData(t, "left", scanned(t, s, queue.AllRetries), "y")
 	// What is removed can be stored again, as if it had never been there.
 	if _, err := s.AppendAfter(t.Context(), kept, 0); err != nil {
 		t.Errorf("storing again: %v", err)

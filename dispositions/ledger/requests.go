@@ -13,15 +13,15 @@ import (
 // maxAnswer bounds an answer, in bytes: what NATS carries in one message, less some room.
 const maxAnswer = 900 << 10
 
-// sightingsAnswer is what is answered on queue.AskSightings. The question is the incident's id.
+// sightingsAnswer is what is answered on queue.SightingRequests. The question is the incident's id.
 type sightingsAnswer struct {
 	Sightings []leak.Sighting `json:"sightings"`
 	Problem   string          `json:"problem,omitempty"` // why there are none
 }
 
-// Answer tells those who do not hold the keys of days where keys were seen, until ctx ends.
-func (s *Sightings) Answer(ctx context.Context, line queue.Line) error {
-	return line.Answer(ctx, queue.AskSightings, func(ctx context.Context, question []byte) []byte {
+// Reply tells processes that do not hold the keys of days where keys were seen. It returns nil when ctx ends.
+func (s *Sightings) Reply(ctx context.Context, requests queue.Requests) error {
+	return requests.Reply(ctx, queue.SightingRequests, func(ctx context.Context, question []byte) []byte {
 		seen, err := s.Of(ctx, leak.Fingerprint(question))
 		answer := sightingsAnswer{Sightings: seen}
 		if err != nil {
@@ -45,10 +45,10 @@ func (a sightingsAnswer) encode() []byte {
 	}
 }
 
-// Ask is how a process without the keys of days learns where the key of an incident was seen: it asks an engine on the
-// line. Of very many sightings the oldest are left out.
-func Ask(ctx context.Context, line queue.Line, f leak.Fingerprint) ([]leak.Sighting, error) {
-	data, err := line.Ask(ctx, queue.AskSightings, []byte(f))
+// RequestSightings asks an engine where the key of an incident was seen, for a process that does not hold the keys of
+// days. Of very many sightings the oldest are left out.
+func RequestSightings(ctx context.Context, requests queue.Requests, f leak.Fingerprint) ([]leak.Sighting, error) {
+	data, err := requests.Request(ctx, queue.SightingRequests, []byte(f))
 	if err != nil {
 		return nil, fmt.Errorf("asking for sightings: %w", err)
 	}
