@@ -37,7 +37,7 @@ func (t *turn) resume(ctx context.Context) error {
 	if !ok {
 		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
 	}
-	if err := t.visit(ctx, issuer); err != nil {
+	if err := t.acquire(ctx, issuer); err != nil {
 		return err
 	}
 	key, err := issuer.read(ctx, t.incident.Key.ID)
@@ -73,12 +73,12 @@ func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key)
 // act does to the key what the log announces, and reads it back whatever the answer was: a refusal may have been
 // carried out, and an acceptance may not.
 func (t *turn) act(ctx context.Context, issuer Configured) error {
-	if err := t.visit(ctx, issuer); err != nil {
+	if err := t.acquire(ctx, issuer); err != nil {
 		return err
 	}
 	key, action := t.incident.Key, t.incident.Intended
 	acting, s := t.stage(ctx, turnAct)
-	acted := issuer.lane.ask(acting, func() error { return perform(acting, issuer.Issuer, key, action) })
+	acted := issuer.limiter.Do(acting, func() error { return perform(acting, issuer.Issuer, key, action) })
 	s.end(acted)
 
 	proving, s := t.stage(ctx, turnProve)

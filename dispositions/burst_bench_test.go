@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/ibmcloud"
 	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/ledger"
@@ -181,7 +182,7 @@ func (w *burstWorld) engine(s burst) *dispositions.Engine {
 			Issuers: []dispositions.Configured{{
 				Name: "ibm", Issuer: w.issuer(), TokenTypes: []string{tokenType}, Rate: s.rate, InFlight: s.inFlight,
 			}},
-			Policy: chosen, Fuse: dispositions.Fuse{Max: s.alerts, Per: time.Hour},
+			Policy: chosen, Fuse: admit.FuseLimit{Max: s.alerts, Per: time.Hour},
 		},
 	})
 }

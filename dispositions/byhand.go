@@ -6,9 +6,6 @@ import (
 	"stanch/receiver/leak"
 )
 
-// RuleByHand is the rule that an incident names whose secret no call can look up or revoke: only a person can.
-const RuleByHand = "by_hand"
-
 // recognise finds the issuer that knows what a secret is which no issuer may see, without asking anybody.
 func (m *Mandate) recognise(c leak.Content) (issuer, kind, byHand string, ok bool) {
 	if len(m.candidates(c)) > 0 {
@@ -28,7 +25,7 @@ func (m *Mandate) recognise(c leak.Content) (issuer, kind, byHand string, ok boo
 
 // byHand ends an incident whose secret only a person can revoke. It pages: as far as anybody knows the secret works.
 func (t *turn) byHand(ctx context.Context, issuer, kind, how string) error {
-	if t.head.State == leak.Left && t.head.Rule == RuleByHand {
+	if t.head.State == leak.Left && t.head.Rule == leak.RuleByHand {
 		return t.record(ctx) // a new sighting of what a person was told to revoke
 	}
 	t.incident.Issuer, t.incident.Key = issuer, leak.Key{Kind: kind}
@@ -39,7 +36,7 @@ func (t *turn) byHand(ctx context.Context, issuer, kind, how string) error {
 // leftByHand is what is decided about every secret that only a person can revoke.
 func leftByHand(kind, how string) leak.Decision {
 	return leak.Decision{
-		Action: leak.Nothing, Rule: RuleByHand, Severity: leak.Critical,
+		Action: leak.Nothing, Rule: leak.RuleByHand, Severity: leak.Critical,
 		Reason: "it is a " + kind + ", which no call looks up or revokes: only a person can; " + how,
 	}
 }

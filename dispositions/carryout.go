@@ -24,7 +24,7 @@ func (e *Engine) carryOut(ctx context.Context, m queue.Message) error {
 	if !slices.Contains(slices.Collect(maps.Values(taken)), last) {
 		return nil
 	}
-	return e.attempts.try(m, func(lastTry bool) error {
+	return e.attempts.Try(m, func(lastTry bool) error {
 		return e.exclusively(ctx, spanCarryOut, entry.Incident.ID, func(ctx context.Context) error {
 			return e.takeOrder(ctx, entry.Incident.ID, lastTry)
 		})
@@ -37,7 +37,7 @@ func (e *Engine) takeOrder(ctx context.Context, f leak.Fingerprint, lastTry bool
 	if err != nil {
 		return err
 	}
-	defer t.part()
+	defer t.giveUpSlot()
 	switch {
 	case t.head.Finished():
 		return t.wipe(ctx, f)

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -189,7 +189,7 @@ func (w *world) wantConverged(id leak.Fingerprint, key leak.Key) {
 // TestTwoEngines lets two engines work off the same alerts: CAS keeps one outcome an incident.
 func TestTwoEngines(t *testing.T) {
 	inFakeTime(t, func(w *world) {
-		w.fuse = dispositions.Fuse{Max: 1000, Per: time.Minute}
+		w.fuse = admit.FuseLimit{Max: 1000, Per: time.Minute}
 		var ids []leak.Fingerprint
 		for n := range 50 {
 			value := w.cloud.add(leak.Key{ID: fmt.Sprintf("ApiKey-%d", n), Setting: leak.Disable})

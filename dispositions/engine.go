@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"stanch/dispositions/admit"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -54,10 +55,6 @@ const (
 	parkedConsumer = "parked"
 )
 
-// attemptsBeforePaging is how often a turn is tried from the queue, within some seconds, before the incident is marked
-// failed and somebody is paged. It goes on being tried after that. What found no place in a crowded lane was not tried.
-const attemptsBeforePaging = 4
-
 // Engine takes the turns of every incident. Several may run on one store.
 type Engine struct {
 	Config
@@ -65,9 +62,9 @@ type Engine struct {
 	over     context.Context // ends with Run
 	end      context.CancelFunc
 	metrics  *metrics
-	fuse     *fuse
+	fuse     *admit.Fuse
 	busy     keyLock
-	attempts attempts
+	attempts admit.Attempts
 	labels   labels
 }
 
@@ -76,7 +73,7 @@ func New(c Config) *Engine {
 	if c.Workers == 0 {
 		c.Workers = DefaultWorkers
 	}
-	e := &Engine{Config: c, metrics: newMetrics(c.Registerer), fuse: newFuse()}
+	e := &Engine{Config: c, metrics: newMetrics(c.Registerer), fuse: admit.NewFuse(c.Mandate.Fuse)}
 	e.over, e.end = context.WithCancel(context.Background())
 	e.Use(c.Mandate)
 	return e
@@ -85,14 +82,14 @@ func New(c Config) *Engine {
 // Use replaces what the engine is told to do. Turns under way end with what they began with; those that wait for a place at
 // an issuer begin again.
 func (e *Engine) Use(m Mandate) {
-	if m.Fuse == (Fuse{}) {
-		m.Fuse = DefaultFuse
+	if m.Fuse == (admit.FuseLimit{}) {
+		m.Fuse = admit.DefaultFuse
 	}
 	m.Issuers = anchored(m.Issuers)
 	m.over, m.retire = context.WithCancel(e.over)
 	m.assign(e.Workers)
 	e.metrics.zero(m)
-	e.fuse.use(m.Fuse)
+	e.fuse.Use(m.Fuse)
 	if before := e.mandate.Swap(&m); before != nil {
 		before.retire()
 	}
@@ -107,7 +104,7 @@ func (e *Engine) Run(stopped context.Context) error {
 	group.Go(func() error {
 		since := time.Now().Add(-e.mandate.Load().Fuse.Per)
 		return e.Ledger.Follow(ctx, since, func() { close(read) }, func(entry leak.Entry) {
-			e.fuse.note(entry)
+			e.fuse.Note(entry)
 			e.labels.note(entry)
 		})
 	})
@@ -193,7 +190,7 @@ func (e *Engine) handle(ctx context.Context, m queue.Message) error {
 	if err != nil {
 		return e.bury(ctx, err.Error(), alert)
 	}
-	return e.attempts.try(m, func(lastTry bool) error {
+	return e.attempts.Try(m, func(lastTry bool) error {
 		return e.turn(ctx, report{Alert: alert, content: content, tries: m.Delivered}, lastTry)
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -34,7 +35,7 @@ type world struct {
 	recipient *seal.Recipient
 	ids       *seal.Identities
 	policy    policy.Config
-	fuse      dispositions.Fuse
+	fuse      admit.FuseLimit
 	accounts  []string
 	pattern   *regexp.Regexp
 	others    []dispositions.Configured // issuers besides the first
@@ -493,7 +494,7 @@ func TestDoneAlthoughTheAnswerWasAnError(t *testing.T) {
 
 func TestFuse(t *testing.T) {
 	inFakeTime(t, func(w *world) {
-		w.fuse = dispositions.Fuse{Max: 2, Per: 10 * time.Minute}
+		w.fuse = admit.FuseLimit{Max: 2, Per: 10 * time.Minute}
 		var ids []leak.Fingerprint
 		report := func(n int, setting leak.Action, account string) {
 			for range n {

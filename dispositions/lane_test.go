@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -25,7 +26,7 @@ func (w *world) mandate(issuers ...dispositions.Configured) dispositions.Mandate
 	if len(faults) > 0 {
 		w.t.Fatal(faults)
 	}
-	return dispositions.Mandate{Issuers: issuers, Policy: chosen, Fuse: dispositions.Fuse{Max: 10_000, Per: time.Hour}}
+	return dispositions.Mandate{Issuers: issuers, Policy: chosen, Fuse: admit.FuseLimit{Max: 10_000, Per: time.Hour}}
 }
 
 // issuers starts an engine on some issuers, which takes eight turns at once at each that does not say.

@@ -8,12 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
-
-// RuleEnabled is the rule that an incident names whose key somebody enabled at its issuer after it was proved dead.
-const RuleEnabled = "enabled"
 
 // lookWorkers is how many second looks are taken at once: nobody waits for them.
 const lookWorkers = 4
@@ -39,8 +37,10 @@ func (e *Engine) lookLater(ctx context.Context, m queue.Message) error {
 	if wait > 0 {
 		return &queue.Later{Delay: wait, Err: errTooEarly}
 	}
-	return e.exclusively(ctx, spanLook, entry.Incident.ID, func(ctx context.Context) error {
-		return e.lookAt(ctx, entry.Incident, m.Delivered >= attemptsBeforePaging)
+	return e.attempts.Try(m, func(lastTry bool) error {
+		return e.exclusively(ctx, spanLook, entry.Incident.ID, func(ctx context.Context) error {
+			return e.lookAt(ctx, entry.Incident, lastTry)
+		})
 	})
 }
 
@@ -60,7 +60,7 @@ func (e *Engine) lookAt(ctx context.Context, then leak.Incident, lastTry bool) e
 	}
 	key, err := issuer.read(ctx, t.head.Key.ID)
 	if err != nil && !errors.Is(err, leak.ErrNotFound) {
-		return comeBack(fmt.Errorf("looking at a dead key again: %w", err))
+		return admit.Postpone(fmt.Errorf("looking at a dead key again: %w", err))
 	}
 	t.incident.LookedAt = time.Now()
 	if err == nil && !key.Disabled {
@@ -73,7 +73,7 @@ func (e *Engine) lookAt(ctx context.Context, then leak.Incident, lastTry bool) e
 func (t *turn) enabledBySomebody(ctx context.Context, issuer Configured, key leak.Key) error {
 	t.found(key)
 	t.alive()
-	t.incident.Action, t.incident.Rule, t.incident.Approval = leak.Disable, RuleEnabled, true
+	t.incident.Action, t.incident.Rule, t.incident.Approval = leak.Disable, leak.RuleEnabled, true
 	t.incident.Reason = "somebody enabled the key at its issuer since it was disabled"
 	t.investigate(ctx, issuer, true, "the key works again; somebody enabled it at its issuer")
 	return t.hold(ctx, "held: to disable the key again needs approval", false)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 )
@@ -17,7 +18,7 @@ import (
 type Mandate struct {
 	Issuers []Configured // asked in this order
 	Policy  *policy.Policy
-	Fuse    Fuse              // the zero Fuse is DefaultFuse
+	Fuse    admit.FuseLimit   // the zero limit is admit.DefaultFuse
 	Sources map[string]string // the type of each configured source, by its name; rules may look at it
 
 	// The rest is set by the engine that works by it.
@@ -41,7 +42,7 @@ type Configured struct {
 	// InFlight is how many turns the issuer is given at once, at most MaxInFlight; 0: as many as the engine has workers.
 	InFlight int
 
-	lane *lane // of an engine; nil: nobody else asks
+	limiter *admit.Limiter // of an engine; nil: nobody else asks
 }
 
 // MaxInFlight is how many turns an issuer can be given at once.
@@ -49,7 +50,7 @@ const MaxInFlight = 1000
 
 // read asks the issuer for a key, when it may be asked.
 func (c Configured) read(ctx context.Context, id string) (key leak.Key, err error) {
-	err = c.lane.ask(ctx, func() error {
+	err = c.limiter.Do(ctx, func() error {
 		key, err = c.Issuer.Read(ctx, id)
 		return err
 	})
@@ -58,21 +59,23 @@ func (c Configured) read(ctx context.Context, id string) (key leak.Key, err erro
 
 // locate asks the issuer whose key a secret is, when it may be asked.
 func (c Configured) locate(ctx context.Context, secret leak.Secret) (key leak.Key, err error) {
-	err = c.lane.ask(ctx, func() error {
+	err = c.limiter.Do(ctx, func() error {
 		key, err = c.Issuer.Locate(ctx, secret)
 		return err
 	})
 	return key, err
 }
 
-// assign gives each issuer a lane of its own, and says how many alerts are in hand at once: one for each turn that the issuers
+// assign gives each issuer a limiter of its own, and says how many alerts are in hand at once: one for each turn that the issuers
 // take, and where there are several some more, so that there are some for another issuer when one is slow.
 func (m *Mandate) assign(workers int) {
 	m.hands = 0
 	for i := range m.Issuers {
 		issuer := &m.Issuers[i]
 		issuer.InFlight = min(cmp.Or(issuer.InFlight, workers), MaxInFlight)
-		issuer.lane = newLane(m.over, *issuer, len(m.Issuers) == 1)
+		issuer.limiter = admit.NewLimiter(m.over, admit.Limit{
+			InFlight: issuer.InFlight, Rate: issuer.Rate, Alone: len(m.Issuers) == 1,
+		})
 		m.hands += issuer.InFlight
 	}
 	if len(m.Issuers) != 1 {

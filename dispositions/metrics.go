@@ -75,7 +75,7 @@ func (m *metrics) zero(mandate Mandate) {
 			}
 			m.contain.WithLabelValues(i.Name, string(action))
 		}
-		for _, result := range []string{resultLeft, RuleByHand, resultUndone, string(leak.Rejected), string(leak.Ended)} {
+		for _, result := range []string{resultLeft, leak.RuleByHand, resultUndone, string(leak.Rejected), string(leak.Ended)} {
 			m.dispositions.WithLabelValues(i.Name, string(leak.Nothing), result)
 		}
 	}

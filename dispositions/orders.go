@@ -26,12 +26,6 @@ const (
 // Verbs lists every verb.
 var Verbs = []Verb{Approve, Reject, Undo, Retry, Close}
 
-// The rules that incidents name which a person decided.
-const (
-	RuleUndo   = "undo"
-	RuleReject = "reject"
-)
-
 // Order is what a person wants done.
 type Order struct {
 	Verb   Verb
@@ -111,8 +105,8 @@ func (t *turn) given(ctx context.Context, v Verb) (string, error) {
 	i := t.head.Incident
 	stands := map[Verb]bool{
 		Approve: i.State != leak.Held,
-		Reject:  i.Rule == RuleReject && i.Finished(),
-		Undo:    i.Intended == leak.Enable || i.Rule == RuleUndo && i.State == leak.Closed && !i.Key.Disabled,
+		Reject:  i.Rule == leak.RuleReject && i.Finished(),
+		Undo:    i.Intended == leak.Enable || i.Rule == leak.RuleUndo && i.State == leak.Closed && !i.Key.Disabled,
 		Retry:   i.State == leak.Open,
 		Close:   i.State == leak.Closed,
 	}
@@ -155,7 +149,7 @@ func (t *turn) reject(o Order) error {
 	if t.head.State != leak.Held {
 		return refuse("the incident is %s: nothing waits for approval", t.head.State)
 	}
-	t.incident.Rule, t.incident.Approval, t.incident.Severity = RuleReject, false, t.head.Rated
+	t.incident.Rule, t.incident.Approval, t.incident.Severity = leak.RuleReject, false, t.head.Rated
 	t.incident.Reason = fmt.Sprintf("%s refused to %s the key: %s", o.By, t.head.Action, o.Reason)
 	text := fmt.Sprintf("refused to %s the key, which works", t.head.Action)
 	t.incident.State, t.incident.Action = leak.Left, leak.Nothing
@@ -205,7 +199,7 @@ func (e *Engine) OrderHeld(ctx context.Context, ids []leak.Fingerprint, issuer, 
 		if err != nil {
 			return count, err
 		}
-		if head.State != leak.Held || head.Rule != ledger.FuseRule || head.Issuer != issuer || head.Key.Account != account {
+		if head.State != leak.Held || head.Rule != leak.RuleFuse || head.Issuer != issuer || head.Key.Account != account {
 			continue
 		}
 		o.quiet = count > 0

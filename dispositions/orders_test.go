@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -432,7 +433,7 @@ func (w *world) wantOneWinner(round int, id leak.Fingerprint, results []error) {
 // TestFuseExercise floods one account past the fuse, and another not.
 func TestFuseExercise(t *testing.T) {
 	inFakeTime(t, func(w *world) {
-		w.fuse = dispositions.Fuse{Max: 50, Per: 10 * time.Minute}
+		w.fuse = admit.FuseLimit{Max: 50, Per: 10 * time.Minute}
 		var flooded, calm []leak.Fingerprint
 		for n := range 1000 {
 			key := leak.Key{ID: fmt.Sprintf("ApiKey-a%d", n), Setting: leak.Disable, Account: "flooded"}

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"stanch/dispositions/ledger"
+	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
-	"stanch/receiver/queue"
 	"stanch/receiver/queue/span"
 )
 
@@ -18,8 +17,8 @@ func (t *turn) leave(ctx context.Context) error {
 	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Left, "", ""
 	t.alive()
 	t.step(leak.Spared, "nothing was done: "+t.incident.Reason)
-	if t.incident.Rule == RuleByHand {
-		return t.end(ctx, RuleByHand)
+	if t.incident.Rule == leak.RuleByHand {
+		return t.end(ctx, leak.RuleByHand)
 	}
 	return t.end(ctx, resultLeft)
 }
@@ -63,7 +62,7 @@ func (t *turn) wait(ctx context.Context) error {
 func (t *turn) released(issuer Configured, key leak.Key) bool {
 	t.found(key)
 	d, _ := t.ask(issuer, t.incident, t.alert.Source, t.content)
-	return t.head.Rule != ledger.FuseRule && !d.Approval && d.Action != leak.Nothing && !t.head.Action.Stronger(d.Action)
+	return t.head.Rule != leak.RuleFuse && !d.Approval && d.Action != leak.Nothing && !t.head.Action.Stronger(d.Action)
 }
 
 // proved goes on after an announced action that is in force, as the issuer says: the leaked value is tried as well. Then the
@@ -109,7 +108,7 @@ func (t *turn) refused(ctx context.Context, issuer Configured) error {
 		return nil
 	}
 	ctx, s := span.Start(ctx, turnProve)
-	err := issuer.lane.ask(ctx, func() error { return issuer.Issuer.(Prover).Refused(ctx, t.content.Secret) })
+	err := issuer.limiter.Do(ctx, func() error { return issuer.Issuer.(Prover).Refused(ctx, t.content.Secret) })
 	s.End(err)
 	if err != nil {
 		return fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err)
@@ -170,8 +169,8 @@ func (t *turn) repeated(ctx context.Context) error {
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return t.wipe(ctx, t.head.ID)
-	case err != nil && (!t.lastTry || notAsked(err)):
-		return comeBack(err)
+	case err != nil && (!t.lastTry || admit.Postponed(err)):
+		return admit.Postpone(err)
 	case err != nil:
 		t.Log.WarnContext(ctx, "a closed incident was reported again, and whether its key works is not known", "incident", t.head.ID, "err", err)
 		return nil
@@ -188,11 +187,11 @@ func (t *turn) repeated(ctx context.Context) error {
 // fail gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
 // tried again from SEALED until it succeeds or a person ends it. The same failure is recorded once.
 func (t *turn) fail(ctx context.Context, err error) error {
-	if notAsked(err) {
+	if admit.Postponed(err) {
 		return err
 	}
-	if !t.lastTry && !errors.Is(err, leak.ErrLocked) && wish(err) <= patience {
-		return comeBack(err)
+	if !t.lastTry && !errors.Is(err, leak.ErrLocked) && admit.Pause(err) <= admit.Patience {
+		return admit.Postpone(err)
 	}
 	if t.head.State == leak.Failed {
 		t.keepState()
@@ -208,7 +207,7 @@ func (t *turn) fail(ctx context.Context, err error) error {
 		return parkErr
 	}
 	if t.alert.ID == "" {
-		return comeBack(err) // nothing is kept to try it again with, so the order that began it comes back
+		return admit.Postpone(err) // nothing is kept to try it again with, so the order that began it comes back
 	}
 	return nil
 }
@@ -224,33 +223,6 @@ func (t *turn) keepState() {
 		return
 	}
 	t.steps = t.steps[:1]
-}
-
-// An issuer may ask to be left alone for as long as patience before somebody is paged, and for longestPause at most.
-const (
-	patience     = time.Minute
-	longestPause = 5 * time.Minute
-)
-
-// wish is how long an issuer asked to be left alone; 0: it did not.
-func wish(err error) time.Duration {
-	if throttled, ok := errors.AsType[*leak.Throttled](err); ok {
-		return max(throttled.After, time.Second)
-	}
-	return 0
-}
-
-func comeBack(err error) error {
-	if wait := wish(err); wait > 0 {
-		return &queue.Later{Delay: min(wait, longestPause), Err: err}
-	}
-	return err
-}
-
-// notAsked reports whether an error means that the issuer was not asked, because it wants to be left alone.
-func notAsked(err error) bool {
-	_, later := errors.AsType[*queue.Later](err)
-	return later
 }
 
 // end records the last step of an incident and wipes the secret if it was kept.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -67,7 +68,7 @@ type simEngine struct {
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{world: newWorld(t), Rand: rand.New(rand.NewPCG(seed, 7)), known: map[leak.Fingerprint]string{}, told: map[leak.Fingerprint]told{}}
 	s.policy = s.choosePolicy()
-	s.fuse = dispositions.Fuse{Max: pick(s, 1, 2, 5, 1000), Per: 10 * time.Minute}
+	s.fuse = admit.FuseLimit{Max: pick(s, 1, 2, 5, 1000), Per: 10 * time.Minute}
 	for n := range 1 + s.IntN(5) {
 		s.addKey(n)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"stanch/dispositions/admit"
 	"stanch/dispositions/ledger"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -30,10 +31,10 @@ type turn struct {
 	steps    []leak.Step   // taken, not on disk yet
 	sighting <-chan error  // the sighting on its way to disk; nil: it is known
 
-	span  span.Span
-	tries int    // how often the alert was handed out
-	at    string // the issuer at which the turn has a place; empty: none
-	away  func() // gives that up
+	span    span.Span
+	tries   int    // how often the alert was handed out
+	at      string // the issuer at which the turn has a slot; empty: none
+	release func() // gives that up
 }
 
 // report is an alert, opened.
@@ -49,14 +50,14 @@ func (e *Engine) takeTurn(ctx context.Context, r report, lastTry bool) error {
 	if err != nil {
 		return err
 	}
-	defer t.part()
+	defer t.giveUpSlot()
 	t.alert, t.content, t.tries = r.Alert, r.content, r.tries
 	known, err := e.Ledger.Knows(ctx, t.head, r.ID)
 	if err != nil {
 		return err
 	}
 	if !known {
-		if err := t.visitFirst(ctx); err != nil {
+		if err := t.acquireFirst(ctx); err != nil {
 			return err
 		}
 		t.see(ctx)
@@ -130,7 +131,7 @@ func (t *turn) begin(ctx context.Context) error {
 	if issuer, kind, how, ok := t.recognise(t.content); ok {
 		return t.byHand(ctx, issuer, kind, how)
 	}
-	if err := t.visitFirst(ctx); err != nil {
+	if err := t.acquireFirst(ctx); err != nil {
 		return err
 	}
 	locating, s := t.stage(ctx, turnLocate)
@@ -155,7 +156,7 @@ func (t *turn) beginByID(ctx context.Context) error {
 	if !ok {
 		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
 	}
-	if err := t.visit(ctx, issuer); err != nil {
+	if err := t.acquire(ctx, issuer); err != nil {
 		return err
 	}
 	key, err := issuer.read(ctx, t.incident.Key.ID)
@@ -233,8 +234,8 @@ func (t *turn) decide(ctx context.Context, issuer Configured) error {
 		return t.deadAlready(ctx, issuer, key, "the key was disabled already when it was looked up; nothing had to be done")
 	case key.Locked && !d.Unlock:
 		return t.fail(ctx, errLocked)
-	case verdict.held:
-		return t.hold(ctx, fmt.Sprintf("held: to %s the key needs approval", d.Action), verdict.told)
+	case verdict.Held:
+		return t.hold(ctx, fmt.Sprintf("held: to %s the key needs approval", d.Action), verdict.Told)
 	case d.Approval && d.Action == leak.Disable:
 		return t.hold(ctx, "held: to disable the key needs approval", false)
 	}
@@ -285,26 +286,20 @@ func described(d leak.Decision) string {
 // errLocked is what is said of a locked key that policy does not let us unlock.
 var errLocked = fmt.Errorf("%w, and policy does not allow to unlock it", leak.ErrLocked)
 
-// verdict is what the fuse says of an action.
-type verdict struct {
-	held bool // it waits for a person
-	told bool // somebody was told already that the fuse holds keys of this account
-}
-
 // applyFuse lowers a decision that the fuse does not admit. What does nothing to the key does not count.
-func (t *turn) applyFuse(d leak.Decision) (leak.Decision, verdict) {
+func (t *turn) applyFuse(d leak.Decision) (leak.Decision, admit.Verdict) {
 	key, action := t.incident.Key, atOnce(d)
 	waits := d.Approval && action == d.Action // for a person anyway
 	if action == leak.Nothing || inForce(key, action) || key.Locked && !d.Unlock || waits {
-		return d, verdict{}
+		return d, admit.Verdict{}
 	}
-	admitted, v := t.fuse.admit(t.incident.Issuer, key.Account, action, t.incident.ID, time.Now())
-	if admitted == action && !v.held {
+	v := t.fuse.Admit(t.incident, action, time.Now())
+	if v.Action == action && !v.Held {
 		return d, v
 	}
 	d.Reason = fmt.Sprintf("more than %d destructive actions within %s in this account; without the fuse: %s, because %s",
 		t.Fuse.Max, t.Fuse.Per, described(d), d.Reason)
-	d.Action, d.Rule, d.Approval = admitted, ledger.FuseRule, false
-	v.held = v.held && !inForce(key, admitted)
+	d.Action, d.Rule, d.Approval = v.Action, leak.RuleFuse, false
+	v.Held = v.Held && !inForce(key, v.Action)
 	return d, v
 }

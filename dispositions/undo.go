@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
 )
 
@@ -33,7 +34,7 @@ func (t *turn) undo(ctx context.Context, o Order) error {
 	}
 	t.found(key)
 	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Open, leak.Enable, ""
-	t.incident.Rule, t.incident.Reason = RuleUndo, fmt.Sprintf("%s ordered to enable the key again: %s", o.By, o.Reason)
+	t.incident.Rule, t.incident.Reason = leak.RuleUndo, fmt.Sprintf("%s ordered to enable the key again: %s", o.By, o.Reason)
 	t.say(o, "to enable the key again")
 	return nil
 }
@@ -56,7 +57,7 @@ func (t *turn) enable(ctx context.Context) error {
 	if err != nil {
 		return t.undoFailed(ctx, err)
 	}
-	acted := issuer.lane.ask(ctx, func() error { return enabler.Enable(ctx, t.head.Key.ID) })
+	acted := issuer.limiter.Do(ctx, func() error { return enabler.Enable(ctx, t.head.Key.ID) })
 	key, err := issuer.read(ctx, t.head.Key.ID)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
@@ -84,7 +85,7 @@ func (t *turn) undone(ctx context.Context, key leak.Key) error {
 // undoFailed tries again, and pages once when it did not succeed for a while. The order stands until somebody closes the
 // incident.
 func (t *turn) undoFailed(ctx context.Context, err error) error {
-	if t.lastTry && t.head.State != leak.Failed && !notAsked(err) {
+	if t.lastTry && t.head.State != leak.Failed && !admit.Postponed(err) {
 		t.incident.State, t.incident.Severity, t.incident.Failure = leak.Failed, leak.Critical, err.Error()
 		t.step(leak.Failure, err.Error())
 		if err := t.record(ctx); err != nil {
@@ -92,5 +93,5 @@ func (t *turn) undoFailed(ctx context.Context, err error) error {
 		}
 		t.metrics.ended(t.incident, resultFailed)
 	}
-	return comeBack(err)
+	return admit.Postpone(err)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
 	"stanch/notify"
 	"stanch/receiver"
@@ -152,7 +153,7 @@ var partnerTypes = []string{"github_partner", "gitlab_partner"}
 func (g *generation) mandate() dispositions.Mandate {
 	m := dispositions.Mandate{
 		Policy: g.policy, Sources: g.config.sourceTypes(),
-		Fuse: dispositions.Fuse{Max: g.config.Policy.Fuse.Max, Per: g.config.Policy.Fuse.Per},
+		Fuse: admit.FuseLimit{Max: g.config.Policy.Fuse.Max, Per: g.config.Policy.Fuse.Per},
 	}
 	for _, entry := range forRole(g.config, deciding, g.config.Issuers) {
 		configured := dispositions.Configured{

@@ -185,7 +185,7 @@ func (x *Index) note(i leak.Incident) {
 		r.words = words
 	}
 	delete(x.fused, i.ID)
-	if i.State == leak.Held && i.Rule == FuseRule {
+	if i.State == leak.Held && i.Rule == leak.RuleFuse {
 		x.fused[i.ID] = Account{strings.Clone(i.Issuer), strings.Clone(i.Key.Account)}
 	}
 	delete(x.live, i.ID)
@@ -211,9 +211,6 @@ func (x *Index) place(id leak.Fingerprint, received int64) *row {
 	x.order = slices.Insert(x.order, at, r)
 	return r
 }
-
-// FuseRule is the rule that an incident names which the fuse holds back.
-const FuseRule = "fuse"
 
 // intern returns the constant for a state, so that a row does not keep the entry that it was read from.
 func intern(s leak.State) leak.State {

@@ -223,7 +223,7 @@ func TestIndex(t *testing.T) {
 		h := appended(t, l, ledger.Head{}, first, step(leak.Seen, "s1"))
 		held := incident("ab22", leak.Held)
 		held.Issuer, held.Key.Account = "ibm", "acme"
-		held.Rule, held.ReceivedAt = ledger.FuseRule, held.ReceivedAt.Add(time.Second)
+		held.Rule, held.ReceivedAt = leak.RuleFuse, held.ReceivedAt.Add(time.Second)
 		appended(t, l, ledger.Head{}, held, step(leak.HeldBack, ""))
 
 		index := ledger.NewIndex(l)

@@ -17,10 +17,10 @@ func (p *Policy) spare(c Case, looks *[]Look) (leak.Decision, bool) {
 		matched    bool
 		text       string // why it does not match
 	}{
-		{RuleOwn, "the key is one that stanch itself runs on", c.Key.Own, "it is not"},
-		{RuleProtect, "the key is listed in policy.protect", protected, "it is not: " + counted(len(p.Protect), "key")},
+		{leak.RuleOwn, "the key is one that stanch itself runs on", c.Key.Own, "it is not"},
+		{leak.RuleProtect, "the key is listed in policy.protect", protected, "it is not: " + counted(len(p.Protect), "key")},
 		{
-			RuleAccounts, "the key belongs to an account that is not listed for its issuer", foreign,
+			leak.RuleAccounts, "the key belongs to an account that is not listed for its issuer", foreign,
 			"it does not: " + counted(len(c.Accounts), "account"),
 		},
 	} {
@@ -54,10 +54,10 @@ func (p *Policy) choose(k leak.Key, looks *[]Look) leak.Decision {
 	d.Action, d.Rule = p.fallback(k.Setting)
 	var when string
 	switch d.Rule {
-	case RuleKey:
+	case leak.RuleKey:
 		when = "the key has a setting of its own"
 		d.Reason = fmt.Sprintf("the key's own setting for a leak is %s", d.Action)
-	case RuleKeyNone:
+	case leak.RuleKeyNone:
 		when = "the key's own setting is none"
 		d.Reason = fmt.Sprintf("the key's own setting for a leak is none, for which policy.key_none says %s", d.Action)
 	default:
@@ -72,11 +72,11 @@ func (p *Policy) choose(k leak.Key, looks *[]Look) leak.Decision {
 func (p *Policy) fallback(setting leak.Action) (leak.Action, string) {
 	switch setting {
 	case leak.Disable, leak.Delete:
-		return setting, RuleKey
+		return setting, leak.RuleKey
 	case leak.Nothing:
-		return cmp.Or(p.KeyNone, leak.Nothing), RuleKeyNone
+		return cmp.Or(p.KeyNone, leak.Nothing), leak.RuleKeyNone
 	}
-	return cmp.Or(p.Default, leak.Disable), RuleDefault
+	return cmp.Or(p.Default, leak.Disable), leak.RuleDefault
 }
 
 // bounded lowers a decision to what the issuer is able to do.
@@ -96,6 +96,6 @@ func rehearsed(d leak.Decision) leak.Decision {
 		without += " after approval"
 	}
 	d.Reason = fmt.Sprintf("dry run: without it the action would be %s, because %s", without, d.Reason)
-	d.Rule, d.Action, d.Approval = RuleDryRun, leak.Nothing, false
+	d.Rule, d.Action, d.Approval = leak.RuleDryRun, leak.Nothing, false
 	return d
 }

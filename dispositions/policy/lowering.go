@@ -66,7 +66,7 @@ func (e *examination) strongerThan(i, s int) []lowered {
 	}
 	action, builtin := e.fallback(known.setting)
 	note(action, "", map[string]string{
-		RuleKey: "the key's own setting", RuleKeyNone: "policy.key_none", RuleDefault: "policy.default",
+		leak.RuleKey: "the key's own setting", leak.RuleKeyNone: "policy.key_none", leak.RuleDefault: "policy.default",
 	}[builtin])
 	return found
 }

@@ -11,17 +11,6 @@ import (
 	"stanch/receiver/leak"
 )
 
-// The built-in rules, as decisions name them.
-const (
-	RuleOwn      = "own_credential" // a key that stanch itself runs on
-	RuleProtect  = "protect"        // listed in policy.protect
-	RuleAccounts = "accounts"       // of an account that is not the issuer's
-	RuleKey      = "key"            // the key's own setting
-	RuleKeyNone  = "key_none"       // the key's own setting is none
-	RuleDefault  = "default"        // nobody chose
-	RuleDryRun   = "dry_run"        // something would have been done
-)
-
 // Config is the operator's configuration of decisions. The zero Config disables what nobody configured and leaves alone
 // what is set to none.
 type Config struct {
@@ -120,7 +109,7 @@ func (p *Policy) Decide(c Case) (leak.Decision, []Look) {
 	d := bounded(p.ask(c, 0, &looks), c.Strongest)
 	if p.DryRun && d.Action != leak.Nothing {
 		d = rehearsed(d)
-		looks = append(looks, Look{Rule: RuleDryRun, When: "policy.dry_run is set", Matched: true, Text: "nothing is done"})
+		looks = append(looks, Look{Rule: leak.RuleDryRun, When: "policy.dry_run is set", Matched: true, Text: "nothing is done"})
 	}
 	return d, looks
 }
@@ -146,5 +135,5 @@ func (p *Policy) ask(c Case, from int, looks *[]Look) leak.Decision {
 
 // Untouchable reports whether a decision to do nothing was made by a built-in that stands whatever was decided before.
 func Untouchable(rule string) bool {
-	return slices.Contains([]string{RuleOwn, RuleProtect, RuleAccounts, RuleDryRun}, rule)
+	return slices.Contains([]string{leak.RuleOwn, leak.RuleProtect, leak.RuleAccounts, leak.RuleDryRun}, rule)
 }

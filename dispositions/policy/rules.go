@@ -10,11 +10,6 @@ import (
 	"stanch/receiver/leak"
 )
 
-// reserved are the names that decisions and logs give to what is no rule of an operator.
-var reserved = []string{
-	RuleOwn, RuleProtect, RuleAccounts, RuleKey, RuleKeyNone, RuleDefault, RuleDryRun, "fuse", "undo", "reject", "enabled",
-}
-
 // goodName keeps a name fit for a log, a path and a label.
 var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
@@ -61,7 +56,7 @@ func (r Rule) check() []Fault {
 	switch {
 	case r.Name == "":
 		fault("name", "is missing; decisions and the log call the rule by it")
-	case slices.Contains(reserved, r.Name):
+	case slices.Contains(leak.BuiltInRules, r.Name):
 		fault("name", "is what stanch calls a decision of its own; choose another")
 	case !goodName.MatchString(r.Name):
 		fault("name", "must be of lower-case letters, digits and hyphens, and not begin with a hyphen")

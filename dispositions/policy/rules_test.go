@@ -244,7 +244,7 @@ func TestCapAndDryRun(t *testing.T) {
 		t.Errorf("got %+v, want what the issuer can do at once", got)
 	}
 	got = decide(t, policy.Config{Rules: rules, DryRun: true}, policy.Case{Strongest: leak.Delete})
-	if got.Action != leak.Nothing || got.Approval || got.Rule != policy.RuleDryRun || !strings.Contains(got.Reason, "delete after approval") {
+	if got.Action != leak.Nothing || got.Approval || got.Rule != leak.RuleDryRun || !strings.Contains(got.Reason, "delete after approval") {
 		t.Errorf("got %+v, want nothing, and what would be done", got)
 	}
 }
