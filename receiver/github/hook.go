@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/collect"
+	"stanch/receiver/github/githubapi"
 	"stanch/receiver/leak"
 )
 
@@ -40,6 +42,11 @@ func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver
 		}
 	}
 	return &hook{secrets, c.Organization}, nil
+}
+
+// OpenVendor makes the vendor that the source's collector asks, as githubapi.Open does.
+func (c *HookConfig) OpenVendor(name string, log *slog.Logger) (collect.Vendor, error) {
+	return githubapi.Open(c.API, name, c.Organization, log)
 }
 
 // Admit demands a signature that may be one.

@@ -1,9 +1,6 @@
 package github
 
 import (
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -13,11 +10,9 @@ import (
 	"unicode/utf8"
 
 	"stanch/receiver"
+	"stanch/receiver/github/githubapi"
 	"stanch/receiver/leak"
 )
-
-// defaultAPIURL is the API of github.com.
-const defaultAPIURL = "https://api.github.com/"
 
 // minHookSecret is how long the secret of a hook must be at least, in bytes: whoever has one signed delivery can guess at
 // a shorter one without asking anybody.
@@ -42,33 +37,10 @@ type HookConfig struct {
 	// ignored, and nobody else's alerts are ever asked for.
 	Organization string `yaml:"organization"`
 	// API is how the alerts are read, because a delivery does not hold the secret, and closed after the proof.
-	API APIConfig `yaml:"api"`
+	API githubapi.Config `yaml:"api"`
 	// Sweep is how often the organisation is asked for what no delivery told of: open alerts, and deliveries that failed;
 	// 1h by default, 1d at most. It cannot be turned off, because GitHub never sends a delivery again by itself.
 	Sweep time.Duration `yaml:"sweep"`
-}
-
-// APIConfig configures how the API is asked: give exactly one of TokenFile and App.
-type APIConfig struct {
-	// URL is the base of the REST API; https://api.github.com/ by default, https://HOST/api/v3/ for an Enterprise Server,
-	// https://api.NAME.ghe.com/ with data residency. It must be https; http only to this machine, for trials.
-	URL string `yaml:"url"`
-	// TokenFile holds a token that reads and writes the secret scanning alerts of the organisation, and its hooks if failed
-	// deliveries are to be asked for again.
-	TokenFile string `yaml:"token_file"`
-	// App is a GitHub App that is installed in the organisation with those permissions.
-	App *AppConfig `yaml:"app"`
-}
-
-// AppConfig configures the sign-in as a GitHub App.
-type AppConfig struct {
-	// ID is the App's client id, or its id in quotes; its settings page shows both.
-	ID string `yaml:"id"`
-	// Installation is the id of its installation in the organisation, the number at the end of that page's address; looked
-	// up by default.
-	Installation int `yaml:"installation"`
-	// PrivateKeyFile holds a private key of the App, in PEM as GitHub makes it.
-	PrivateKeyFile string `yaml:"private_key_file"`
 }
 
 // Check reports every fault by the field that has it. No problem holds a secret.
@@ -84,13 +56,13 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	switch {
 	case c.Organization == "":
 		fault("organization", "is missing: it confines what is taken and asked for")
-	case !isName(c.Organization):
+	case !githubapi.IsName(c.Organization):
 		fault("organization", "must be the login of an organisation alone")
 	}
 	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {
 		fault("sweep", "must be between 1s and 1d: failed deliveries are listed for a few days only")
 	}
-	c.API.check(func(field, problem string) { fault(strings.TrimSuffix("api."+field, "."), problem) })
+	c.API.Check(func(field, problem string) { fault(strings.TrimSuffix("api."+field, "."), problem) })
 }
 
 // SweepEvery is how long after the start of one sweep the next one is due.
@@ -99,45 +71,6 @@ func (c *HookConfig) SweepEvery() time.Duration {
 		return defaultSweep
 	}
 	return c.Sweep
-}
-
-func (c *APIConfig) check(fault func(field, problem string)) {
-	if err := receiver.CheckAPIURL(c.url()); err != nil {
-		fault("url", err.Error())
-	}
-	switch {
-	case c.TokenFile == "" && c.App == nil:
-		fault("", "give token_file or app: a delivery holds no secret, so each must be asked for")
-	case c.TokenFile != "" && c.App != nil:
-		fault("", "give token_file or app, not both")
-	case c.App != nil:
-		c.App.check(func(field, problem string) { fault("app."+field, problem) })
-	default:
-		if _, err := receiver.ReadToken(c.TokenFile); err != nil {
-			fault("token_file", err.Error())
-		}
-	}
-}
-
-func (c *APIConfig) url() string {
-	if c.URL == "" {
-		return defaultAPIURL
-	}
-	return c.URL
-}
-
-func (c *AppConfig) check(fault func(field, problem string)) {
-	if !isName(c.ID) {
-		fault("id", "must be the client id or the id of the App")
-	}
-	if c.Installation < 0 {
-		fault("installation", "must be the number of the installation")
-	}
-	if c.PrivateKeyFile == "" {
-		fault("private_key_file", "is missing")
-	} else if _, err := readAppKey(c.PrivateKeyFile); err != nil {
-		fault("private_key_file", err.Error())
-	}
 }
 
 // readHookSecret reads the one line of a file with the secret of a hook. Blanks in it count: GitHub takes any text.
@@ -154,24 +87,4 @@ func readHookSecret(path string) (leak.Secret, error) {
 		return leak.Secret{}, errors.New("names a file that is not one line with a secret")
 	}
 	return leak.NewSecret(text), nil
-}
-
-// readAppKey reads the private key of an App.
-func readAppKey(path string) (*rsa.PrivateKey, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, receiver.Unreadable(err)
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, errors.New("names a file that is not PEM")
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	key, _ := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if key, ok := key.(*rsa.PrivateKey); ok {
-		return key, nil
-	}
-	return nil, errors.New("names a file that holds no private RSA key")
 }

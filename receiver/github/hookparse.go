@@ -10,13 +10,8 @@ import (
 	"strings"
 
 	"stanch/receiver"
+	"stanch/receiver/github/githubapi"
 	"stanch/receiver/leak"
-)
-
-// The events that make pointers, as GitHub's documentation of webhooks names them.
-const (
-	alertEvent    = "secret_scanning_alert"
-	locationEvent = "secret_scanning_alert_location"
 )
 
 // actions are what can happen to an alert that makes it worth asking for. That somebody closed it is not one of them: it
@@ -69,12 +64,12 @@ func parseHook(organization, named string, body []byte) (receiver.Parsed, error)
 	}
 	r, err := e.ref()
 	switch {
-	case err != nil && kind == locationEvent: // it may carry a secret, and the alert itself was told of before
+	case err != nil && kind == githubapi.LocationEvent: // it may carry a secret, and the alert itself was told of before
 		return receiver.Parsed{}, fmt.Errorf("%w: a location of no usable alert", receiver.ErrIgnored)
 	case err != nil:
 		bad := receiver.Bad{Raw: leak.NewSecret(string(body)), Reason: "the alert has no usable repository or number"}
 		return receiver.Parsed{Bad: []receiver.Bad{bad}}, nil
-	case !r.in(organization):
+	case !r.In(organization):
 		return receiver.Parsed{}, fmt.Errorf("%w: the repository is not the organisation's", receiver.ErrIgnored)
 	}
 	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by(happened)}}}, nil
@@ -115,21 +110,21 @@ func isObject(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, " 
 func (e event) kind(named string) string {
 	typed := bool(e.Alert.SecretType)
 	switch {
-	case !typed && named != alertEvent && named != locationEvent:
+	case !typed && named != githubapi.AlertEvent && named != githubapi.LocationEvent:
 		return ""
-	case bool(e.Location) || !typed && named == locationEvent:
-		return locationEvent
+	case bool(e.Location) || !typed && named == githubapi.LocationEvent:
+		return githubapi.LocationEvent
 	}
-	return alertEvent
+	return githubapi.AlertEvent
 }
 
 // happened is what a pointer says happened, if that is worth asking for the alert. An action that is missing is: one
 // request too many costs less than a leak.
 func (e event) happened(kind string) (string, bool) {
 	switch kind {
-	case locationEvent:
+	case githubapi.LocationEvent:
 		return locationAdded, e.Action == "created" || e.Action == ""
-	case alertEvent:
+	case githubapi.AlertEvent:
 		return e.Action, e.Action == "" || slices.Contains(actions, e.Action)
 	}
 	return "", false
@@ -139,17 +134,17 @@ func (e event) happened(kind string) (string, bool) {
 // can leak a key as well. What is no login of GitHub's is nobody's.
 func (e event) by(happened string) string {
 	may := happened == "reopened" || happened == "validated"
-	if !may || !isName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
+	if !may || !githubapi.IsName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
 		return ""
 	}
 	return e.Sender.Login
 }
 
 // ref is which alert it is about.
-func (e event) ref() (ref, error) {
+func (e event) ref() (githubapi.Ref, error) {
 	owner, repo, ok := strings.Cut(e.Repository.FullName, "/")
 	if !ok {
 		owner, repo = e.Repository.Owner.Login, e.Repository.Name
 	}
-	return newRef(owner, repo, e.Alert.Number)
+	return githubapi.NewRef(owner, repo, e.Alert.Number)
 }

@@ -10,15 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/collect"
+	"stanch/receiver/gitlab/gitlabapi"
 	"stanch/receiver/leak"
 )
 
-// Header fields of a hook's delivery, as GitLab's documentation of webhooks names them. The event is named in one more,
+// hookTokenHeader is the field of the header with the token, as GitLab's documentation of webhooks names them. The event is named in one more,
 // which is never looked at: the body says so itself.
-const (
-	hookTokenHeader = "X-Gitlab-Token"
-	eventUUIDHeader = "X-Gitlab-Event-UUID"
-)
+const hookTokenHeader = "X-Gitlab-Token"
 
 // hook is what all sources of type gitlab_webhook have in common: how a body reads.
 type hook struct{ scope scope }
@@ -38,7 +37,7 @@ type plainHook struct {
 
 // Open makes the source. It reads the files with the tokens, and asks nobody for anything.
 func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver.Source, error) {
-	h := hook{scope{c.Group, c.API.root()}}
+	h := hook{scope{c.Group, c.API.Root()}}
 	if len(c.SigningTokenFiles) == 0 {
 		tokens, err := readTokens("secret_token_files", c.SecretTokenFiles)
 		if err != nil {
@@ -54,6 +53,11 @@ func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver
 		}
 	}
 	return &signedHook{&signing{keys, newSeen()}, h, len(c.SecretTokenFiles)}, nil
+}
+
+// OpenVendor makes the vendor that the source's collector asks, as gitlabapi.Open does.
+func (c *HookConfig) OpenVendor(name string, log *slog.Logger) (collect.Vendor, error) {
+	return gitlabapi.Open(c.API, name, c.Group, log)
 }
 
 // Examine implements receiver.Examiner.
@@ -88,7 +92,7 @@ var chainForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA
 // chain returns the chain that a delivery says it is a part of. GitLab hands it on from a call of its API to the events that
 // the call causes.
 func chain(header http.Header) string {
-	value, err := once(header, eventUUIDHeader)
+	value, err := once(header, gitlabapi.ChainHeader)
 	if err != nil || !chainForm.MatchString(value) {
 		return ""
 	}

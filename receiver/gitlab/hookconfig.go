@@ -3,15 +3,10 @@ package gitlab
 import (
 	"cmp"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
-	"stanch/receiver"
+	"stanch/receiver/gitlab/gitlabapi"
 )
-
-// defaultURL is where gitlab.com is.
-const defaultURL = "https://gitlab.com"
 
 // signingKeySize is how many bytes a signing token of GitLab's encodes. One that was cut when it was copied has fewer.
 const signingKeySize = 32
@@ -40,20 +35,10 @@ type HookConfig struct {
 	// outside it is ignored, and nobody else's vulnerabilities are ever asked for.
 	Group string `yaml:"group"`
 	// API is how vulnerabilities are read, because a delivery does not hold the secret, and resolved after the proof.
-	API APIConfig `yaml:"api"`
+	API gitlabapi.Config `yaml:"api"`
 	// Sweep is how often the group is asked for what no delivery told of: open vulnerabilities, and deliveries that failed; 1h
 	// by default, 1d at most. It cannot be turned off, because GitLab never sends a delivery again by itself.
 	Sweep time.Duration `yaml:"sweep"`
-}
-
-// APIConfig configures how GitLab's API is asked.
-type APIConfig struct {
-	// URL is where GitLab is; https://gitlab.com by default, and for another instance what comes before /api/v4. It must be
-	// https; http only to this machine, for trials.
-	URL string `yaml:"url"`
-	// TokenFile holds an access token of the group, with the role Maintainer and the scope api; with the role Owner if failed
-	// deliveries of a hook of the group are to be sent again. It is read again when GitLab refuses what it held.
-	TokenFile string `yaml:"token_file"`
 }
 
 // Check reports every fault by the field that has it. No problem holds a secret.
@@ -71,13 +56,13 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	switch {
 	case c.Group == "":
 		fault("group", "is missing: it confines what is taken and asked for")
-	case !isPath(c.Group):
+	case !gitlabapi.IsPath(c.Group):
 		fault("group", "must be the full path of a group alone")
 	}
 	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {
 		fault("sweep", "must be between 1s and 1d: failed deliveries are listed for a week only")
 	}
-	c.API.check(func(field, problem string) { fault("api."+field, problem) })
+	c.API.Check(func(field, problem string) { fault("api."+field, problem) })
 }
 
 // SweepEvery is how long after the start of one sweep the next one is due.
@@ -89,29 +74,4 @@ func checkSigningToken(path string) error {
 		return fmt.Errorf("names a file whose token is not of %d bytes, as GitLab's are", signingKeySize)
 	}
 	return err
-}
-
-func (c *APIConfig) check(fault func(field, problem string)) {
-	if err := receiver.CheckAPIURL(c.base()); err != nil {
-		fault("url", err.Error())
-	}
-	if c.TokenFile == "" {
-		fault("token_file", "is missing: a delivery holds no secret, so each must be asked for")
-	} else if _, err := receiver.ReadToken(c.TokenFile); err != nil {
-		fault("token_file", err.Error())
-	}
-}
-
-// base is the URL of the instance, without a slash at its end. With /api/v4 behind it, it is the same one.
-func (c *APIConfig) base() string {
-	return strings.TrimSuffix(strings.TrimSuffix(cmp.Or(c.URL, defaultURL), "/"), "/api/v4")
-}
-
-// root is the path of the instance on its host; empty for most.
-func (c *APIConfig) root() string {
-	u, err := url.Parse(c.base())
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(u.EscapedPath(), "/")
 }

@@ -11,15 +11,14 @@ import (
 	"strings"
 
 	"stanch/receiver"
+	"stanch/receiver/gitlab/gitlabapi"
 	"stanch/receiver/leak"
 )
 
-// The kinds of events that make pointers, and what is looked at of them, as GitLab's documentation of webhooks has it.
+// The kinds of events that make pointers, as GitLab's documentation of webhooks has it.
 const (
 	vulnerabilityKind = "vulnerability"
 	jobKind           = "build"
-
-	secretDetection = "secret_detection" // the type of a report; names of the jobs that make it begin with it
 )
 
 // states are those that a vulnerability can have. Each makes a pointer: that somebody closed it never stops containment, and
@@ -75,7 +74,7 @@ func (s scope) parse(body []byte) (receiver.Parsed, error) {
 		bad := receiver.Bad{Raw: leak.NewSecret(string(body)), Reason: "the event has no usable project or number"}
 		return receiver.Parsed{Bad: []receiver.Bad{bad}}, nil
 	}
-	if !r.in(s.group) {
+	if !r.In(s.group) {
 		return receiver.Parsed{}, fmt.Errorf("%w: the project is not the group's", receiver.ErrIgnored)
 	}
 	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by()}}}, nil
@@ -104,9 +103,9 @@ func (e event) happened() (string, bool) {
 		if !slices.Contains(states, state) {
 			state = changed
 		}
-		return state, e.Vulnerability.ReportType == secretDetection || e.Vulnerability.ReportType == ""
+		return state, e.Vulnerability.ReportType == gitlabapi.SecretDetection || e.Vulnerability.ReportType == ""
 	case jobKind:
-		return e.JobStatus, strings.HasPrefix(e.JobName, secretDetection) && slices.Contains(ends, e.JobStatus)
+		return e.JobStatus, strings.HasPrefix(e.JobName, gitlabapi.SecretDetection) && slices.Contains(ends, e.JobStatus)
 	}
 	return "", false
 }
@@ -126,20 +125,20 @@ func (e event) by() string {
 }
 
 // ref is what an event is about. One of a vulnerability has neither its number nor its project, except in its address.
-func (s scope) ref(e event) (ref, error) {
+func (s scope) ref(e event) (gitlabapi.Ref, error) {
 	if e.Kind == jobKind {
 		project := e.Project.Path
 		if project == "" {
 			project = s.path(e.Repository.Homepage)
 		}
-		return newRef(project, job, e.JobID)
+		return gitlabapi.JobRef(project, e.JobID)
 	}
 	project, digits, _ := strings.Cut(s.path(e.Vulnerability.URL), "/-/security/vulnerabilities/")
 	number, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
-		return ref{}, errRef
+		return gitlabapi.Ref{}, err
 	}
-	return newRef(project, vulnerability, number)
+	return gitlabapi.VulnerabilityRef(project, number)
 }
 
 // path is the path of an address below that of the instance, as it is escaped: of a name that needs it nothing becomes.

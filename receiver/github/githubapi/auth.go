@@ -1,0 +1,24 @@
+package githubapi
+
+import (
+	"context"
+	"fmt"
+
+	"stanch/receiver"
+	"stanch/receiver/leak"
+)
+
+// tokenFile is a credential: the personal access token that a file holds.
+type tokenFile struct{ file *receiver.TokenFile }
+
+func openTokenFile(path string) (tokenFile, error) {
+	file, err := receiver.OpenTokenFile(path)
+	if err != nil {
+		return tokenFile{}, fmt.Errorf("reading api.token_file, which %w", err)
+	}
+	return tokenFile{file}, nil
+}
+
+func (t tokenFile) token(context.Context, right) (leak.Secret, error) { return t.file.Token(), nil }
+
+func (t tokenFile) renew(refused leak.Secret) bool { return t.file.Renew(refused) }

@@ -1,0 +1,97 @@
+package githubapi
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+
+	"stanch/receiver"
+)
+
+// defaultAPIURL is the API of github.com.
+const defaultAPIURL = "https://api.github.com/"
+
+// Config configures how the API is asked: give exactly one of TokenFile and App.
+type Config struct {
+	// URL is the base of the REST API; https://api.github.com/ by default, https://HOST/api/v3/ for an Enterprise Server,
+	// https://api.NAME.ghe.com/ with data residency. It must be https; http only to this machine, for trials.
+	URL string `yaml:"url"`
+	// TokenFile holds a token that reads and writes the secret scanning alerts of the organisation, and its hooks if failed
+	// deliveries are to be asked for again.
+	TokenFile string `yaml:"token_file"`
+	// App is a GitHub App that is installed in the organisation with those permissions.
+	App *AppConfig `yaml:"app"`
+}
+
+// AppConfig configures the sign-in as a GitHub App.
+type AppConfig struct {
+	// ID is the App's client id, or its id in quotes; its settings page shows both.
+	ID string `yaml:"id"`
+	// Installation is the id of its installation in the organisation, the number at the end of that page's address; looked
+	// up by default.
+	Installation int `yaml:"installation"`
+	// PrivateKeyFile holds a private key of the App, in PEM as GitHub makes it.
+	PrivateKeyFile string `yaml:"private_key_file"`
+}
+
+// Check reports every fault by the field that has it; of one of the whole, the field is empty. No problem holds a secret.
+func (c *Config) Check(fault func(field, problem string)) {
+	if err := receiver.CheckAPIURL(c.url()); err != nil {
+		fault("url", err.Error())
+	}
+	switch {
+	case c.TokenFile == "" && c.App == nil:
+		fault("", "give token_file or app: a delivery holds no secret, so each must be asked for")
+	case c.TokenFile != "" && c.App != nil:
+		fault("", "give token_file or app, not both")
+	case c.App != nil:
+		c.App.check(func(field, problem string) { fault("app."+field, problem) })
+	default:
+		if _, err := receiver.ReadToken(c.TokenFile); err != nil {
+			fault("token_file", err.Error())
+		}
+	}
+}
+
+func (c *Config) url() string {
+	if c.URL == "" {
+		return defaultAPIURL
+	}
+	return c.URL
+}
+
+func (c *AppConfig) check(fault func(field, problem string)) {
+	if !IsName(c.ID) {
+		fault("id", "must be the client id or the id of the App")
+	}
+	if c.Installation < 0 {
+		fault("installation", "must be the number of the installation")
+	}
+	if c.PrivateKeyFile == "" {
+		fault("private_key_file", "is missing")
+	} else if _, err := readAppKey(c.PrivateKeyFile); err != nil {
+		fault("private_key_file", err.Error())
+	}
+}
+
+// readAppKey reads the private key of an App.
+func readAppKey(path string) (*rsa.PrivateKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, receiver.Unreadable(err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, errors.New("names a file that is not PEM")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	key, _ := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if key, ok := key.(*rsa.PrivateKey); ok {
+		return key, nil
+	}
+	return nil, errors.New("names a file that holds no private RSA key")
+}

@@ -1,0 +1,145 @@
+package githubapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"stanch/receiver/leak"
+)
+
+const (
+	// expirySoon is how long before our own token expires somebody should see to it.
+	expirySoon = 14 * 24 * time.Hour
+	// fewLeft is the part of the allowed requests below which somebody should look.
+	fewLeft = 10
+)
+
+// Examine says how it stands with what the collector asks of GitHub: our credential, the organisation's alerts, the
+// hook and its deliveries, the rate limit and the clock. It changes nothing.
+func (v *vendor) Examine(ctx context.Context) []leak.Finding {
+	var found leak.Findings
+	if v.examineCredential(ctx, &found) {
+		v.examineAlerts(ctx, &found)
+		v.examineHooks(ctx, &found)
+	}
+	last := v.caller.last.Load()
+	if last != nil {
+		examineRate(&found, last.header)
+	} else if v.app != nil {
+		last = v.app.caller.last.Load()
+	}
+	if last != nil {
+		found.Clock(last.header.Get("Date"), last.asked, last.answered)
+	}
+	return found
+}
+
+// examineCredential says who we are to GitHub, and reports whether it knows us.
+func (v *vendor) examineCredential(ctx context.Context, found *leak.Findings) bool {
+	const check = "credential"
+	login, response, err := v.who(ctx)
+	if err != nil {
+		found.Broken(check, "%v", err)
+		return false
+	}
+	if v.app != nil {
+		found.Good(check, "we are the App %s", strings.TrimSuffix(login, "[bot]"))
+		return v.examineApp(ctx, found)
+	}
+	scopes := response.Header.Get("X-OAuth-Scopes")
+	switch {
+	case rightNames.MatchString(scopes):
+		found.Good(check, "our token is %s's, with the scopes %s", login, scopes)
+	default:
+		found.Good(check, "our token is %s's, with permissions of its own", login)
+	}
+	examineExpiry(found, response)
+	return true
+}
+
+func examineExpiry(found *leak.Findings, response *gh.Response) {
+	const check = "expiry of our token"
+	at := response.TokenExpiration.Time
+	switch {
+	case at.IsZero():
+		found.Good(check, "GitHub names none")
+	case time.Until(at) < expirySoon:
+		found.Doubt(check, "it expires on %s: put another into its file, which is read again", at.UTC().Format(time.DateOnly))
+	default:
+		found.Good(check, "it expires on %s", at.UTC().Format(time.DateOnly))
+	}
+}
+
+// examineApp says whether the App gives us the tokens that we need.
+func (v *vendor) examineApp(ctx context.Context, found *leak.Findings) bool {
+	if _, err := v.app.token(ctx, readAlerts); err != nil {
+		found.Broken("reading alerts", "%v", err)
+		return false
+	}
+	if _, err := v.app.token(ctx, writeAlerts); err != nil {
+		found.Doubt("closing alerts", "%v", err)
+	}
+	return true
+}
+
+// examineAlerts says whether alerts can be listed, and their secrets seen. One secret is asked for, and not kept.
+func (v *vendor) examineAlerts(ctx context.Context, found *leak.Findings) {
+	const listing, secrets = "listing alerts", "seeing secrets"
+	l := v.openAlerts()
+	l.query = url.Values{"per_page": {"1"}, "hide_secret": {"true"}}
+	page, _, err := onePage[listed](ctx, l)
+	if err != nil {
+		found.Broken(listing, "%v", err)
+		return
+	}
+	found.Good(listing, "the alerts of %s can be listed", v.org)
+	if len(page) == 0 {
+		found.Good(secrets, "not tried: there is no alert yet")
+		return
+	}
+	r, ok := v.ref(page[0])
+	if !ok {
+		found.Doubt(secrets, "not tried: the newest alert has no repository and number of the organisation")
+		return
+	}
+	if _, err := v.alert(ctx, r); err != nil {
+		found.Broken(secrets, "%v", err)
+		return
+	}
+	found.Good(secrets, "an alert is answered with its secret")
+}
+
+// examineHooks says how the hooks stand that deliver to this source. Without one that we may see, the sweep of alerts
+// still finds what is missed.
+func (v *vendor) examineHooks(ctx context.Context, found *leak.Findings) {
+	feeds, err := v.feeds(ctx)
+	if err != nil {
+		found.Doubt("hook", "%v; failed deliveries are not asked for again, and alerts are found by the sweep only", err)
+		return
+	}
+	for _, feed := range feeds {
+		feed.examine(found)
+		feed.examineDeliveries(ctx, found)
+	}
+}
+
+// examineRate says how many requests are left. An Enterprise Server may have no limit.
+func examineRate(found *leak.Findings, header http.Header) {
+	const check = "rate limit"
+	limit, err := strconv.Atoi(header.Get("X-RateLimit-Limit"))
+	left, errLeft := strconv.Atoi(header.Get(rateRemaining))
+	switch {
+	case err != nil || errLeft != nil:
+		found.Good(check, "the server names none")
+	case left*fewLeft < limit:
+		found.Doubt(check, "%d of %d requests are left in this hour", left, limit)
+	default:
+		found.Good(check, "%d of %d requests are left in this hour", left, limit)
+	}
+}
