@@ -18,6 +18,7 @@ import (
 	"stanch/dispositions"
 	"stanch/dispositions/ibmfake"
 	"stanch/notify"
+	"stanch/notify/compose"
 	"stanch/receiver/leak"
 )
 
@@ -132,7 +133,7 @@ func (o *odd) told() []notify.Notice {
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		if n, ok := notify.Compose(e, nil, ""); ok {
+		if n, ok := (compose.Audience{}).Notice(e, nil); ok {
 			notices = append(notices, n)
 		}
 	}

@@ -1,6 +1,6 @@
-// Package notify tells people what became of a leaked key: it turns the steps of incidents into notices and delivers
-// each to every notifier that wants it, with a durable consumer, retry and backoff of its own for each, so that a dead
-// channel delays no other.
+// Package notify is the contract between those who tell people what became of a leaked key and the channels on which they
+// do: a notifier takes notices, one at a time, and says what else it can do by the optional interfaces here. Package compose
+// writes the notices, package deliver hands each to every notifier that wants it; an adapter knows this package alone.
 package notify
 
 import (
@@ -77,7 +77,7 @@ type Remembering interface {
 type Memory interface {
 	// Load returns what was saved last; empty: nothing was.
 	Load(ctx context.Context, incident leak.Fingerprint) (string, error)
-	// Save keeps a text of 32 KiB at most; an empty one forgets.
+	// Save keeps a text of [MaxMemory] at most; an empty one forgets.
 	Save(ctx context.Context, incident leak.Fingerprint, text string) error
 	// All returns every text that is kept, for a notifier that goes on after a restart with what is open.
 	All(ctx context.Context) (map[leak.Fingerprint]string, error)
@@ -87,6 +87,9 @@ type Memory interface {
 // approves it, has it tried again or undone. Those notices are Taken, and one line. Other channels are not told, because
 // the outcome follows within seconds, and they are to stay calm.
 type Follower interface{ Follows() bool }
+
+// MaxMemory is the longest text that a [Memory] keeps for an incident, in bytes.
+const MaxMemory = 32 << 10
 
 // Runner is a Notifier with work of its own, such as repeating what is still open.
 type Runner interface {

@@ -10,7 +10,7 @@ import (
 	"stanch/dispositions"
 	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
-	"stanch/notify"
+	"stanch/notify/deliver"
 	"stanch/receiver"
 	"stanch/receiver/collect"
 
@@ -25,7 +25,7 @@ type generation struct {
 	sources   map[string]opened[*feed]
 	vendors   map[string]opened[collect.Vendor] // of the sources that have one
 	issuers   map[string]opened[dispositions.Issuer]
-	notifiers map[string]opened[notify.Route]
+	notifiers map[string]opened[deliver.Route]
 	policy    *policy.Policy
 }
 
@@ -57,7 +57,7 @@ func open(c *Config, before *generation, log *slog.Logger) (g *generation, bad [
 	issuers, badIssuers := openAll("issuer", forRole(c, deciding, c.Issuers), before.issuers, func(i Issuer) (dispositions.Issuer, error) {
 		return i.Adapter.Open(i.Name, log)
 	})
-	notifiers, badNotifiers := openAll("notifier", forRole(c, notifying, c.Notifiers), before.notifiers, func(n Notifier) (notify.Route, error) {
+	notifiers, badNotifiers := openAll("notifier", forRole(c, notifying, c.Notifiers), before.notifiers, func(n Notifier) (deliver.Route, error) {
 		return n.open(log)
 	})
 	bad = slices.Concat(badSources, badVendors, badIssuers, badNotifiers)
@@ -131,19 +131,19 @@ func (g *generation) collected() map[string]collect.Source {
 	return sources
 }
 
-// terms are what the dispatcher works by.
-func (g *generation) terms() notify.Terms {
+// settings are what the dispatcher works by.
+func (g *generation) settings() deliver.Settings {
 	types := g.config.sourceTypes()
-	terms := notify.Terms{
-		Routes: map[string]notify.Route{}, ExternalURL: g.config.Web.ExternalURL,
+	settings := deliver.Settings{
+		Routes: map[string]deliver.Route{}, ExternalURL: g.config.Web.ExternalURL,
 		Partner: func(source string) bool { return slices.Contains(partnerTypes, types[source]) },
 	}
 	for _, n := range forRole(g.config, notifying, g.config.Notifiers) {
 		route := g.notifiers[n.Name].it
 		route.When = n.condition(types)
-		terms.Routes[n.Name] = route
+		settings.Routes[n.Name] = route
 	}
-	return terms
+	return settings
 }
 
 // partnerTypes are the types of sources whose alerts a partner agreement forbids to share onward.

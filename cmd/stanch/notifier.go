@@ -6,7 +6,8 @@ import (
 	"log/slog"
 	"os"
 
-	"stanch/notify"
+	"stanch/notify/compose"
+	"stanch/notify/deliver"
 	"stanch/notify/when"
 	"stanch/receiver/leak"
 )
@@ -56,15 +57,15 @@ func (n Notifier) check(fault faultFunc) {
 }
 
 // template reads a template; without a file, none.
-func template(file string) (notify.Template, error) {
+func template(file string) (compose.Template, error) {
 	if file == "" {
-		return notify.Template{}, nil
+		return compose.Template{}, nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return notify.Template{}, errors.New(reason(err))
+		return compose.Template{}, errors.New(reason(err))
 	}
-	t, err := notify.ParseTemplate(string(text))
+	t, err := compose.ParseTemplate(string(text))
 	if err != nil {
 		return t, fmt.Errorf("is no template that works: %w", err)
 	}
@@ -85,7 +86,7 @@ func (d *decoder) checkConditions(c *Config) {
 }
 
 // open opens the channel, with what belongs to its entry beside it.
-func (n Notifier) open(log *slog.Logger) (route notify.Route, err error) {
+func (n Notifier) open(log *slog.Logger) (route deliver.Route, err error) {
 	if route.Notifier, err = n.Adapter.Open(n.Name, log); err != nil {
 		return route, err
 	}
@@ -97,7 +98,7 @@ func (n Notifier) open(log *slog.Logger) (route notify.Route, err error) {
 	if err != nil {
 		return route, err
 	}
-	route.Words, route.Burst = notify.NewWords(title, text), n.GatherAfter
+	route.Words, route.Burst = compose.Words{Title: title, Text: text}, n.GatherAfter
 	return route, nil
 }
 

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"stanch/notify"
+	"stanch/notify/compose"
 	"stanch/notify/console"
+	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 
 	"github.com/spf13/cobra"
@@ -45,11 +47,11 @@ data that templates see.`,
 	output := &choice{value: "text", words: []string{"text", "json"}}
 	command.Flags().VarP(output, "output", "o", "text or json")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		terms, err := termsFor(command, server.config, *name)
+		settings, err := settingsFor(command, server.config, *name)
 		if err != nil {
 			return err
 		}
-		notices, err := notices(command.Context(), server, terms, *name, *incident)
+		notices, err := notices(command.Context(), server, settings, *name, *incident)
 		if err != nil {
 			return err
 		}
@@ -61,25 +63,25 @@ data that templates see.`,
 	return command
 }
 
-// termsFor reads what notices are composed by. Without a notifier and without a configuration file, there is no more than
+// settingsFor reads what notices are composed by. Without a notifier and without a configuration file, there is no more than
 // the notices themselves.
-func termsFor(command *cobra.Command, file, name string) (notify.Terms, error) {
+func settingsFor(command *cobra.Command, file, name string) (deliver.Settings, error) {
 	if name == "" && file == defaultConfig && checkFile(file) != "" {
-		return notify.Terms{}, nil
+		return deliver.Settings{}, nil
 	}
 	c, faults := Load(file, notifying)
 	if len(faults) > 0 {
-		return notify.Terms{}, faulty(command.ErrOrStderr(), faults)
+		return deliver.Settings{}, faulty(command.ErrOrStderr(), faults)
 	}
 	g, bad := open(c, &generation{}, slog.New(slog.DiscardHandler))
 	if len(bad) > 0 {
-		return notify.Terms{}, errors.Join(bad...)
+		return deliver.Settings{}, errors.Join(bad...)
 	}
-	terms := g.terms()
-	if _, ok := terms.Routes[name]; name != "" && !ok {
-		return notify.Terms{}, fmt.Errorf("the configuration has no notifier of that name%s", suggestion(name, c.notifierNames()))
+	settings := g.settings()
+	if _, ok := settings.Routes[name]; name != "" && !ok {
+		return deliver.Settings{}, fmt.Errorf("the configuration has no notifier of that name%s", suggestion(name, c.notifierNames()))
 	}
-	return terms, nil
+	return settings, nil
 }
 
 func (c *Config) notifierNames() []string {
@@ -91,9 +93,9 @@ func (c *Config) notifierNames() []string {
 }
 
 // notices are that of an incident, or the examples.
-func notices(ctx context.Context, server *running, terms notify.Terms, name, incident string) ([]notify.Notice, error) {
+func notices(ctx context.Context, server *running, settings deliver.Settings, name, incident string) ([]notify.Notice, error) {
 	if incident == "" {
-		return examples(terms.Routes[name].Words)
+		return examples(settings.Routes[name].Words)
 	}
 	if !idForm.MatchString(incident) {
 		return nil, errID
@@ -106,15 +108,15 @@ func notices(ctx context.Context, server *running, terms notify.Terms, name, inc
 	if err != nil {
 		return nil, err
 	}
-	n, ok, err := terms.Preview(name, v.Incident, v.Steps, v.Sightings)
+	n, ok, err := settings.Preview(name, v.Incident, v.Steps, v.Sightings)
 	if err == nil && !ok {
 		err = errors.New("nothing of this incident is news yet: nobody is told")
 	}
 	return []notify.Notice{n}, err
 }
 
-func examples(words *notify.Words) (all []notify.Notice, err error) {
-	for _, n := range notify.Examples() {
+func examples(words compose.Words) (all []notify.Notice, err error) {
+	for _, n := range compose.Examples() {
 		n, err := words.Write(n)
 		if err != nil {
 			return nil, err
@@ -155,11 +157,11 @@ that settles it, so that no page stays open. Both are critical. The exit code is
 		if args[0] == "" {
 			return errors.New("NAME is the name of a notifier in the configuration")
 		}
-		terms, err := termsFor(command, *file, args[0])
+		settings, err := settingsFor(command, *file, args[0])
 		if err != nil {
 			return err
 		}
-		route := terms.Routes[args[0]]
+		route := settings.Routes[args[0]]
 		for _, n := range testNotices(time.Now()) {
 			if err := send(command.Context(), route.Notifier, n); err != nil {
 				return fmt.Errorf("the channel did not take the test notice (%s): %w", n.Phase, err)

@@ -144,7 +144,7 @@ func (s *service) exchangeNotifiers(ctx context.Context, next *generation) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return s.notices.Use(ctx, next.terms())
+	return s.notices.Use(ctx, next.settings())
 }
 
 func endAll(feeds map[string]*feed) {

@@ -22,7 +22,7 @@ import (
 	"stanch/cmd/stanch/web"
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
-	"stanch/notify"
+	"stanch/notify/deliver"
 	"stanch/receiver"
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
@@ -113,7 +113,7 @@ type service struct {
 	sightings   *ledger.Sightings
 	checkpoints *ledger.Checkpoints
 
-	notices *notify.Dispatcher
+	notices *deliver.Dispatcher
 
 	current        atomic.Pointer[generation]
 	hangups        <-chan os.Signal
@@ -172,8 +172,8 @@ func (s *service) addRoles(g *generation) {
 		s.addEngine(g)
 	}
 	if c.roles.have(notifying) {
-		s.notices = notify.NewDispatcher(notify.Config{
-			Store: s.store, Terms: g.terms(), Log: s.log, Registerer: s.registry, Tracer: s.tracer,
+		s.notices = deliver.New(deliver.Config{
+			Store: s.store, Settings: g.settings(), Log: s.log, Registerer: s.registry, Tracer: s.tracer,
 			Sightings: s.seen, Shared: c.Store.NATS != nil,
 		})
 	}
@@ -219,7 +219,7 @@ func (s *service) addAPI(c *Config) {
 	if s.engine != nil {
 		web.Register(s.api, web.Config{
 			Ledger: s.engine.Ledger, Index: s.index, Sightings: s.sightings, Dead: acting.dead, Orders: acting,
-			Terms: func() notify.Terms { return s.current.Load().terms() }, Reach: reach, Gatherer: reading.gatherer, Log: s.log,
+			Settings: func() deliver.Settings { return s.current.Load().settings() }, Reach: reach, Gatherer: reading.gatherer, Log: s.log,
 		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stanch/notify"
+	"stanch/notify/deliver"
 	"stanch/receiver/queue"
 )
 
@@ -60,7 +60,7 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
 		for _, n := range c.Notifiers {
-			if err := store.Prepare(command.Context(), notify.Consumer(n.Name)); err != nil {
+			if err := store.Prepare(command.Context(), deliver.Consumer(n.Name)); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"stanch/notify"
+	"stanch/notify/compose"
 	"stanch/receiver/leak"
 )
 
@@ -57,12 +58,12 @@ func Run(t *testing.T, h Harness) {
 
 // Notice is an example: a contained key, with every fact and a link.
 func Notice(id string, severity leak.Severity) notify.Notice {
-	return compose(id, severity, "ci-deploy", "https://git.example.com/octo/app/blob/main/deploy.sh")
+	return example(id, severity, "ci-deploy", "https://git.example.com/octo/app/blob/main/deploy.sh")
 }
 
-func compose(id string, severity leak.Severity, name, url string) notify.Notice {
+func example(id string, severity leak.Severity, name, url string) notify.Notice {
 	at := time.Date(2026, 11, 21, 14, 3, 5, 0, time.UTC)
-	n, ok := notify.Compose(leak.Entry{
+	n, ok := compose.Audience{ExternalURL: "https://stanch.example.com"}.Notice(leak.Entry{
 		V: 1, ID: id,
 		Steps: []leak.Step{{At: at, Step: leak.Proved, Text: "read back from the issuer, the key is disabled", By: "engine"}},
 		Incident: leak.Incident{
@@ -75,8 +76,7 @@ func compose(id string, severity leak.Severity, name, url string) notify.Notice 
 			Action: leak.Disable, Rule: "key", Reason: "the key's own setting for a leak is disable",
 			SightingCount: 1, ReceivedAt: at.Add(-4 * time.Second), ContainedAt: at, TokensLiveUntil: at.Add(time.Hour),
 		},
-	}, []leak.Sighting{{Source: "gh-partner", Type: "ibm_cloud_iam_key", URL: url, Place: "commit", SeenAt: at}},
-		"https://stanch.example.com")
+	}, []leak.Sighting{{Source: "gh-partner", Type: "ibm_cloud_iam_key", URL: url, Place: "commit", SeenAt: at}})
 	if !ok {
 		panic("notifytest: the example is not worth telling")
 	}
@@ -145,7 +145,7 @@ func (h Harness) twice(t *testing.T) {
 func (h Harness) markup(t *testing.T) {
 	for _, hostile := range append([]string{"ci\r\nFORGED", "ci\x1b[2J", "ci\u202egnp", "ci\x00\u009b31m"}, h.Markup...) {
 		n, shown := h.Open(t)
-		if err := n.Notify(t.Context(), compose("notice-1", leak.Info, hostile, hostile)); err != nil {
+		if err := n.Notify(t.Context(), example("notice-1", leak.Info, hostile, hostile)); err != nil {
 			t.Fatalf("%q: got %v, want no error", hostile, err)
 		}
 		got := shown()

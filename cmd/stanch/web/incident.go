@@ -81,7 +81,7 @@ func (p *page) find(r *http.Request) (leak.Fingerprint, error) {
 // tell says of an incident what its notice says, and what a notice has no room for.
 func (p *page) tell(h ledger.History, seen []leak.Sighting) (told, error) {
 	t := told{Incident: h.Incident, Seen: seen, Steps: h.Steps, Verbs: verbsFor(h.Incident), Reach: p.Reach(h.Incident)}
-	notice, ok, err := p.Terms().Preview("", h.Incident, h.Steps, seen)
+	notice, ok, err := p.Settings().Preview("", h.Incident, h.Steps, seen)
 	if err != nil {
 		return t, err
 	}

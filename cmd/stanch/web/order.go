@@ -7,7 +7,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
-	"stanch/notify"
+	"stanch/notify/compose"
 	"stanch/receiver/leak"
 )
 
@@ -72,7 +72,7 @@ func (p *page) ask(r *http.Request, by string) (a asked, id leak.Fingerprint, er
 	}
 	a.Key, a.Back = &head.Incident, "/incidents/"+string(id)
 	a.Action = a.Back + "/" + string(a.Verb)
-	a.Command = notify.Command(string(a.Verb), id)
+	a.Command = compose.Command(string(a.Verb), id)
 	a.Then = p.foresee(r, head.Incident, a.Verb)
 	return a, id, nil
 }
@@ -114,7 +114,7 @@ func (p *page) askHeld(r *http.Request, by string) (a asked, err error) {
 		return a, &problem{http.StatusNotFound, "the fuse holds nothing of that account"}
 	}
 	a.Action, a.Back = "/held/"+string(a.Verb), "/"
-	a.Command = notify.CommandAll(string(a.Verb), a.Account.Issuer, a.Account.ID)
+	a.Command = compose.CommandAll(string(a.Verb), a.Account.Issuer, a.Account.ID)
 	a.Then = []string{"Every one of these keys is disabled, and that is proved; it can be undone key by key."}
 	if a.Verb == dispositions.Reject {
 		a.Then = []string{"Every one of these keys goes on working, for whoever found it too."}

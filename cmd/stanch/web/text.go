@@ -11,8 +11,8 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
-	"stanch/notify"
 	"stanch/notify/channel"
+	"stanch/notify/compose"
 	"stanch/receiver/leak"
 )
 
@@ -31,8 +31,8 @@ var functions = template.FuncMap{
 	"span":    span,
 	"after":   containedAfter,
 	"does":    does,
-	"command": func(v dispositions.Verb, id leak.Fingerprint) string { return notify.Command(string(v), id) },
-	"all":     func(v string, a ledger.Account) string { return notify.CommandAll(v, a.Issuer, a.ID) },
+	"command": func(v dispositions.Verb, id leak.Fingerprint) string { return compose.Command(string(v), id) },
+	"all":     func(v string, a ledger.Account) string { return compose.CommandAll(v, a.Issuer, a.ID) },
 }
 
 // Text is a text by a stranger as a page shows it.

@@ -16,7 +16,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
-	"stanch/notify"
+	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +29,8 @@ type Config struct {
 	Sightings *ledger.Sightings
 	Dead      *dispositions.DeadLetters
 	Orders    Orders
-	// Terms are those that notices are composed by now: the page says of an incident what its notice says.
-	Terms func() notify.Terms
+	// Settings are those that notices are composed by now: the page says of an incident what its notice says.
+	Settings func() deliver.Settings
 	// Reach says how far a leak reached: names, none empty, and what is known of each; "-": nothing is.
 	Reach func(leak.Incident) [][2]string
 	// Gatherer has the metrics of this process. How the service stands is read from them.

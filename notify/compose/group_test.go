@@ -1,0 +1,38 @@
+package compose_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"stanch/notify"
+	"stanch/receiver/leak"
+)
+
+// TestGroup: a notice of many says how many, how urgent, whose, which first, and what to do; every text of strangers is
+// plain.
+func TestGroup(t *testing.T) {
+	var entries []leak.Entry
+	for i := 10; i < 500; i++ {
+		e := entry(incident(leak.Contained, nil), step(leak.Proved, provedDisabled))
+		if i%100 == 50 {
+			e = entry(incident(leak.Held, func(i *leak.Incident) {
+				i.Severity, i.Key.Name = leak.Critical, "prod\x1b[2J-"+strings.Repeat("ä", 200)
+			}), step(leak.HeldBack, "held"))
+		}
+		e.ID, e.Incident.ID = fmt.Sprintf("entry-%04d", i), leak.Fingerprint(fmt.Sprintf("%012x%052x", i, i))
+		e.Incident.Key.Account = fmt.Sprintf("acc-%d", i/100)
+		entries = append(entries, e)
+	}
+	group := reader.Group(strings.Repeat("ab", 32), entries)
+	compareFile(t, "testdata/group.txt", written(group))
+	for _, text := range shown(group) {
+		if strings.ContainsFunc(text, hidden) {
+			t.Errorf("got %q, want no hidden characters", text)
+		}
+	}
+	if group.Phase != notify.Opened || group.Severity != leak.Critical || group.Incident.ID == "" ||
+		group.Count != len(entries) || len(group.Members) != group.Count {
+		t.Errorf("got %s, %s, id %q and %d members of %d", group.Phase, group.Severity, group.Incident.ID, len(group.Members), group.Count)
+	}
+}

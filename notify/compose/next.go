@@ -1,0 +1,222 @@
+package compose
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"stanch/receiver/leak"
+)
+
+// next says what the reader should do, with the command where there is one.
+func (s story) next() string {
+	switch s.State {
+	case leak.Contained:
+		return s.nextContained()
+	case leak.Held:
+		return s.nextHeld()
+	case leak.Left:
+		return s.nextLeft()
+	case leak.Unknown:
+		return "It was probably rotated or deleted before the alert came, or is of an issuer that is not configured. " +
+			"If you know whose it is, revoke it there."
+	case leak.Failed:
+		return s.nextFailed()
+	}
+	return s.nextClosed()
+}
+
+// show is the command that shows this incident, marked so that nobody breaks it over two lines. The id is short, as
+// lists show it.
+func (s story) show() string { return fmt.Sprintf("`stanch incidents show %s`", s.ID.Short()) }
+
+// command is one that takes an incident further, with a reason that the reader puts in.
+func (s story) command(name string) string { return "`" + Command(name, s.ID) + "`" }
+
+// commandAll is a command for everything that is held in the key's account.
+func (s story) commandAll(name string) string {
+	return "`" + CommandAll(name, s.Issuer, s.Key.Account) + "`"
+}
+
+// Command is what a person types to order something for an incident, with a reason that the person puts in.
+func Command(verb string, id leak.Fingerprint) string {
+	return fmt.Sprintf(`stanch incidents %s %s --reason "..."`, verb, id.Short())
+}
+
+// CommandAll is what a person types to order something for all that the fuse holds in an account.
+func CommandAll(verb, issuer, account string) string {
+	return fmt.Sprintf(`stanch incidents %s --issuer %s --account %s --reason "..."`, verb,
+		argument(issuer, "ISSUER"), argument(account, "ACCOUNT"))
+}
+
+// plainArgument is what a shell takes as it is. An account is the issuer's text, and what is copied into a shell must
+// not be another command.
+var plainArgument = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*$`)
+
+func argument(text, otherwise string) string {
+	if plainArgument.MatchString(text) {
+		return text
+	}
+	return otherwise
+}
+
+func (s story) nextContained() string {
+	if s.news == leak.Looked {
+		return s.nextLooked()
+	}
+	next := "Make a new key and put it where the old one was in use. Take the old one out of the place where it was seen, " +
+		"and look through what it did since it leaked"
+	if s.Key.TokenLife > 0 || !s.TokensLiveUntil.IsZero() {
+		next += ", its tokens included"
+	}
+	return next + "."
+}
+
+// nextLooked tells what to look into after a second look found something.
+func (s story) nextLooked() string {
+	return fmt.Sprintf("Look through what %s did since the key leaked: what was made in that time and is not known to its "+
+		"owner was made to stay, so disable it at %s too.", s.owner(), s.issuer())
+}
+
+func (s story) nextHeld() string {
+	if s.news == leak.Looked {
+		return s.nextLooked()
+	}
+	if s.Key.Disabled {
+		return fmt.Sprintf("Decide: %s deletes the key, %s leaves it disabled. Either way, calls need a new key.",
+			s.command("approve"), s.command("reject"))
+	}
+	next := fmt.Sprintf("Decide: %s has the key %s, %s leaves it alone. Until then it works, for whoever found it too.",
+		s.command("approve"), doneTo(s.Action), s.command("reject"))
+	switch s.Rule {
+	case ruleEnabled:
+		next += " Ask who enabled it, and why: it leaked."
+	case ruleFuse:
+		next += fmt.Sprintf(" Many keys of this account leaked within a short time, and more may be held without a notice "+
+			"of their own: `stanch incidents list --state held` lists them. %s releases all that are held in the account "+
+			"at once, %s leaves them all alone.", s.commandAll("approve"), s.commandAll("reject"))
+	}
+	return next
+}
+
+// What an incident has for a rule when not policy decided, but the fuse or a person.
+const (
+	ruleFuse    = "fuse"
+	ruleReject  = "reject"
+	ruleUndo    = "undo"
+	ruleEnabled = "enabled"
+	ruleByHand  = "by_hand"
+)
+
+// nextLeft tells how to get rid of a key that still works, and where the decision to leave it can be changed.
+func (s story) nextLeft() string {
+	if s.Rule == ruleByHand {
+		return "Revoke it by hand, as said above: as far as anybody knows it works, for whoever found it too. Then make a new one, and put " +
+			"it where the old one was in use."
+	}
+	if s.expired() {
+		return "Nothing in a hurry: the key is of no use to whoever found it. Delete it, so that nobody gives it more time."
+	}
+	if s.Key.Disabled {
+		return "Nothing in a hurry: the key is of no use to whoever found it. Delete it if nobody will enable it again."
+	}
+	if s.Rule == "accounts" {
+		return fmt.Sprintf("The key still works, for whoever found it too, and its account is not ours: tell its owner. "+
+			"If it is ours, add it to `accounts` of the issuer %s; then %s decides again.", s.issuer(), s.command("retry"))
+	}
+	next := "The key still works, for whoever found it too. " + s.rotate()
+	if s.news == leak.Rejected {
+		return next + newSightings
+	}
+	return next + s.settingHint()
+}
+
+// rotate tells how to get rid of a key that works.
+func (s story) rotate() string {
+	return fmt.Sprintf("Rotate it: make a new key, put it in place, then disable this one at %s.", s.issuer())
+}
+
+// newSightings says what the log's memory of sightings means for a closed incident.
+const newSightings = " A new sighting is decided by policy again; one that is known already changes nothing."
+
+func (s story) nextClosed() string {
+	switch {
+	case s.news == leak.Alive:
+		return fmt.Sprintf("The key works, for whoever found it too. If leaving it was a mistake, disable it at %s, or have "+
+			"policy decide now: %s. Whatever was meant, it leaked. %s This is told once.",
+			s.issuer(), s.command("retry"), s.rotate())
+	case s.news == leak.Undone:
+		return "The key leaked, and works again, for whoever found it too. " + s.rotate() + newSightings
+	case s.Key.ID == "":
+		return "If you know whose it is, revoke it there." + newSightings
+	case s.dead():
+		return "If the key was in use, make a new one and put it in its place." + newSightings
+	}
+	return "The key worked when last read, for whoever found it too. " + s.rotate() + newSightings
+}
+
+// settingHint says where the decision to do nothing can be changed, by the rule that made it.
+func (s story) settingHint() string {
+	switch s.Rule {
+	case "", ruleFuse, ruleReject, ruleUndo, ruleEnabled:
+		return ""
+	case "protect":
+		return " It is never acted on while `policy.protect` names it."
+	case "own_credential":
+		return " stanch itself runs on it, so give stanch the new key before you disable this one."
+	}
+	return fmt.Sprintf(" To have stanch act, %s; then %s decides again.", s.setting(), s.command("retry"))
+}
+
+// setting is what to change so that the rule decides otherwise.
+func (s story) setting() string {
+	switch s.Rule {
+	case "key":
+		return fmt.Sprintf("set the key's leak action at %s to disable or delete", s.issuer())
+	case "key_none":
+		return fmt.Sprintf("set the key's leak action at %s to disable or delete, "+
+			"or `policy.key_none: disable` for every key whose setting is none", s.issuer())
+	case "default":
+		return "set `policy.default: disable`, or the key's own leak action at its issuer"
+	case "dry_run":
+		return "set `policy.dry_run: false`"
+	}
+	return fmt.Sprintf("change the rule %s in `policy.rules`", s.Rule)
+}
+
+// nextFailed tells what is needed, as far as the incident and the words of the failure say.
+func (s story) nextFailed() string {
+	return fmt.Sprintf("%s %s tries at once, %s ends it as it is.", s.remedy(), s.command("retry"), s.command("close"))
+}
+
+func (s story) remedy() string {
+	switch {
+	case s.undoFailed():
+		return fmt.Sprintf("It is tried again by itself. If the key must work at once, enable it by hand at %s.", s.issuer())
+	case s.failedFor(leak.ErrLocked):
+		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself. With `policy.unlock: true`, or `unlock: true` "+
+			"in a rule, stanch unlocks such keys itself.", s.issuer())
+	case s.failedFor(leak.ErrCredential):
+		return fmt.Sprintf("Give stanch a credential that %s accepts and that may see and change keys: it is tried again by "+
+			"itself. %s", s.issuer(), s.byHand())
+	}
+	return "It is tried again by itself. " + s.byHand()
+}
+
+// byHand says what the reader can do while an action does not succeed.
+func (s story) byHand() string {
+	if s.valueWorks() {
+		return fmt.Sprintf("Until then whoever found the value can use it: ask %s why it works, or take away what its identity may do.", s.issuer())
+	}
+	if s.Key.Disabled {
+		return "Until then the key is disabled, and of no use to whoever found it."
+	}
+	return fmt.Sprintf("Until then the key may work: disable it by hand at %s if that is faster.", s.issuer())
+}
+
+// failedFor reports whether the words of the failure name a cause. The log holds words and no errors; the engine ends
+// them with the error's own text.
+func (s story) failedFor(cause error) bool {
+	return slices.ContainsFunc(s.said, func(text string) bool { return strings.Contains(text, cause.Error()) })
+}
