@@ -15,6 +15,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // alert is one of Alertmanager's API v2, with its names:
@@ -138,7 +139,7 @@ func (a *alertmanager) post(ctx context.Context, i int, url string, body []byte)
 func (a *alertmanager) request(ctx context.Context, method, url string, body []byte) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, channel.Cause(ctx, err)
+		return nil, outbound.Cause(ctx, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if a.username != "" {

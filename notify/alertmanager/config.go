@@ -9,6 +9,8 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
 const (
@@ -48,7 +50,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 	}
 	inClear := c.BasicAuth == BasicAuth{}
 	for i, url := range c.URLs {
-		if err := channel.CheckURL(url, inClear); err != nil {
+		if err := outbound.CheckURL(url, outbound.URLRules{Plain: inClear}); err != nil {
 			fault(fmt.Sprintf("urls[%d]", i), err.Error())
 		}
 	}
@@ -67,7 +69,7 @@ func (b BasicAuth) password() (leak.Secret, error) {
 	if b == (BasicAuth{}) {
 		return leak.Secret{}, nil
 	}
-	return channel.Secret(b.PasswordFile)
+	return secretfile.Line(b.PasswordFile)
 }
 
 // Open makes the notifier, which is also Remembering, a Runner and an Examiner. It asks nobody.
@@ -80,7 +82,7 @@ func (c *Config) Open(name string, log *slog.Logger) (notify.Notifier, error) {
 		return nil, err
 	}
 	a := &alertmanager{
-		Book: channel.NewBook[told](), client: channel.NewClient(), username: c.BasicAuth.Username, password: password,
+		Book: channel.NewBook[told](), client: outbound.NewClient(outbound.Config{}), username: c.BasicAuth.Username, password: password,
 		repeat: c.Repeat, log: log.With("notifier", name), firing: map[leak.Fingerprint]alert{},
 	}
 	if a.repeat == 0 {

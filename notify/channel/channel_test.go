@@ -7,8 +7,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // ask sends a request to a server that answers as it is told.
@@ -32,7 +31,7 @@ func askURL(ctx context.Context, t *testing.T, url string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = channel.Do(channel.NewClient(), request)
+	err = channel.Do(outbound.NewClient(outbound.Config{}), request)
 	if err != nil && (strings.Contains(err.Error(), "planted") || strings.Contains(err.Error(), "127.0.0.1")) {
 		t.Errorf("got %q, want nothing of the address or the answer", err)
 	}
@@ -78,25 +77,28 @@ func TestSuccess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := channel.Do(channel.NewClient(), request, row.success...); !errors.Is(err, row.want) {
+		if err := channel.Do(outbound.NewClient(outbound.Config{}), request, row.success...); !errors.Is(err, row.want) {
 			t.Errorf("200, and %v are success: got %v, want %v", row.success, err, row.want)
 		}
 	}
 }
 
-// TestRetryAfter: how long a channel asks to wait, and never for longer than a day.
+// TestRetryAfter: which answers ask to wait, and how long.
 func TestRetryAfter(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"": 0, "0": 0, "17": 17 * time.Second, "-5": 0, "99999999999999": 24 * time.Hour, "99999999999999999999999": 0, "soon": 0,
-		"Sat, 01 Jan 2000 00:00:00 GMT": 0, "Fri, 01 Jan 2100 00:00:00 GMT": 24 * time.Hour,
+	for _, row := range []struct {
+		code int
+		text string
+		want time.Duration
+		asks bool
+	}{
+		{429, "", 0, true}, {429, "17", 17 * time.Second, true}, {429, "soon", 0, true}, {429, "99999999999999", 24 * time.Hour, true},
+		{503, "17", 17 * time.Second, true}, {503, "0", 0, true}, {503, "", 0, false}, {503, "soon", 0, false}, {500, "17", 0, false},
 	} {
-		err := channel.Answered(http.StatusTooManyRequests, text)
-		if throttled, ok := errors.AsType[*leak.Throttled](err); !ok || throttled.After != want {
-			t.Errorf("%q: got %v, want to wait %v", text, err, want)
+		err := channel.Answered(row.code, http.Header{"Retry-After": {row.text}})
+		throttled, ok := errors.AsType[*leak.Throttled](err)
+		if ok != row.asks || ok && throttled.After != row.want {
+			t.Errorf("%d with %q: got %v, want to wait %v: %v", row.code, row.text, err, row.want, row.asks)
 		}
-	}
-	if _, ok := errors.AsType[*leak.Throttled](channel.Answered(503, "1")); !ok {
-		t.Error("503 that asks to wait: got no wait")
 	}
 }
 
@@ -146,67 +148,12 @@ func TestNoAnswer(t *testing.T) {
 		}
 	}
 	err := ask(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if !errors.Is(err, channel.ErrNoAnswer) {
-		t.Errorf("connection cut: got %v, want %v", err, channel.ErrNoAnswer)
+	if !errors.Is(err, outbound.ErrNoAnswer) {
+		t.Errorf("connection cut: got %v, want %v", err, outbound.ErrNoAnswer)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := askURL(ctx, t, closed.URL); !errors.Is(err, context.Canceled) {
 		t.Errorf("no time left: got %v, want context.Canceled", err)
-	}
-	if got := channel.Cause(t.Context(), os.ErrDeadlineExceeded).Error(); !strings.Contains(got, "in time") {
-		t.Errorf("deadline of a connection: got %q", got)
-	}
-}
-
-func TestSecret(t *testing.T) {
-	dir := t.TempDir()
-	for name, row := range map[string]struct{ text, want, wrong string }{
-		"line":    {"planted\n", "planted", ""},
-		"spaces":  {" planted \r\n", "planted", ""},
-		"inner":   {"planted secret", "planted secret", ""},
-		"empty":   {" \n", "", "empty"},
-		"lines":   {"planted\nsecond", "", "one line"},
-		"control": {"plan\x00ted", "", "one line"},
-		"long":    {strings.Repeat("planted", 1000), "", "one line"},
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got, err := channel.Secret(path)
-		if got.Reveal() != row.want || (err == nil) != (row.wrong == "") {
-			t.Errorf("%s: got %q and %v, want %q", name, got.Reveal(), err, row.want)
-		}
-		if err != nil && (!strings.Contains(err.Error(), row.wrong) || strings.Contains(err.Error(), "planted")) {
-			t.Errorf("%s: got %q, want %s in it and nothing of the file", name, err, row.wrong)
-		}
-	}
-	for _, path := range []string{"", filepath.Join(dir, "absent"), dir} {
-		if _, err := channel.Secret(path); err == nil || strings.Contains(err.Error(), dir) {
-			t.Errorf("%q: got %v, want an error without the path", path, err)
-		}
-	}
-}
-
-func TestCheckURL(t *testing.T) {
-	for url, row := range map[string]struct{ good, inClear bool }{
-		"https://example.com":          {true, true},
-		"https://example.com:1/a/b":    {true, true},
-		"http://127.0.0.1:9093":        {true, true},
-		"http://[::1]:9093/":           {true, true},
-		"http://localhost":             {true, true},
-		"http://example.com":           {false, true},
-		"http://localhost.example.com": {false, true},
-		"":                             {}, "example.com": {}, "ftp://example.com": {}, "https://": {}, "https://:443": {},
-		"https://planted:pw@example.com": {}, "https://example.com?planted=1": {}, "https://example.com#planted": {},
-		"https://example.com/%zz": {}, "javascript:alert(1)": {},
-	} {
-		for inClear, good := range map[bool]bool{false: row.good, true: row.inClear} {
-			err := channel.CheckURL(url, inClear)
-			if (err == nil) != good || err != nil && strings.Contains(err.Error(), "planted") {
-				t.Errorf("%q, in clear %v: got %v, want it good: %v", url, inClear, err, good)
-			}
-		}
 	}
 }

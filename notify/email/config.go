@@ -13,6 +13,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // Config is what a notifier of type email needs besides what every notifier has. The mail server must offer STARTTLS and
@@ -94,7 +95,7 @@ func (c *Config) password() (leak.Secret, error) {
 	if c.Username == "" && c.PasswordFile == "" {
 		return leak.Secret{}, nil
 	}
-	return channel.Secret(c.PasswordFile)
+	return secretfile.Line(c.PasswordFile)
 }
 
 // Open makes the notifier, which is also Remembering, an Outsider and an Examiner. It asks nobody.

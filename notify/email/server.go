@@ -13,8 +13,8 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"stanch/notify"
-	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // sessionTimeout bounds each step of a session whose context sets no sooner end.
@@ -59,7 +59,7 @@ func (s server) open(ctx context.Context) (session, error) {
 	if err != nil {
 		hangUp()
 		err = meaning(ctx, err)
-		if errors.Is(err, channel.ErrNoAnswer) {
+		if errors.Is(err, outbound.ErrNoAnswer) {
 			err = errNoSession
 		}
 		return session{}, fmt.Errorf("opening a session with the mail server: %w", err)
@@ -69,7 +69,7 @@ func (s server) open(ctx context.Context) (session, error) {
 
 func (s server) options() []gomail.Option {
 	policy := gomail.TLSMandatory
-	if channel.Loopback(s.host) {
+	if outbound.Loopback(s.host) {
 		policy = gomail.TLSOpportunistic
 	}
 	options := []gomail.Option{
@@ -120,7 +120,7 @@ func meaning(ctx context.Context, err error) error {
 	case code > 0:
 		return reply(code)
 	}
-	return channel.Cause(ctx, err)
+	return outbound.Cause(ctx, err)
 }
 
 // Examine implements [notify.Examiner]: it opens a session and sends nothing.

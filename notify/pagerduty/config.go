@@ -6,6 +6,8 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // defaultURL is where PagerDuty takes events of its Events API v2.
@@ -27,11 +29,11 @@ type Config struct {
 
 // Check reports every fault by the path of its field. It reads the key's file, and asks nobody.
 func (c *Config) Check(fault func(field, problem string)) {
-	if _, err := channel.Secret(c.RoutingKeyFile); err != nil {
+	if _, err := secretfile.Line(c.RoutingKeyFile); err != nil {
 		fault("routing_key_file", err.Error())
 	}
 	if c.URL != "" {
-		if err := channel.CheckURL(c.URL, false); err != nil {
+		if err := outbound.CheckURL(c.URL, outbound.URLRules{}); err != nil {
 			fault("url", err.Error())
 		}
 	}
@@ -45,7 +47,7 @@ func (c *Config) Open(name string, _ *slog.Logger) (notify.Notifier, error) {
 	if err := channel.Opening(name, c.Check); err != nil {
 		return nil, err
 	}
-	key, err := channel.Secret(c.RoutingKeyFile)
+	key, err := secretfile.Line(c.RoutingKeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func (c *Config) Open(name string, _ *slog.Logger) (notify.Notifier, error) {
 		url = defaultURL
 	}
 	return &pagerduty{
-		Book: channel.NewBook[page](), client: channel.NewClient(), url: url, key: key, least: ranks[c.Severity],
+		Book: channel.NewBook[page](), client: outbound.NewClient(outbound.Config{}), url: url, key: key, least: ranks[c.Severity],
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 type pagerduty struct {
@@ -104,7 +105,7 @@ func (p *pagerduty) send(ctx context.Context, n notify.Notice, action string) er
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("making a request: %w", channel.Cause(ctx, err))
+		return fmt.Errorf("making a request: %w", outbound.Cause(ctx, err))
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if err := channel.Do(p.client, request, http.StatusAccepted); err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"stanch/notify"
 	"stanch/notify/channel"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // Config is what a notifier of type slack needs besides what every notifier has: a Slack app with the bot scope chat:write
@@ -23,7 +25,7 @@ type Config struct {
 
 // Check reports every fault by the path of its field. It reads the token's file, and asks nobody.
 func (c *Config) Check(fault func(field, problem string)) {
-	if _, err := channel.Secret(c.TokenFile); err != nil {
+	if _, err := secretfile.Line(c.TokenFile); err != nil {
 		fault("token_file", err.Error())
 	}
 	switch {
@@ -33,7 +35,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 		fault("channel", "must be the id of a channel, which is of capital letters and digits, and not its name")
 	}
 	if c.URL != "" {
-		if err := channel.CheckURL(c.URL, false); err != nil {
+		if err := outbound.CheckURL(c.URL, outbound.URLRules{}); err != nil {
 			fault("url", err.Error())
 		}
 	}
@@ -44,7 +46,7 @@ func (c *Config) Open(name string, _ *slog.Logger) (notify.Notifier, error) {
 	if err := channel.Opening(name, c.Check); err != nil {
 		return nil, err
 	}
-	token, err := channel.Secret(c.TokenFile)
+	token, err := secretfile.Line(c.TokenFile)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +55,6 @@ func (c *Config) Open(name string, _ *slog.Logger) (notify.Notifier, error) {
 		url = strings.TrimSuffix(c.URL, "/") + "/"
 	}
 	return &slack{
-		Book: channel.NewBook[thread](), client: channel.NewClient(), url: url, token: token, channel: c.Channel,
+		Book: channel.NewBook[thread](), client: outbound.NewClient(outbound.Config{}), url: url, token: token, channel: c.Channel,
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // What Slack's refusals mean, in our own words.
@@ -54,11 +55,11 @@ type caller struct{ *http.Client }
 func (c caller) Do(r *http.Request) (*http.Response, error) {
 	response, err := c.Client.Do(r)
 	if err != nil {
-		return nil, &unanswered{channel.Cause(r.Context(), err)}
+		return nil, &unanswered{outbound.Cause(r.Context(), err)}
 	}
 	if response.StatusCode != http.StatusOK {
 		_ = response.Body.Close()
-		return nil, &unanswered{channel.Answered(response.StatusCode, response.Header.Get("Retry-After"))}
+		return nil, &unanswered{channel.Answered(response.StatusCode, response.Header)}
 	}
 	return response, nil
 }
@@ -77,7 +78,7 @@ func meaning(ctx context.Context, err error) error {
 	if refusal, ok := errors.AsType[api.SlackErrorResponse](err); ok {
 		return classify(refusal.Err)
 	}
-	return channel.Cause(ctx, err)
+	return outbound.Cause(ctx, err)
 }
 
 func classify(code string) error {

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
-	"net/url"
 	"strings"
 	"time"
 
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -54,7 +55,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 	case c.URL != "" && c.URLFile != "":
 		fault("url_file", "goes without url; give one of them")
 	case c.URL != "":
-		if err := channel.CheckURL(c.URL, false); err != nil {
+		if err := outbound.CheckURL(c.URL, outbound.URLRules{}); err != nil {
 			fault("url", err.Error())
 		}
 	default:
@@ -84,7 +85,7 @@ func (c *Config) Open(name string, _ *slog.Logger) (notify.Notifier, error) {
 		return nil, err
 	}
 	return &webhook{
-		client: channel.NewClient(), url: address, signer: signer, timeout: cmp.Or(c.Timeout, defaultTimeout), inside: c.Internal,
+		client: outbound.NewClient(outbound.Config{}), url: address, signer: signer, timeout: cmp.Or(c.Timeout, defaultTimeout), inside: c.Internal,
 	}, nil
 }
 
@@ -93,16 +94,11 @@ func (c *Config) address() (leak.Secret, error) {
 	if c.URLFile == "" {
 		return leak.NewSecret(c.URL), nil
 	}
-	secret, err := channel.Secret(c.URLFile)
+	secret, err := secretfile.Line(c.URLFile)
 	if err != nil {
 		return secret, err
 	}
-	u, err := url.Parse(secret.Reveal())
-	if err != nil {
-		return secret, errors.New("holds no URL")
-	}
-	u.RawQuery = ""
-	if err := channel.CheckURL(u.String(), false); err != nil {
+	if err := outbound.CheckURL(secret.Reveal(), outbound.URLRules{Query: true}); err != nil {
 		return secret, errors.New("holds a URL that " + err.Error())
 	}
 	return secret, nil
@@ -110,7 +106,7 @@ func (c *Config) address() (leak.Secret, error) {
 
 // signer makes what signs. Errors hold nothing of the key.
 func (c *Config) signer() (*standardwebhooks.Webhook, error) {
-	secret, err := channel.Secret(c.SecretFile)
+	secret, err := secretfile.Line(c.SecretFile)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -55,7 +56,7 @@ func (w *webhook) Notify(ctx context.Context, n notify.Notice) error {
 func (w *webhook) request(ctx context.Context, id string, body []byte) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("making a request: %w", channel.Cause(ctx, err)) // which would hold the URL
+		return nil, fmt.Errorf("making a request: %w", outbound.Cause(ctx, err)) // which would hold the URL
 	}
 	now := time.Now()
 	signature, err := w.signer.Sign(id, now, body)

@@ -18,14 +18,14 @@ import (
 
 // What bounds a client where its [Config] does not say.
 const (
-	defaultTimeout     = 30 * time.Second
+	defaultTimeout     = 20 * time.Second
 	defaultMaxAnswer   = 1 << 20
 	defaultConnections = 16
 )
 
 // Config is what clients differ in. The zero value is a good client of an API whose answers are small.
 type Config struct {
-	// Timeout bounds a call, the reading of its answer included; 0: 30 seconds. A context may end it sooner.
+	// Timeout bounds a call, the reading of its answer included; 0: 20 seconds. A context may end it sooner.
 	Timeout time.Duration
 	// MaxAnswer is how much of an answer's body can be read, in bytes after decompression; 0: 1 MiB. Reading beyond it is an
 	// error, so that a longer answer never looks like a success.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -274,6 +275,11 @@ func TestCauseOfOthers(t *testing.T) {
 	} {
 		if got := outbound.Cause(t.Context(), err); got.Error() != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	for _, err := range []error{os.ErrDeadlineExceeded, &net.DNSError{IsTimeout: true, Name: planted}} {
+		if got := outbound.Cause(t.Context(), err).Error(); got != "no answer in time" {
+			t.Errorf("got %q, want no answer in time", got)
 		}
 	}
 	if got := outbound.Cause(t.Context(), refused); !errors.Is(got, syscall.ECONNREFUSED) {
