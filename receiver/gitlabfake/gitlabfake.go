@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"stanch/receiver/outbound/vendorfake"
 )
 
@@ -81,6 +83,7 @@ type Fake struct {
 	hooks           map[int64]*hook
 	deliveries      []*delivery // oldest first
 	chains          map[string]*chain
+	schemas         map[bool]*ast.Schema // of GraphQL, by whether comments are missing; see schema
 }
 
 // New makes a fake that holds nothing. Close ends its deliveries.
@@ -90,6 +93,7 @@ func New(o Options) *Fake {
 		users: map[string]int64{}, groups: map[string]*group{}, projects: map[string]*project{},
 		jobs: map[int64]*job{}, vulnerabilities: map[int64]*vulnerability{}, lists: map[string][]*vulnerability{},
 		tokens: map[string]*token{}, windows: map[string]*window{}, hooks: map[int64]*hook{}, chains: map[string]*chain{},
+		schemas: map[bool]*ast.Schema{},
 	}
 	f.version = parseVersion(f.options.Version)
 	f.Sender = vendorfake.NewSender(f.options.Senders, f.options.HookTimeout)

@@ -5,22 +5,136 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// vulnerabilityArguments are the arguments of a listing of vulnerabilities.
-var vulnerabilityArguments = []string{"reportType", "state", "severity", "sort", "first", "after"}
+// resolver answers a field of a value; what is listed is a []any, and nil is null.
+type resolver func(e *execution, of any, a inputs) any
 
-// allowed are the values of the enums that a listing takes, as far as they are played.
-var allowed = map[string][]string{
-	"reportType": {
-		"secret_detection", "sast", "dast", "dependency_scanning", "container_scanning", "coverage_fuzzing", "api_fuzzing",
-		"cluster_image_scanning", "generic",
+// resolvers are those of every field of the schema, by type.
+var resolvers = map[string]map[string]resolver{
+	"Query": {
+		"currentUser":   func(e *execution, _ any, _ inputs) any { return e.call.token.Login },
+		"group":         queryGroup,
+		"project":       queryProject,
+		"vulnerability": queryVulnerability,
 	},
-	"state":    {"detected", "confirmed", "resolved", "dismissed"},
-	"severity": severities,
-	"sort":     {"severity_desc", "severity_asc", "detected_desc", "detected_asc"},
+	"Mutation": {
+		"vulnerabilityConfirm":          mutation(Confirmed),
+		"vulnerabilityResolve":          mutation(Resolved),
+		"vulnerabilityDismiss":          mutation(Dismissed),
+		"vulnerabilityRevertToDetected": mutation(Detected),
+	},
+	"CurrentUser": userFields,
+	"UserCore":    userFields,
+	"Group": {
+		"id":              plain(func(g *group) any { return globalID("Group", g.id) }),
+		"name":            plain(func(g *group) any { return name(g.path) }),
+		"fullPath":        plain(func(g *group) any { return g.path }),
+		"webUrl":          plain(func(g *group) any { return htmlURL + "/groups/" + g.path }),
+		"vulnerabilities": groupVulnerabilities,
+	},
+	"Project": {
+		"id":              plain(func(p *project) any { return globalID("Project", p.id) }),
+		"name":            plain(func(p *project) any { return name(p.path) }),
+		"path":            plain(func(p *project) any { return name(p.path) }),
+		"fullPath":        plain(func(p *project) any { return p.path }),
+		"webUrl":          plain(func(p *project) any { return p.url() }),
+		"vulnerabilities": projectVulnerabilities,
+	},
+	"VulnerabilityConnection": {
+		"nodes":    plain(func(c *connection) any { return c.nodes() }),
+		"edges":    plain(func(c *connection) any { return c.edges() }),
+		"pageInfo": plain(func(c *connection) any { return c }),
+	},
+	"VulnerabilityEdge": {
+		"node":   plain(func(e edge) any { return e.v }),
+		"cursor": plain(func(e edge) any { return e.cursor() }),
+	},
+	"PageInfo": {
+		"hasNextPage":     plain(func(c *connection) any { return c.more }),
+		"hasPreviousPage": plain(func(c *connection) any { return c.before }),
+		"startCursor":     plain((*connection).startCursor),
+		"endCursor":       plain((*connection).endCursor),
+	},
+	"VulnerabilityConfirmPayload":          payloadFields,
+	"VulnerabilityResolvePayload":          payloadFields,
+	"VulnerabilityDismissPayload":          payloadFields,
+	"VulnerabilityRevertToDetectedPayload": payloadFields,
+	"Vulnerability": {
+		"id":                      plain(func(v *vulnerability) any { return globalID("Vulnerability", v.ID) }),
+		"uuid":                    plain(func(v *vulnerability) any { return v.uuid }),
+		"title":                   plain(func(v *vulnerability) any { return v.Title }),
+		"description":             plain(func(v *vulnerability) any { return v.Title }),
+		"state":                   plain(func(v *vulnerability) any { return strings.ToUpper(string(v.State)) }),
+		"severity":                plain(func(v *vulnerability) any { return strings.ToUpper(v.Severity) }),
+		"reportType":              plain(func(v *vulnerability) any { return strings.ToUpper(v.ReportType) }),
+		"resolvedOnDefaultBranch": plain(func(v *vulnerability) any { return v.Gone }),
+		"presentOnDefaultBranch":  plain(func(*vulnerability) any { return true }),
+		"vulnerabilityPath":       plain(func(v *vulnerability) any { return v.path() }),
+		"webUrl":                  plain(func(v *vulnerability) any { return v.url() }),
+		"detectedAt":              plain(func(v *vulnerability) any { return instant(v.CreatedAt) }),
+		"updatedAt":               plain(func(v *vulnerability) any { return instant(v.UpdatedAt) }),
+		"confirmedAt":             plain(func(v *vulnerability) any { return instant(v.ConfirmedAt) }),
+		"resolvedAt":              plain(func(v *vulnerability) any { return instant(v.ResolvedAt) }),
+		"dismissedAt":             plain(func(v *vulnerability) any { return instant(v.DismissedAt) }),
+		"stateComment":            plain(func(v *vulnerability) any { return null(v.Comment) }),
+		"confirmedBy":             plain(func(v *vulnerability) any { return v.who(v.ConfirmedAt) }),
+		"resolvedBy":              plain(func(v *vulnerability) any { return v.who(v.ResolvedAt) }),
+		"dismissedBy":             plain(func(v *vulnerability) any { return v.who(v.DismissedAt) }),
+		"project":                 plain(func(v *vulnerability) any { return v.project }),
+		"location":                plain(func(v *vulnerability) any { return v }),
+		"scanner":                 plain(func(v *vulnerability) any { return v }),
+		"primaryIdentifier":       plain(func(v *vulnerability) any { return v }),
+		"identifiers":             plain(func(v *vulnerability) any { return []any{v} }),
+		"initialDetectedPipeline": plain(func(v *vulnerability) any { return v }),
+		"latestDetectedPipeline":  plain(func(v *vulnerability) any { return v }),
+	},
+	"VulnerabilityLocationSecretDetection": {
+		"file":             plain(func(v *vulnerability) any { return v.File }),
+		"startLine":        plain(func(v *vulnerability) any { return strconv.Itoa(v.Line) }),
+		"endLine":          plain(func(v *vulnerability) any { return strconv.Itoa(v.Line) }),
+		"blobPath":         plain(func(v *vulnerability) any { return v.blobPath() }),
+		"vulnerableClass":  plain(func(*vulnerability) any { return nil }),
+		"vulnerableMethod": plain(func(*vulnerability) any { return nil }),
+	},
+	"VulnerabilityScanner": {
+		"externalId": plain(func(*vulnerability) any { return "gitleaks" }),
+		"name":       plain(func(*vulnerability) any { return "Gitleaks" }),
+	},
+	"VulnerabilityIdentifier": {
+		"externalType": plain(func(v *vulnerability) any { return v.identifier()["external_type"] }),
+		"externalId":   plain(func(v *vulnerability) any { return v.identifier()["external_id"] }),
+		"name":         plain(func(v *vulnerability) any { return v.identifier()["name"] }),
+		"url":          plain(func(*vulnerability) any { return nil }),
+	},
+	"Pipeline": {
+		"id":     plain(func(v *vulnerability) any { return globalID("Ci::Pipeline", v.pipeline) }),
+		"sha":    plain(func(v *vulnerability) any { return v.Commit }),
+		"commit": plain(func(v *vulnerability) any { return v }),
+	},
+	"Commit": {
+		"sha": plain(func(v *vulnerability) any { return v.Commit }),
+	},
+}
+
+var userFields = map[string]resolver{
+	"id":       func(e *execution, of any, _ inputs) any { return globalID("User", e.call.fake.user(of.(string))) },
+	"username": plain(func(login string) any { return login }),
+	"name":     plain(func(login string) any { return login }),
+}
+
+var payloadFields = map[string]resolver{
+	"vulnerability":    plain(func(p payload) any { return p.shown() }),
+	"errors":           plain(func(p payload) any { return p.errors }),
+	"clientMutationId": plain(func(p payload) any { return p.client }),
+}
+
+// plain makes the resolver of a field that is read off a value.
+func plain[T any](get func(T) any) resolver {
+	return func(_ *execution, of any, _ inputs) any { return get(of.(T)) }
 }
 
 func queryGroup(e *execution, _ any, a inputs) any {
@@ -82,15 +196,12 @@ type edge struct {
 
 // connect lists vulnerabilities. To whom may not see any, there is no list.
 func (e *execution) connect(projects []*project, a inputs) any {
-	if !e.call.token.may(reading(Developer)) || !e.known(a) {
+	if !e.call.token.may(reading(Developer)) {
 		return nil
 	}
-	by := filter{projects: projects, reports: a.texts("reportType"), severities: a.texts("severity"), sort: "severity_desc"}
+	by := filter{projects: projects, reports: a.texts("reportType"), severities: a.texts("severity"), sort: a.text("sort")}
 	for _, state := range a.texts("state") {
 		by.states = append(by.states, State(state))
-	}
-	if sort := a.texts("sort"); sort != nil {
-		by.sort = sort[0]
 	}
 	by.key = fmt.Sprintf("%p %v %q %q %q %s", e.call.token, projects, by.reports, by.states, by.severities, by.sort)
 	all, from := e.call.fake.chosen(by), 0
@@ -113,19 +224,6 @@ func (e *execution) connect(projects []*project, a inputs) any {
 	}
 	to := min(from+size, len(all))
 	return &connection{by, all[from:to], from > 0, to < len(all)}
-}
-
-// known reports whether the enums of a listing have values that there are, or adds an error.
-func (e *execution) known(a inputs) bool {
-	for name, values := range allowed {
-		for _, value := range a.texts(name) {
-			if !slices.Contains(values, value) {
-				e.fault("Argument '%s' has an invalid value (%s).", name, strings.ToUpper(value))
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func (c *connection) nodes() []any {
@@ -197,13 +295,10 @@ func (p payload) shown() any {
 	return p.v
 }
 
-// mutation makes the field that puts a vulnerability in a state. What is not there or not allowed is an error beside the
+// mutation makes the resolver that puts a vulnerability in a state. What is not there or not allowed is an error beside the
 // data; what GitLab refuses otherwise is one in the payload.
-func mutation(state State) field {
-	return field{
-		arguments: []string{"input"}, needs: []string{"input"}, of: "VulnerabilityPayload",
-		get: func(e *execution, _ any, a inputs) any { return e.mutate(state, a.object("input")) },
-	}
+func mutation(state State) resolver {
+	return func(e *execution, _ any, a inputs) any { return e.mutate(state, a.object("input")) }
 }
 
 func (e *execution) mutate(state State, given inputs) any {
@@ -217,4 +312,20 @@ func (e *execution) mutate(state State, given inputs) any {
 	}
 	e.call.enter(v, state, given.text("comment"))
 	return payload{v, []string{}, given["clientMutationId"]}
+}
+
+// instant writes a time as GraphQL does, in whole seconds; null for the zero time.
+func instant(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// who is who changed the state at a time; null for the zero time.
+func (v *vulnerability) who(at time.Time) any {
+	if at.IsZero() {
+		return nil
+	}
+	return v.By
 }
