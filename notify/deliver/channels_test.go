@@ -10,9 +10,9 @@ import (
 	"stanch/notify"
 	"stanch/notify/deliver"
 	"stanch/notify/pagerduty"
-	"stanch/notify/pagerduty/pagerdutytest"
+	"stanch/notify/pagerdutyfake"
 	"stanch/notify/slack"
-	"stanch/notify/slack/slacktest"
+	"stanch/notify/slackfake"
 	"stanch/receiver/leak"
 )
 
@@ -38,7 +38,16 @@ func TestChannelsOverRestart(t *testing.T) {
 	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pages, room := pagerdutytest.New(t, secret), slacktest.New(t, secret, "C1")
+	pages, err := pagerdutyfake.Start(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pages.Close()
+	room, err := slackfake.Start(secret, "C1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer room.Close()
 	calls := make(chan struct{}, 10)
 	note := func(http.ResponseWriter, *http.Request) bool { calls <- struct{}{}; return false }
 	pages.Fault(note)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"stanch/notify"
-	"stanch/notify/pagerduty/pagerdutytest"
 	"stanch/receiver/leak"
 )
 
@@ -15,7 +14,7 @@ func FuzzEvent(f *testing.F) {
 	f.Add("\xff\x00", "<>", "\u2028\"\\", 100_000)
 	f.Add("", "", "", 0)
 	f.Fuzz(func(t *testing.T, title, key, text string, times int) {
-		server := pagerdutytest.New(t, routingKey)
+		server := play(t, routingKey)
 		times = min(max(times, 0), 200_000/(len(text)+1))
 		sent := notify.Notice{
 			Title: "a key: " + title, Severity: leak.Critical, Phase: notify.Opened, At: at,

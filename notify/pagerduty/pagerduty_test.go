@@ -16,7 +16,7 @@ import (
 	"stanch/notify/channel"
 	"stanch/notify/notifytest"
 	"stanch/notify/pagerduty"
-	"stanch/notify/pagerduty/pagerdutytest"
+	"stanch/notify/pagerdutyfake"
 	"stanch/receiver/leak"
 )
 
@@ -36,25 +36,36 @@ func open(t *testing.T, url string, severity leak.Severity) notify.Notifier {
 	return n
 }
 
+// play starts a PagerDuty of one routing key, which ends with the test.
+func play(t *testing.T, key string) *pagerdutyfake.Server {
+	t.Helper()
+	server, err := pagerdutyfake.Start(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
 func TestConformance(t *testing.T) {
 	notifytest.Run(t, notifytest.Harness{
 		Open: func(t *testing.T) (notify.Notifier, func() string) {
-			server := pagerdutytest.New(t, routingKey)
+			server := play(t, routingKey)
 			return open(t, server.URL, leak.Info), server.Shown
 		},
 		Stalled: func(t *testing.T) (notify.Notifier, <-chan struct{}) {
-			server := pagerdutytest.New(t, routingKey)
+			server := play(t, routingKey)
 			fault, reached := notifytest.Stall(t)
 			server.Fault(fault)
 			return open(t, server.URL, leak.Info), reached
 		},
 		Answers: func(t *testing.T, status int, retryAfter string) notify.Notifier {
-			server := pagerdutytest.New(t, routingKey)
+			server := play(t, routingKey)
 			server.Fault(notifytest.Repeat(status, retryAfter))
 			return open(t, server.URL, leak.Info)
 		},
 		Broken: func(t *testing.T) notify.Notifier {
-			server := pagerdutytest.New(t, "another routing key 0123456789ab")
+			server := play(t, "another routing key 0123456789ab")
 			return open(t, server.URL, leak.Info)
 		},
 		Private: []string{routingKey, "127.0.0.1", "enqueue", "unknown", "routing_key"},
@@ -100,7 +111,7 @@ func TestLife(t *testing.T) {
 		"overtaken by the settlement":  {[]notify.Notice{notice(notify.Settled, leak.Info, 1), opened}, "", ""},
 		"overtaken by a later opening": {[]notify.Notice{notice(notify.Opened, leak.Critical, 2), notice(notify.Settled, leak.Info, 1)}, "trigger", "triggered"},
 	} {
-		server := pagerdutytest.New(t, routingKey)
+		server := play(t, routingKey)
 		n := open(t, server.URL, "")
 		for _, sent := range row.notices {
 			if err := n.Notify(t.Context(), sent); err != nil {
@@ -116,7 +127,7 @@ func TestLife(t *testing.T) {
 	}
 }
 
-func actions(server *pagerdutytest.Server) string {
+func actions(server *pagerdutyfake.Server) string {
 	var all []string
 	for _, e := range server.Events() {
 		all = append(all, e.Action)
@@ -126,7 +137,7 @@ func actions(server *pagerdutytest.Server) string {
 
 // TestEvent: an event says what PagerDuty needs to route it.
 func TestEvent(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	sent := notice(notify.Opened, leak.Critical, 0)
 	if err := open(t, server.URL, "").Notify(t.Context(), sent); err != nil {
 		t.Fatal(err)
@@ -152,7 +163,7 @@ func TestEvent(t *testing.T) {
 
 // TestLimits: whatever strangers call a key, PagerDuty takes the event.
 func TestLimits(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	n := open(t, server.URL, "")
 	sent := notice(notify.Opened, leak.Critical, 0)
 	sent.Title = strings.Repeat("\u2028ü<", 1000)
@@ -167,7 +178,7 @@ func TestLimits(t *testing.T) {
 
 // TestSameName: facts of one name, as an operator's template makes them, are all shown.
 func TestSameName(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	sent := notice(notify.Opened, leak.Critical, 0)
 	sent.Facts = []notify.Fact{{Name: "Note", Text: "one"}, {Name: "Note", Text: "two"}}
 	if err := open(t, server.URL, "").Notify(t.Context(), sent); err != nil {
@@ -180,7 +191,7 @@ func TestSameName(t *testing.T) {
 
 // TestGathering: a notice of many is one alert of its own, and settles what was opened for its members before.
 func TestGathering(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	n := open(t, server.URL, "")
 	before := notice(notify.Opened, leak.Critical, 0)
 	gathering := notice(notify.Opened, leak.Critical, 1)
@@ -203,7 +214,7 @@ func TestGathering(t *testing.T) {
 
 // TestThrottled: PagerDuty's wish to be left alone is told, and nothing is remembered that did not happen.
 func TestThrottled(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	n := open(t, server.URL, "")
 	server.Fault(notifytest.Repeat(http.StatusTooManyRequests, "17"))
 	err := n.Notify(t.Context(), notice(notify.Opened, leak.Critical, 0))
@@ -221,7 +232,7 @@ func TestThrottled(t *testing.T) {
 
 // TestRemembers: what was triggered before a restart is resolved after it.
 func TestRemembers(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	memory := channel.NewMemory()
 	for i, phase := range []notify.Phase{notify.Opened, notify.Settled} {
 		n := open(t, server.URL, "")
@@ -236,7 +247,7 @@ func TestRemembers(t *testing.T) {
 }
 
 func TestWaitsForItsTurn(t *testing.T) {
-	server := pagerdutytest.New(t, routingKey)
+	server := play(t, routingKey)
 	reached, over := make(chan struct{}, 1), make(chan struct{})
 	server.Fault(func(http.ResponseWriter, *http.Request) bool {
 		reached <- struct{}{}

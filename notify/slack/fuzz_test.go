@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"stanch/notify"
-	"stanch/notify/slack/slacktest"
 	"stanch/receiver/leak"
 )
 
@@ -19,7 +18,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add("&lt;!here&gt;", "*bold* _it_ ~no~", "\xff\u202e\x00")
 	f.Add("", "", "")
 	f.Fuzz(func(t *testing.T, title, name, text string) {
-		server := slacktest.New(t, token, room)
+		server := play(t, token)
 		sent := notify.Notice{
 			ID: "notice", Title: title, Severity: leak.Critical, Phase: notify.Opened, At: at,
 			Facts: []notify.Fact{{Name: "Fact " + name, Text: text}, {Name: "Next", Text: text + name}},

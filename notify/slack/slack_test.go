@@ -16,7 +16,7 @@ import (
 	"stanch/notify/channel"
 	"stanch/notify/notifytest"
 	"stanch/notify/slack"
-	"stanch/notify/slack/slacktest"
+	"stanch/notify/slackfake"
 	"stanch/receiver/leak"
 )
 
@@ -38,8 +38,19 @@ func open(t *testing.T, url string) notify.Notifier {
 	return n
 }
 
-func start(t *testing.T) (notify.Notifier, *slacktest.Server) {
-	server := slacktest.New(t, token, room)
+// play starts a Slack that knows one token and the room, which ends with the test.
+func play(t *testing.T, token string) *slackfake.Server {
+	t.Helper()
+	server, err := slackfake.Start(token, room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+func start(t *testing.T) (notify.Notifier, *slackfake.Server) {
+	server := play(t, token)
 	return open(t, server.URL), server
 }
 
@@ -61,7 +72,7 @@ func TestConformance(t *testing.T) {
 			return n
 		},
 		Broken: func(t *testing.T) notify.Notifier {
-			return open(t, slacktest.New(t, "xoxb-another", room).URL)
+			return open(t, play(t, "xoxb-another").URL)
 		},
 		Private: []string{token, room, "127.0.0.1", "chat.postMessage", "invalid_auth"},
 		Markup: []string{
@@ -264,16 +275,16 @@ func TestAnswers(t *testing.T) {
 
 func TestExamine(t *testing.T) {
 	for name, row := range map[string]struct {
-		change func(*slacktest.Server)
+		change func(*slackfake.Server)
 		want   leak.Result
 	}{
-		"good":     {func(*slacktest.Server) {}, leak.Good},
-		"many":     {func(s *slacktest.Server) { s.Grant("channels:read,chat:write") }, leak.Good},
-		"no scope": {func(s *slacktest.Server) { s.Grant("chat:write.public") }, leak.Broken},
-		"no answer": {func(s *slacktest.Server) {
+		"good":     {func(*slackfake.Server) {}, leak.Good},
+		"many":     {func(s *slackfake.Server) { s.Grant("channels:read,chat:write") }, leak.Good},
+		"no scope": {func(s *slackfake.Server) { s.Grant("chat:write.public") }, leak.Broken},
+		"no answer": {func(s *slackfake.Server) {
 			s.Fault(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(500); return true })
 		}, leak.Broken},
-		"wrong body": {func(s *slacktest.Server) { s.Fault(func(w http.ResponseWriter, _ *http.Request) bool { return true }) }, leak.Broken},
+		"wrong body": {func(s *slackfake.Server) { s.Fault(func(w http.ResponseWriter, _ *http.Request) bool { return true }) }, leak.Broken},
 	} {
 		n, server := start(t)
 		row.change(server)

@@ -1,19 +1,19 @@
-// Package slacktest plays the part of Slack's Web API that notices need: a channel of messages and threads. It refuses
+// Package slackfake plays the part of Slack's Web API that notices need: a channel of messages and threads. It refuses
 // what Slack documents to refuse, and can be told to fail.
-package slacktest
+package slackfake
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"unicode/utf8"
 
 	"golang.org/x/time/rate"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // maxText is how many characters the text beside the blocks may have.
@@ -33,6 +33,7 @@ type Message struct {
 type Server struct {
 	URL string // of the Web API
 
+	server   *vendorfake.Server
 	mu       sync.Mutex
 	token    string
 	channel  string
@@ -42,18 +43,23 @@ type Server struct {
 	messages []*Message
 }
 
-// New starts a server for one token and one channel, and ends it with the test.
-func New(t testing.TB, token, channel string) *Server {
+// Start serves a new workspace for one token and one channel on a free port of the loopback interface, until Close.
+func Start(token, channel string) (*Server, error) {
 	s := &Server{token: token, channel: channel, scopes: "chat:write", limit: rate.NewLimiter(rate.Inf, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/chat.postMessage", s.call(s.post))
 	mux.HandleFunc("POST /api/chat.update", s.call(s.update))
 	mux.HandleFunc("POST /api/auth.test", s.call(s.auth))
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	s.URL = server.URL + "/api/"
-	return s
+	server, err := vendorfake.Serve(mux)
+	if err != nil {
+		return nil, err
+	}
+	s.server, s.URL = server, server.Origin()+"/api/"
+	return s, nil
 }
+
+// Close stops at once; calls under way are cut.
+func (s *Server) Close() { s.server.Close() }
 
 // Fault has every call answered by answer first, until it is nil again; what it reports to have answered goes no further.
 func (s *Server) Fault(answer func(http.ResponseWriter, *http.Request) bool) {

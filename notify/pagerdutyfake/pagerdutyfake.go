@@ -1,6 +1,6 @@
-// Package pagerdutytest plays PagerDuty's Events API v2 for tests: it refuses what PagerDuty documents to refuse, keeps the
+// Package pagerdutyfake plays PagerDuty's Events API v2: it refuses what PagerDuty documents to refuse, keeps the
 // alerts that events make, and can be told to fail.
-package pagerdutytest
+package pagerdutyfake
 
 import (
 	"encoding/json"
@@ -8,13 +8,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 	"unicode/utf8"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // The documented limits of an event.
@@ -58,6 +58,7 @@ type Payload struct {
 type Server struct {
 	URL string // of the enqueue endpoint
 
+	server *vendorfake.Server
 	mu     sync.Mutex
 	key    string
 	next   func(http.ResponseWriter, *http.Request) bool
@@ -65,14 +66,19 @@ type Server struct {
 	alerts map[string]string // states by deduplication key
 }
 
-// New starts a server for one routing key, and ends it with the test.
-func New(t testing.TB, key string) *Server {
+// Start serves a new service with one routing key on a free port of the loopback interface, until Close.
+func Start(key string) (*Server, error) {
 	s := &Server{key: key, alerts: map[string]string{}}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	s.URL = server.URL + "/v2/enqueue"
-	return s
+	server, err := vendorfake.Serve(s)
+	if err != nil {
+		return nil, err
+	}
+	s.server, s.URL = server, server.Origin()+"/v2/enqueue"
+	return s, nil
 }
+
+// Close stops at once; calls under way are cut.
+func (s *Server) Close() { s.server.Close() }
 
 // Fault has every request answered by answer first, until it is nil again; what it reports to have answered goes no
 // further.
