@@ -10,6 +10,8 @@ import (
 	"os/user"
 	"strconv"
 
+	"stanch/cmd/stanch/config/decode"
+
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/crypto/bcrypt"
 )
@@ -56,7 +58,7 @@ func (a actors) of(r *http.Request) (string, error) {
 func (a actors) signIn(name, password string) error {
 	data, err := os.ReadFile(a.webConfig)
 	if err != nil {
-		return fmt.Errorf("reading web.private.config_file: %s", reason(err))
+		return fmt.Errorf("reading web.private.config_file: %s", decode.Reason(err))
 	}
 	var file struct {
 		Users map[string]string `yaml:"basic_auth_users"`

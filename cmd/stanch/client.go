@@ -17,8 +17,10 @@ import (
 	"syscall"
 	"time"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/config/decode"
+
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v4"
 )
 
 // requestTimeout bounds what a command waits for an answer.
@@ -42,7 +44,7 @@ type running struct {
 
 // flags adds the flags that name a serve.
 func (r *running) flags(f *pflag.FlagSet) {
-	f.StringVar(&r.config, "config.file", defaultConfig, "the configuration file of the running serve")
+	f.StringVar(&r.config, "config.file", config.DefaultFile, "the configuration file of the running serve")
 	f.StringVar(&r.dir, "store.dir", "", "its store directory, instead of the configuration file's")
 	f.StringVar(&r.server, "server", "", "the URL of its private listener, instead of the socket in the store directory")
 	f.StringVar(&r.user, "user", "", "the user to sign in as at --server")
@@ -69,19 +71,7 @@ func (r *running) storeDir() (string, error) {
 	if r.dir != "" {
 		return r.dir, nil
 	}
-	var c struct {
-		Store Store `yaml:"store"`
-	}
-	data, err := os.ReadFile(r.config)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && r.config == defaultConfig:
-	case err != nil:
-		return "", fmt.Errorf("reading the configuration: %w", err)
-	case yaml.Load(data, &c) != nil:
-		return "", fmt.Errorf("reading the configuration: run 'stanch check-config %s'", r.config)
-	}
-	c.Store.fillIn()
-	return c.Store.dir(), nil
+	return config.SocketDir(r.config)
 }
 
 // dialServer returns a client over TCP.
@@ -98,7 +88,7 @@ func (r *running) dialServer() (*client, error) {
 	if r.passwordFile != "" {
 		password, err := os.ReadFile(r.passwordFile)
 		if err != nil {
-			return nil, fmt.Errorf("reading the password: %s", reason(err))
+			return nil, fmt.Errorf("reading the password: %s", decode.Reason(err))
 		}
 		c.password = strings.TrimRight(string(password), "\r\n")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stanch/cmd/stanch/config"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
@@ -131,7 +132,7 @@ func (d *demonstration) close() {
 }
 
 // configure writes the configuration of the demo, and reads it as serve does.
-func (d *demonstration) configure() (*Config, error) {
+func (d *demonstration) configure() (*config.Config, error) {
 	_, own := d.iam.AddKey(ibmfake.Key{Name: "stanch", Administrator: true})
 	keyFile := filepath.Join(d.dir, "apikey")
 	if err := os.WriteFile(keyFile, []byte(own.Reveal()), 0o600); err != nil {
@@ -159,11 +160,11 @@ notifiers:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
 	}
-	config, faults := Load(file)
+	c, faults := config.Load(file, adapters)
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("the demo's configuration: %s", faults[0])
 	}
-	return config, nil
+	return c, nil
 }
 
 func (d *demonstration) store() string { return filepath.Join(d.dir, "data") }

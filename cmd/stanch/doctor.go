@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/role"
 	"stanch/receiver/leak"
 )
 
@@ -30,17 +32,17 @@ with the same roles: it examines what those need.`,
 		Example: "  stanch doctor --config.file stanch.yaml\n  stanch doctor --config.file stanch.yaml -o json",
 		Args:    cobra.NoArgs,
 	}
-	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
+	file := command.Flags().String("config.file", config.DefaultFile, "the configuration file")
 	output := &choice{value: "table", words: []string{"table", "json"}}
 	command.Flags().VarP(output, "output", "o", "table or json")
-	var roles roles
-	roles.flag(command.Flags())
+	var roles role.Roles
+	roles.Flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		config, faults := Load(*file, roles...)
+		c, faults := config.Load(*file, adapters, roles...)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
 		}
-		found := examine(command.Context(), config.parts())
+		found := examine(command.Context(), parts(c))
 		err := render(command.OutOrStdout(), output.value, found, func(w io.Writer) { tableOfFindings(w, found) })
 		if err != nil {
 			return err

@@ -1,22 +1,25 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/role"
+	"stanch/cmd/stanch/settings"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 	"stanch/receiver/seal"
 )
 
 // examineKeys looks at the sealing and fingerprint keys, and makes none.
-func (c *Config) examineKeys(context.Context) []leak.Finding {
+func examineKeys(c *config.Config) []leak.Finding {
 	var found leak.Findings
 	const check = "directory"
-	if c.roles.keyless() {
+	if c.Roles().Keyless() {
 		found.Good("keys", "a notifier needs none")
 		return found
 	}
@@ -26,7 +29,7 @@ func (c *Config) examineKeys(context.Context) []leak.Finding {
 		found.Doubt(check, "it is not there: the first start makes it, and its keys")
 		return found
 	case err != nil:
-		found.Broken(check, "it cannot be read: %s", reason(err))
+		found.Broken(check, "it cannot be read: %s", decode.Reason(err))
 		return found
 	}
 	if c.Store.NATS == nil { // otherwise nothing is ever written there: the files alone matter
@@ -37,18 +40,18 @@ func (c *Config) examineKeys(context.Context) []leak.Finding {
 	} else {
 		found.Good("place", "they are apart from the store")
 	}
-	c.examineKeyFiles(&found)
+	examineKeyFiles(c, &found)
 	return found
 }
 
 // examineKeyFiles looks at whether the keys are those that the roles need, and no more.
-func (c *Config) examineKeyFiles(found *leak.Findings) {
+func examineKeyFiles(c *config.Config, found *leak.Findings) {
 	const check = "keys"
-	if _, err := readKeys(c); err != nil {
+	if _, err := settings.ReadKeys(c); err != nil {
 		found.Broken(check, "%v", err)
 		return
 	}
-	if c.roles.have(deciding) {
+	if c.Roles().Have(role.Engine) {
 		found.Good(check, "they are there, readable by us alone, and open what is sealed")
 		return
 	}

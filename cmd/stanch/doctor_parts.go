@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/role"
 	"stanch/dispositions"
 	"stanch/notify"
 	"stanch/receiver"
@@ -14,22 +16,26 @@ import (
 )
 
 // parts are what doctor examines, in the order in which an alert meets them.
-func (c *Config) parts() []part {
+func parts(c *config.Config) []part {
 	var parts []part
 	add := func(name string, ask func(context.Context) []leak.Finding) { parts = append(parts, part{name, ask}) }
 	for _, s := range c.Sources {
-		add("source "+s.Name, func(ctx context.Context) []leak.Finding { return s.examine(ctx, c.roles) })
+		add("source "+s.Name, func(ctx context.Context) []leak.Finding { return examineSource(ctx, s, c.Roles()) })
 	}
-	for _, i := range forRole(c, deciding, c.Issuers) {
-		add("issuer "+i.Name, func(ctx context.Context) []leak.Finding { return i.examine(ctx, c.Policy) })
+	if c.Roles().Have(role.Engine) {
+		for _, i := range c.Issuers {
+			add("issuer "+i.Name, func(ctx context.Context) []leak.Finding { return examineIssuer(ctx, i, c.Policy) })
+		}
 	}
-	add("store", c.examineStore)
-	add("serve", c.Store.examineServe)
-	add("keys", c.examineKeys)
-	add("web", c.examineWeb)
-	add("policy", c.Policy.examine)
-	for _, n := range forRole(c, notifying, c.Notifiers) {
-		add("notifier "+n.Name, n.examine)
+	add("store", func(ctx context.Context) []leak.Finding { return examineStore(ctx, c) })
+	add("serve", func(ctx context.Context) []leak.Finding { return examineServe(ctx, c.Store.Dir()) })
+	add("keys", func(context.Context) []leak.Finding { return examineKeys(c) })
+	add("web", func(context.Context) []leak.Finding { return examineWeb(c) })
+	add("policy", func(context.Context) []leak.Finding { return examinePolicy(c.Policy) })
+	if c.Roles().Have(role.Notifier) {
+		for _, n := range c.Notifiers {
+			add("notifier "+n.Name, func(ctx context.Context) []leak.Finding { return examineNotifier(ctx, n) })
+		}
 	}
 	if len(c.Notifiers) == 0 {
 		add("notifiers", func(context.Context) []leak.Finding {
@@ -47,18 +53,18 @@ func notOpened(err error) []leak.Finding {
 	return []leak.Finding{{Check: "configuration", Result: leak.Broken, Text: err.Error()}}
 }
 
-func (s Source) examine(ctx context.Context, roles roles) (found []leak.Finding) {
-	if roles.have(receiving) {
-		found = s.examineFeed(ctx)
+func examineSource(ctx context.Context, s config.Source, roles role.Roles) (found []leak.Finding) {
+	if roles.Have(role.Receiver) {
+		found = examineFeed(ctx, s)
 	}
-	if roles.have(collecting) {
-		found = append(found, s.examineAPI(ctx)...)
+	if roles.Have(role.Collector) {
+		found = append(found, examineAPI(ctx, s)...)
 	}
 	return found
 }
 
 // examineFeed examines what the receiver depends on.
-func (s Source) examineFeed(ctx context.Context) []leak.Finding {
+func examineFeed(ctx context.Context, s config.Source) []leak.Finding {
 	source, err := s.Adapter.Open(s.Name, quiet, prometheus.NewRegistry())
 	if err != nil {
 		return notOpened(err)
@@ -70,8 +76,8 @@ func (s Source) examineFeed(ctx context.Context) []leak.Finding {
 }
 
 // examineAPI examines what the collector depends on.
-func (s Source) examineAPI(ctx context.Context) []leak.Finding {
-	adapter, ok := s.Adapter.(vendorConfig)
+func examineAPI(ctx context.Context, s config.Source) []leak.Finding {
+	adapter, ok := s.Adapter.(config.VendorAdapter)
 	if !ok {
 		return nil
 	}
@@ -85,7 +91,7 @@ func (s Source) examineAPI(ctx context.Context) []leak.Finding {
 	return nil
 }
 
-func (n Notifier) examine(ctx context.Context) []leak.Finding {
+func examineNotifier(ctx context.Context, n config.Notifier) []leak.Finding {
 	notifier, err := n.Adapter.Open(n.Name, quiet)
 	if err != nil {
 		return notOpened(err)
@@ -96,7 +102,7 @@ func (n Notifier) examine(ctx context.Context) []leak.Finding {
 	return nil
 }
 
-func (i Issuer) examine(ctx context.Context, p Policy) []leak.Finding {
+func examineIssuer(ctx context.Context, i config.Issuer, p config.Policy) []leak.Finding {
 	issuer, err := i.Adapter.Open(i.Name, quiet)
 	if err != nil {
 		return notOpened(err)
@@ -105,15 +111,15 @@ func (i Issuer) examine(ctx context.Context, p Policy) []leak.Finding {
 	if e, ok := issuer.(dispositions.Examiner); ok {
 		found = e.Examine(ctx)
 	}
-	p.settle(found)
+	settle(found, p)
 	if tenant, ok := issuer.(dispositions.Tenant); ok && len(i.Accounts) > 0 {
-		i.examineAccounts(ctx, tenant, &found)
+		examineAccounts(ctx, tenant, i.Accounts, &found)
 	}
 	return found
 }
 
 // examineAccounts compares the accounts whose keys may be acted on with that of our own credential.
-func (i Issuer) examineAccounts(ctx context.Context, tenant dispositions.Tenant, found *leak.Findings) {
+func examineAccounts(ctx context.Context, tenant dispositions.Tenant, accounts []string, found *leak.Findings) {
 	const check = "accounts"
 	account, err := tenant.Account(ctx)
 	switch {
@@ -121,7 +127,7 @@ func (i Issuer) examineAccounts(ctx context.Context, tenant dispositions.Tenant,
 		found.Doubt(check, "they cannot be compared with that of our own credential: %v", err)
 	case account == "":
 		found.Doubt(check, "the issuer does not say to which of them our own credential belongs")
-	case !slices.Contains(i.Accounts, account):
+	case !slices.Contains(accounts, account):
 		found.Doubt(check, "our own credential belongs to %s, which is not among them: no key of it is acted on", account)
 	default:
 		found.Good(check, "our own credential belongs to %s, which is among them", account)
@@ -129,7 +135,7 @@ func (i Issuer) examineAccounts(ctx context.Context, tenant dispositions.Tenant,
 }
 
 // settle takes the doubt out of findings of an issuer that policy has an answer to.
-func (p Policy) settle(found []leak.Finding) {
+func settle(found []leak.Finding, p config.Policy) {
 	for n := range found {
 		covered := found[n].Check == dispositions.SetToNone && p.KeyNone != leak.Nothing ||
 			found[n].Check == dispositions.LockedKeys && p.Unlock
@@ -140,7 +146,7 @@ func (p Policy) settle(found []leak.Finding) {
 	}
 }
 
-func (p Policy) examine(context.Context) []leak.Finding {
+func examinePolicy(p config.Policy) []leak.Finding {
 	var found leak.Findings
 	if p.DryRun {
 		found.Doubt("dry run", "it is on: no key is touched")

@@ -24,10 +24,10 @@ const longWait = 5 * time.Minute
 const maxText = 4 << 20
 
 // examineServe asks a serve that runs on the store how it is.
-func (s Store) examineServe(ctx context.Context) []leak.Finding {
+func examineServe(ctx context.Context, dir string) []leak.Finding {
 	var found leak.Findings
 	const check = "ready"
-	c := dial(s.dir())
+	c := dial(dir)
 	status, text, err := c.text(ctx, "/-/ready")
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

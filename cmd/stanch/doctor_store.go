@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +12,16 @@ import (
 	"syscall"
 	"time"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/settings"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
 
 const (
 	// leastFree is the free space below which a store cannot be expected to work.
-	leastFree = 64 * mebibyte
+	leastFree = 64 << 20
 	// slowFlush is how long a disk flush may take before a person would notice.
 	slowFlush = 50 * time.Millisecond
 	// flushes is how many of them are measured.
@@ -30,24 +34,24 @@ const (
 var inMemory = []int64{0x01021994, 0x858458f6}
 
 // examineStore looks at the store, wherever it is.
-func (c *Config) examineStore(ctx context.Context) []leak.Finding {
+func examineStore(ctx context.Context, c *config.Config) []leak.Finding {
 	if n := c.Store.NATS; n != nil {
-		keys, err := readKeys(c)
+		keys, err := settings.ReadKeys(c)
 		if err != nil {
 			return notOpened(err)
 		}
-		return queue.ExamineCluster(ctx, n.cluster(c.roles, keys, quiet), n.MonitoringURLs)
+		return queue.ExamineCluster(ctx, settings.Cluster(c, keys, quiet), n.MonitoringURLs)
 	}
-	return c.Store.Embedded.examine(ctx)
+	return examineEmbedded(c.Store.Embedded)
 }
 
-// examine looks at the store's directory as far as that is possible beside a serve.
-func (e Embedded) examine(context.Context) []leak.Finding {
+// examineEmbedded looks at the store's directory as far as that is possible beside a serve.
+func examineEmbedded(e config.Embedded) []leak.Finding {
 	var found leak.Findings
-	if !e.examineDir(&found) {
+	if !examineDir(e.Dir, &found) {
 		return found
 	}
-	e.examineSpace(&found)
+	examineSpace(e, &found)
 	took, err := measureFlush(e.Dir)
 	judgeFlush(took, err, &found)
 	found.Good("sync", "always: what is acknowledged has been flushed to the disk, so that each promise costs one flush")
@@ -55,18 +59,18 @@ func (e Embedded) examine(context.Context) []leak.Finding {
 }
 
 // examineDir looks at whose directory it is, and reports whether it can be examined further.
-func (e Embedded) examineDir(found *leak.Findings) bool {
+func examineDir(dir string, found *leak.Findings) bool {
 	const check = "directory"
-	info, err := os.Stat(e.Dir)
+	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		found.Doubt(check, "it is not there: the first start makes it")
 		return false
 	}
 	if err == nil {
-		_, err = os.ReadDir(e.Dir)
+		_, err = os.ReadDir(dir)
 	}
 	if err != nil {
-		found.Broken(check, "it cannot be read: %s", reason(err))
+		found.Broken(check, "it cannot be read: %s", decode.Reason(err))
 		return false
 	}
 	examineOwner(check, info, found)
@@ -90,7 +94,7 @@ func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
 }
 
 // examineSpace compares what the disk has left with what the store may still take.
-func (e Embedded) examineSpace(found *leak.Findings) {
+func examineSpace(e config.Embedded, found *leak.Findings) {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(e.Dir, &disk); err != nil {
 		found.Doubt("space", "the disk does not say how much is free: %v", err)
@@ -99,15 +103,14 @@ func (e Embedded) examineSpace(found *leak.Findings) {
 	if slices.Contains(inMemory, int64(disk.Type)) {
 		found.Doubt("disk", "it is the machine's memory: a restart of the machine loses the store")
 	}
-	limit := e.MaxBytes
-	fallback(&limit, queue.DefaultMaxStore)
-	judgeSpace(Size(disk.Bavail*uint64(disk.Bsize)), max(0, limit-sizeOf(e.Dir)), found)
+	limit := cmp.Or(e.MaxBytes, queue.DefaultMaxStore)
+	judgeSpace(config.Size(disk.Bavail*uint64(disk.Bsize)), max(0, limit-sizeOf(e.Dir)), found)
 }
 
 // judgeSpace says what it means that so much is free, and that the store may grow by so much.
-func judgeSpace(free, grows Size, found *leak.Findings) {
+func judgeSpace(free, grows config.Size, found *leak.Findings) {
 	const check = "space"
-	text := fmt.Sprintf("%s are free, and the store may grow by %s", about(free), about(grows))
+	text := fmt.Sprintf("%s are free, and the store may grow by %s", free.About(), grows.About())
 	switch {
 	case free < leastFree:
 		found.Broken(check, "%s: deliveries will soon be refused", text)
@@ -119,27 +122,17 @@ func judgeSpace(free, grows Size, found *leak.Findings) {
 }
 
 // sizeOf adds up the files below a directory; those that cannot be read, or vanish on the way, do not count.
-func sizeOf(dir string) (sum Size) {
+func sizeOf(dir string) (sum config.Size) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil
 		}
 		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			sum += Size(info.Size())
+			sum += config.Size(info.Size())
 		}
 		return nil
 	})
 	return sum
-}
-
-// about is a size as people say it.
-func about(s Size) string {
-	for _, unit := range units {
-		if s >= unit.bytes {
-			return fmt.Sprintf("%.1f%s", float64(s)/float64(unit.bytes), unit.name)
-		}
-	}
-	return "nothing"
 }
 
 // judgeFlush says what it means that a small write takes so long to be on the disk, or cannot be made.
@@ -147,7 +140,7 @@ func judgeFlush(took time.Duration, err error, found *leak.Findings) {
 	const check = "flush"
 	switch {
 	case err != nil:
-		found.Broken(check, "nothing can be written: %s", reason(err))
+		found.Broken(check, "nothing can be written: %s", decode.Reason(err))
 	case took > slowFlush:
 		found.Doubt(check, "a write takes %v to be on the disk, and each promise costs one: a faster disk helps", took)
 	default:

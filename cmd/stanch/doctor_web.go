@@ -1,20 +1,20 @@
 package main
 
 import (
-	"context"
 	"net"
 	"os"
 
 	"go.yaml.in/yaml/v4"
 
+	"stanch/cmd/stanch/config"
 	"stanch/receiver/leak"
 )
 
 // examineWeb looks at who reaches the listeners, as far as the configuration tells.
-func (c *Config) examineWeb(context.Context) []leak.Finding {
+func examineWeb(c *config.Config) []leak.Finding {
 	var found leak.Findings
-	c.Web.Public.examinePublic(&found)
-	c.Web.Private.examinePrivate(&found)
+	examinePublic(c.Web.Public, &found)
+	examinePrivate(c.Web.Private, &found)
 	switch {
 	case c.Web.ExternalURL != "":
 		found.Good("external URL", "notices link to the incident")
@@ -24,9 +24,9 @@ func (c *Config) examineWeb(context.Context) []leak.Finding {
 	return found
 }
 
-func (l Listener) examinePublic(found *leak.Findings) {
+func examinePublic(l config.Listener, found *leak.Findings) {
 	const check = "public listener"
-	guard, err := l.guard()
+	guard, err := guardOf(l.ConfigFile)
 	switch {
 	case err != nil:
 		found.Broken(check, "its config_file cannot be read: %v", err)
@@ -34,20 +34,20 @@ func (l Listener) examinePublic(found *leak.Findings) {
 		found.Broken(check, "its config_file asks for a sign-in, which no source can give: every delivery is refused")
 	case guard.TLS != nil:
 		found.Good(check, "%s, with TLS", l.Address)
-	case l.loopback():
+	case loopback(l.Address):
 		found.Good(check, "%s, which only this machine reaches: a proxy has to bring TLS", l.Address)
 	default:
 		found.Doubt(check, "%s has no TLS: leaked keys arrive in clear, unless a proxy in front of it has", l.Address)
 	}
 }
 
-func (l Listener) examinePrivate(found *leak.Findings) {
+func examinePrivate(l config.Listener, found *leak.Findings) {
 	const check = "private listener"
-	guard, err := l.guard()
+	guard, err := guardOf(l.ConfigFile)
 	switch {
 	case err != nil:
 		found.Broken(check, "its config_file cannot be read: %v", err)
-	case l.loopback():
+	case loopback(l.Address):
 		found.Good(check, "%s, which only this machine reaches", l.Address)
 	case !guard.signsIn():
 		found.Broken(check, "everybody who reaches %s may read incidents: give it a config_file with a sign-in", l.Address)
@@ -59,8 +59,8 @@ func (l Listener) examinePrivate(found *leak.Findings) {
 }
 
 // loopback reports whether only this machine reaches the listener.
-func (l Listener) loopback() bool {
-	host, _, _ := net.SplitHostPort(l.Address)
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
@@ -77,11 +77,11 @@ func (g guard) signsIn() bool {
 	return len(g.Users) > 0 || g.TLS != nil && g.TLS.ClientAuth == "RequireAndVerifyClientCert"
 }
 
-func (l Listener) guard() (g guard, err error) {
-	if l.ConfigFile == "" {
+func guardOf(file string) (g guard, err error) {
+	if file == "" {
 		return g, nil
 	}
-	data, err := os.ReadFile(l.ConfigFile)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return g, err
 	}

@@ -13,6 +13,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/role"
+	"stanch/cmd/stanch/settings"
 	"stanch/dispositions"
 	"stanch/receiver/leak"
 
@@ -73,20 +77,20 @@ func (q question) ask(command *cobra.Command, server *running) ([]explained, err
 	if q.incident != "" {
 		return q.askServe(ctx, server)
 	}
-	roles := []string{deciding}
+	roles := []string{role.Engine}
 	if q.alert != "" {
-		roles = append(roles, receiving)
+		roles = append(roles, role.Receiver)
 	}
-	c, faults := Load(server.config, roles...)
+	c, faults := config.Load(server.config, adapters, roles...)
 	if len(faults) > 0 {
 		return nil, faulty(command.ErrOrStderr(), faults)
 	}
-	g, bad := open(c, &generation{}, slog.New(slog.DiscardHandler))
+	g, bad := settings.Open(c, nil, slog.New(slog.DiscardHandler))
 	if len(bad) > 0 {
 		return nil, errors.Join(bad...)
 	}
 	if q.key != "" {
-		e, err := g.mandate().ExplainKey(ctx, q.key)
+		e, err := g.Engine().ExplainKey(ctx, q.key)
 		if errors.Is(err, leak.ErrNotFound) {
 			return nil, errors.New("no configured issuer has a key of that id")
 		}
@@ -110,16 +114,16 @@ func (q question) askServe(ctx context.Context, server *running) ([]explained, e
 }
 
 // askAlert explains every alert of a delivery.
-func (q question) askAlert(ctx context.Context, g *generation, stdin io.Reader) ([]explained, error) {
-	name, err := q.sourceIn(g.config)
+func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.Reader) ([]explained, error) {
+	name, err := q.sourceIn(g.Config)
 	if err != nil {
 		return nil, err
 	}
-	body, err := readDelivery(q.alert, stdin, int64(g.config.Limits.Body))
+	body, err := readDelivery(q.alert, stdin, int64(g.Config.Limits.Body))
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := g.sources[name].it.Parse(http.Header{}, body)
+	parsed, err := g.Receiver()[name].Parse(http.Header{}, body)
 	if err != nil {
 		return nil, fmt.Errorf("reading the delivery: %w", err)
 	}
@@ -136,8 +140,8 @@ func (q question) askAlert(ctx context.Context, g *generation, stdin io.Reader) 
 	return all, nil
 }
 
-func explainContent(ctx context.Context, g *generation, source string, c leak.Content) explained {
-	e, err := g.mandate().ExplainAlert(ctx, source, c)
+func explainContent(ctx context.Context, g *settings.Settings, source string, c leak.Content) explained {
+	e, err := g.Engine().ExplainAlert(ctx, source, c)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return explained{Problem: "unknown: " + err.Error() + "; it would be looked up again for a day, and nothing done"}
@@ -148,7 +152,7 @@ func explainContent(ctx context.Context, g *generation, source string, c leak.Co
 }
 
 // sourceIn is the source whose delivery is explained.
-func (q question) sourceIn(c *Config) (string, error) {
+func (q question) sourceIn(c *config.Config) (string, error) {
 	if q.source == "" && len(c.Sources) == 1 {
 		return c.Sources[0].Name, nil
 	}
@@ -159,7 +163,7 @@ func (q question) sourceIn(c *Config) (string, error) {
 	if slices.Contains(names, q.source) {
 		return q.source, nil
 	}
-	return "", errors.New("--source " + oneOf(names) + suggestion(q.source, names))
+	return "", errors.New("--source " + decode.OneOf(names, q.source))
 }
 
 func readDelivery(file string, stdin io.Reader, most int64) ([]byte, error) {
@@ -167,14 +171,14 @@ func readDelivery(file string, stdin io.Reader, most int64) ([]byte, error) {
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("reading the delivery: %s", reason(err))
+			return nil, fmt.Errorf("reading the delivery: %s", decode.Reason(err))
 		}
 		defer func() { _ = f.Close() }()
 		in = f
 	}
 	body, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the delivery: %s", reason(err))
+		return nil, fmt.Errorf("reading the delivery: %s", decode.Reason(err))
 	}
 	if int64(len(body)) > most {
 		return nil, errors.New("the delivery is larger than limits.body")

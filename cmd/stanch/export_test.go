@@ -13,12 +13,10 @@ import (
 
 // What the external tests see of the command.
 var (
-	Main = main
-	Run  = run
+	Main     = main
+	Run      = run
+	Adapters = adapters
 )
-
-// Parse reads a configuration for every role.
-func Parse(file string, data []byte) (*Config, []Fault) { return parse(file, data, nil) }
 
 // NewAPI is the API over what it shows.
 func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler {
@@ -30,18 +28,3 @@ func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler
 
 // Timeline prints an incident as people read it.
 func Timeline(w io.Writer, i leak.Incident) { timeline(w, view{Incident: i}) }
-
-// Adapters are the structs whose fields an entry has beside its own, by list and type.
-func Adapters() map[string]map[string]any {
-	return map[string]map[string]any{
-		"sources": adapters(sources), "issuers": adapters(issuers), "notifiers": adapters(notifiers),
-	}
-}
-
-func adapters[C checker](registry map[string]func() C) map[string]any {
-	all := map[string]any{}
-	for kind, fresh := range registry {
-		all[kind] = fresh()
-	}
-	return all
-}

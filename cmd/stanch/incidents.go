@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stanch/cmd/stanch/config/decode"
 	"stanch/receiver/leak"
 
 	"github.com/spf13/cobra"
@@ -135,7 +136,7 @@ func (c *choice) Type() string { return "string" }
 // Set implements [pflag.Value].
 func (c *choice) Set(word string) error {
 	if !slices.Contains(c.words, word) {
-		return errors.New(oneOf(c.words) + suggestion(word, c.words))
+		return errors.New(decode.OneOf(c.words, word))
 	}
 	c.value = word
 	return nil

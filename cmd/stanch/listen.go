@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"time"
 
+	"stanch/cmd/stanch/config"
+
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 )
@@ -33,8 +35,8 @@ const (
 
 // listen opens the socket and the listeners and serves them; what it could open is closed when it cannot open the rest.
 func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
-	c := s.current.Load().config
-	socket, err := listenSocket(c.Store.dir())
+	c := s.current.Load().Config
+	socket, err := listenSocket(c.Store.Dir())
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 }
 
 // listenPublicly opens the public listener, which the receiver's role alone has; otherwise it is nil.
-func (s *service) listenPublicly(c *Config) (net.Listener, error) {
+func (s *service) listenPublicly(c *config.Config) (net.Listener, error) {
 	if s.receiver == nil {
 		return nil, nil
 	}
@@ -84,12 +86,12 @@ const otherFiles = 1000
 // connections is how many connections the public listener may have: as many as are configured, if there are files for them.
 func (s *service) connections() int {
 	files := maxFiles()
-	return min(s.current.Load().config.Limits.Connections, max(files-otherFiles, files/2))
+	return min(s.current.Load().Config.Limits.Connections, max(files-otherFiles, files/2))
 }
 
 // hostNames are the names that the private listener goes by.
 func (s *service) hostNames() []string {
-	c := s.current.Load().config
+	c := s.current.Load().Config
 	host, _, _ := net.SplitHostPort(c.Web.Private.Address)
 	names := []string{host}
 	if u, err := url.Parse(c.Web.ExternalURL); err == nil {

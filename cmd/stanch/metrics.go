@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	dto "github.com/prometheus/client_model/go"
 
+	"stanch/cmd/stanch/role"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
 )
@@ -42,15 +43,13 @@ func (m *reloaded) record(success bool) {
 }
 
 // exportRoles tells which roles a process has, so that Prometheus sees which one nobody has.
-func exportRoles(r prometheus.Registerer, roles roles) {
+func exportRoles(r prometheus.Registerer, roles role.Roles) {
 	own := promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{
 		Name: "stanch_role",
 		Help: "1 for each role that the process has.",
 	}, []string{"role"})
-	for _, role := range everyRole {
-		if roles.have(role) {
-			own.WithLabelValues(role).Set(1)
-		}
+	for _, name := range roles.Names() {
+		own.WithLabelValues(name).Set(1)
 	}
 }
 
@@ -60,10 +59,7 @@ type scrape struct{ *service }
 // Gather implements [prometheus.Gatherer].
 func (s scrape) Gather() ([]*dto.MetricFamily, error) {
 	all := prometheus.Gatherers{s.registry}
-	for _, o := range s.current.Load().sources {
-		all = append(all, o.it.metrics)
-	}
-	return all.Gather()
+	return append(all, s.current.Load().Metrics()...).Gather()
 }
 
 // statsTimeout bounds what one scrape waits for the store.

@@ -7,9 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/role"
+	"stanch/cmd/stanch/settings"
 	"stanch/notify"
 	"stanch/notify/compose"
 	"stanch/notify/console"
@@ -47,11 +53,11 @@ data that templates see.`,
 	output := &choice{value: "text", words: []string{"text", "json"}}
 	command.Flags().VarP(output, "output", "o", "text or json")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		settings, err := settingsFor(command, server.config, *name)
+		told, err := settingsFor(command, server.config, *name)
 		if err != nil {
 			return err
 		}
-		notices, err := notices(command.Context(), server, settings, *name, *incident)
+		notices, err := notices(command.Context(), server, told, *name, *incident)
 		if err != nil {
 			return err
 		}
@@ -66,25 +72,30 @@ data that templates see.`,
 // settingsFor reads what notices are composed by. Without a notifier and without a configuration file, there is no more than
 // the notices themselves.
 func settingsFor(command *cobra.Command, file, name string) (deliver.Settings, error) {
-	if name == "" && file == defaultConfig && checkFile(file) != "" {
+	if name == "" && file == config.DefaultFile && !there(file) {
 		return deliver.Settings{}, nil
 	}
-	c, faults := Load(file, notifying)
+	c, faults := config.Load(file, adapters, role.Notifier)
 	if len(faults) > 0 {
 		return deliver.Settings{}, faulty(command.ErrOrStderr(), faults)
 	}
-	g, bad := open(c, &generation{}, slog.New(slog.DiscardHandler))
+	g, bad := settings.Open(c, nil, slog.New(slog.DiscardHandler))
 	if len(bad) > 0 {
 		return deliver.Settings{}, errors.Join(bad...)
 	}
-	settings := g.settings()
-	if _, ok := settings.Routes[name]; name != "" && !ok {
-		return deliver.Settings{}, fmt.Errorf("the configuration has no notifier of that name%s", suggestion(name, c.notifierNames()))
+	told := g.Notifier()
+	if _, ok := told.Routes[name]; name != "" && !ok {
+		return deliver.Settings{}, fmt.Errorf("the configuration has no notifier of that name%s", decode.Suggestion(name, notifierNames(c)))
 	}
-	return settings, nil
+	return told, nil
 }
 
-func (c *Config) notifierNames() []string {
+func there(file string) bool {
+	_, err := os.Stat(file)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func notifierNames(c *config.Config) []string {
 	var names []string
 	for _, n := range c.Notifiers {
 		names = append(names, n.Name)
@@ -93,9 +104,9 @@ func (c *Config) notifierNames() []string {
 }
 
 // notices are that of an incident, or the examples.
-func notices(ctx context.Context, server *running, settings deliver.Settings, name, incident string) ([]notify.Notice, error) {
+func notices(ctx context.Context, server *running, told deliver.Settings, name, incident string) ([]notify.Notice, error) {
 	if incident == "" {
-		return examples(settings.Routes[name].Words)
+		return examples(told.Routes[name].Words)
 	}
 	if !idForm.MatchString(incident) {
 		return nil, errID
@@ -108,7 +119,7 @@ func notices(ctx context.Context, server *running, settings deliver.Settings, na
 	if err != nil {
 		return nil, err
 	}
-	n, ok, err := settings.Preview(name, v.Incident, v.Steps, v.Sightings)
+	n, ok, err := told.Preview(name, v.Incident, v.Steps, v.Sightings)
 	if err == nil && !ok {
 		err = errors.New("nothing of this incident is news yet: nobody is told")
 	}
@@ -152,16 +163,16 @@ that settles it, so that no page stays open. Both are critical. The exit code is
 		Example: "  stanch notify test oncall --config.file /etc/stanch/stanch.yaml",
 		Args:    cobra.ExactArgs(1),
 	}
-	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
+	file := command.Flags().String("config.file", config.DefaultFile, "the configuration file")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if args[0] == "" {
 			return errors.New("NAME is the name of a notifier in the configuration")
 		}
-		settings, err := settingsFor(command, *file, args[0])
+		told, err := settingsFor(command, *file, args[0])
 		if err != nil {
 			return err
 		}
-		route := settings.Routes[args[0]]
+		route := told.Routes[args[0]]
 		for _, n := range testNotices(time.Now()) {
 			if err := send(command.Context(), route.Notifier, n); err != nil {
 				return fmt.Errorf("the channel did not take the test notice (%s): %w", n.Phase, err)

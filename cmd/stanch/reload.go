@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
+
+	"stanch/cmd/stanch/settings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -34,8 +35,8 @@ func (s *service) reload(ctx context.Context) error {
 
 // tend runs what depends on the configuration, and exchanges it when it is told to, one reload at a time.
 func (s *service) tend(ctx context.Context, group *errgroup.Group) error {
-	for _, f := range s.current.Load().without(&generation{}) {
-		f.run(ctx, group)
+	for _, f := range s.current.Load().Without(&settings.Settings{}) {
+		f.Run(ctx, group)
 	}
 	if s.sightings != nil {
 		s.forget(ctx, group)
@@ -57,7 +58,7 @@ func (s *service) forget(ctx context.Context, group *errgroup.Group) {
 	if s.stopForgetting != nil {
 		s.stopForgetting()
 	}
-	retention := s.current.Load().config.Retention
+	retention := s.current.Load().Config.Retention
 	ctx, s.stopForgetting = context.WithCancel(ctx)
 	group.Go(func() error { return s.sightings.Run(ctx, retention, s.log) })
 }
@@ -80,14 +81,14 @@ func (s *service) renew(ctx context.Context, group *errgroup.Group) error {
 // replace opens what the file says now, and puts it in force when nothing of it is bad.
 func (s *service) replace(ctx context.Context, group *errgroup.Group) (bad []error) {
 	before := s.current.Load()
-	config, faults := loadAfter(before.config)
+	c, faults := before.Config.Reload()
 	for _, fault := range faults {
 		bad = append(bad, errors.New(fault.String()))
 	}
 	if len(bad) > 0 {
 		return bad
 	}
-	next, bad := open(config, before, s.log)
+	next, bad := settings.Open(c, before, s.log)
 	if len(bad) > 0 {
 		return bad
 	}
@@ -99,10 +100,10 @@ func (s *service) replace(ctx context.Context, group *errgroup.Group) (bad []err
 
 // exchange puts one generation in the place of another, from the end of an alert's way to its beginning: what a new
 // source reports is decided by the new policy, and told to the new notifiers. On an error nothing has changed.
-func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, next *generation) error {
-	fresh := next.without(before)
+func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, next *settings.Settings) error {
+	fresh := next.Without(before)
 	for _, f := range fresh {
-		f.run(ctx, group)
+		f.Run(ctx, group)
 	}
 	s.await(ctx, fresh)
 	if err := s.exchangeNotifiers(ctx, next); err != nil {
@@ -110,62 +111,45 @@ func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, n
 		return err
 	}
 	if s.engine != nil {
-		s.engine.Use(next.mandate())
+		s.engine.Use(next.Engine())
 	}
 	if s.collector != nil {
-		s.collector.Use(next.collected(), next.config.Web.ExternalURL)
+		s.collector.Use(next.Collector(), next.Config.Web.ExternalURL)
 	}
 	if s.receiver != nil {
-		s.receiver.Use(next.feeds(), next.config.limits())
+		s.receiver.Use(next.Receiver(), next.Limits())
 	}
 	s.current.Store(next)
-	if s.sightings != nil && next.config.Retention != before.config.Retention {
+	if s.sightings != nil && next.Config.Retention != before.Config.Retention {
 		s.forget(ctx, group)
 	}
-	endAll(before.without(next))
+	endAll(before.Without(next))
 	return nil
 }
 
 // await waits for sources to be able to verify deliveries. One that cannot is served all the same: it answers 503, and
 // its sender comes back.
-func (s *service) await(ctx context.Context, feeds map[string]*feed) {
+func (s *service) await(ctx context.Context, feeds map[string]*settings.Feed) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for name, f := range feeds {
-		if !f.ready(ctx) {
+		if !f.Ready(ctx) {
 			s.log.Warn("source has no public keys yet", "source", name)
 		}
 	}
 }
 
-func (s *service) exchangeNotifiers(ctx context.Context, next *generation) error {
+func (s *service) exchangeNotifiers(ctx context.Context, next *settings.Settings) error {
 	if s.notices == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return s.notices.Use(ctx, next.settings())
+	return s.notices.Use(ctx, next.Notifier())
 }
 
-func endAll(feeds map[string]*feed) {
+func endAll(feeds map[string]*settings.Feed) {
 	for _, f := range feeds {
-		f.end()
-	}
-}
-
-// checkSame reports what cannot change while the service runs.
-func (c *Config) checkSame(running *Config, fault faultFunc) {
-	for _, part := range []struct {
-		field string
-		same  bool
-	}{
-		{"store", reflect.DeepEqual(c.Store, running.Store)},
-		{"keys_dir", c.KeysDir == running.KeysDir},
-		{"web.public", c.Web.Public == running.Web.Public},
-		{"web.private", c.Web.Private == running.Web.Private},
-	} {
-		if !part.same {
-			fault(part.field, "cannot change while stanch runs: restart it, or take the change back")
-		}
+		f.End()
 	}
 }

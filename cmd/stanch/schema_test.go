@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	stanch "stanch/cmd/stanch"
+	"stanch/cmd/stanch/config"
 	"stanch/receiver/leak"
 )
 
@@ -122,10 +123,32 @@ func TestSchema(t *testing.T) {
 		if err := valid(row.text); (err == nil) != row.good {
 			t.Errorf("the schema says %v of %s", err, row.text)
 		}
-		if _, faults := stanch.Parse("f", []byte(row.text)); (faults == nil) != row.good {
+		writeFile(t, "stanch.yaml", row.text)
+		if _, faults := config.Load("stanch.yaml", stanch.Adapters); (faults == nil) != row.good {
 			t.Errorf("check-config says %v of %s", faults, row.text)
 		}
 	}
+}
+
+// smallest is a configuration without which stanch does not start, and its secret file is apikey.
+const smallest = `
+sources: [{name: gh-partner, type: github_partner}]
+issuers: [{name: ibm, type: ibmcloud, auth: {apikey_file: apikey}, token_types: [ibm_cloud_iam_key]}]
+`
+
+// adapted are the structs whose fields an entry has beside its own, by list and type.
+func adapted() map[string]map[string]any {
+	return map[string]map[string]any{
+		"sources": each(stanch.Adapters.Sources), "issuers": each(stanch.Adapters.Issuers), "notifiers": each(stanch.Adapters.Notifiers),
+	}
+}
+
+func each[A any](list map[string]func() A) map[string]any {
+	all := map[string]any{}
+	for kind, fresh := range list {
+		all[kind] = fresh()
+	}
+	return all
 }
 
 // schema is a JSON schema of draft 7, the newest that editors know well.
@@ -133,13 +156,13 @@ type schema map[string]any
 
 // required are the fields that are always needed; check-config knows of more.
 var required = map[reflect.Type][]string{
-	reflect.TypeFor[stanch.Config](): {"sources", "issuers"},
-	reflect.TypeFor[stanch.Rule]():   {"name", "when", "action"},
+	reflect.TypeFor[config.Config](): {"sources", "issuers"},
+	reflect.TypeFor[config.Rule]():   {"name", "when", "action"},
 }
 
 func newSchema(t *testing.T) schema {
 	g := &generator{t: t, comments: map[string]string{}, read: map[string]bool{}}
-	root := g.of(reflect.TypeFor[stanch.Config]())
+	root := g.of(reflect.TypeFor[config.Config]())
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["title"] = "Configuration of stanch"
 	return root
@@ -157,7 +180,7 @@ func (g *generator) of(typ reflect.Type) schema {
 	case reflect.TypeFor[time.Duration]():
 		const units = "([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?"
 		return schema{"type": "string", "minLength": 1, "pattern": "^" + units + "$"}
-	case reflect.TypeFor[stanch.Size]():
+	case reflect.TypeFor[config.Size]():
 		return schema{"type": []string{"string", "integer"}, "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)?$"}
 	case reflect.TypeFor[leak.Action]():
 		return schema{"enum": []leak.Action{leak.Nothing, leak.Disable, leak.Delete}}
@@ -196,8 +219,8 @@ func (g *generator) fields(typ reflect.Type) schema {
 			continue
 		}
 		var s schema
-		if adapters, ok := stanch.Adapters()[name]; ok {
-			s = schema{"type": "array", "items": g.entry(field.Type.Elem(), adapters)}
+		if own, ok := adapted()[name]; ok {
+			s = schema{"type": "array", "items": g.entry(field.Type.Elem(), own)}
 		} else {
 			s = g.of(field.Type)
 		}

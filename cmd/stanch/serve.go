@@ -19,6 +19,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/role"
+	"stanch/cmd/stanch/settings"
 	"stanch/cmd/stanch/web"
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
@@ -45,23 +48,23 @@ needs a restart (store, keys_dir, web.public, web.private), the old configuratio
 			"  stanch serve --config.file stanch.yaml --role engine,notifier",
 		Args: cobra.NoArgs,
 	}
-	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
-	var roles roles
-	roles.flag(command.Flags())
+	file := command.Flags().String("config.file", config.DefaultFile, "the configuration file")
+	var roles role.Roles
+	roles.Flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		reloads := hangups()
-		config, faults := Load(*file, roles...)
+		c, faults := config.Load(*file, adapters, roles...)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
 		}
-		if !roles.all() && config.Store.NATS == nil {
+		if !roles.All() && c.Store.NATS == nil {
 			return errOneProcess
 		}
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
 		log := newLog(command.ErrOrStderr())
-		return serve(command.Context(), config, log, reloads, func(public, private net.Addr) {
+		return serve(command.Context(), c, log, reloads, func(public, private net.Addr) {
 			log.Info("serving", "public", addressOf(public), "private", addressOf(private), "roles", roles.String())
 		})
 	}
@@ -81,9 +84,9 @@ var errOneProcess = errors.New("--role needs store.nats: the embedded store is i
 // serve runs the service until ctx ends, and reads its configuration file again at each of the hangups; nil: there are
 // none. It calls started when its listeners take connections; public is nil without the receiver's role.
 func serve(
-	ctx context.Context, c *Config, log *slog.Logger, hangups <-chan os.Signal, started func(public, private net.Addr),
+	ctx context.Context, c *config.Config, log *slog.Logger, hangups <-chan os.Signal, started func(public, private net.Addr),
 ) (err error) {
-	traces := startTracing(ctx, c.roles, log)
+	traces := startTracing(ctx, c.Roles(), log)
 	defer traces.end()
 	s, err := assemble(ctx, c, traces.tracer(), log)
 	if err != nil {
@@ -100,8 +103,8 @@ type service struct {
 	log      *slog.Logger
 	tracer   trace.Tracer // nil: nothing is traced
 	registry *prometheus.Registry
-	keys     keyring
-	store    store
+	keys     settings.Keys
+	store    settings.Store
 	probe    *queue.Probe
 	api      *http.ServeMux // the private listener and the socket
 
@@ -115,7 +118,7 @@ type service struct {
 
 	notices *deliver.Dispatcher
 
-	current        atomic.Pointer[generation]
+	current        atomic.Pointer[settings.Settings]
 	hangups        <-chan os.Signal
 	reloads        chan chan<- error
 	reloaded       *reloaded
@@ -123,12 +126,12 @@ type service struct {
 }
 
 // assemble wires the service, in the order in which an alert travels. Nothing runs yet but the store.
-func assemble(ctx context.Context, c *Config, tracer trace.Tracer, log *slog.Logger) (s *service, err error) {
-	keys, err := openKeys(c)
+func assemble(ctx context.Context, c *config.Config, tracer trace.Tracer, log *slog.Logger) (s *service, err error) {
+	keys, err := settings.OpenKeys(c)
 	if err != nil {
 		return nil, err
 	}
-	store, err := c.openStore(ctx, keys, log)
+	store, err := settings.OpenStore(ctx, c, keys, log)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +140,12 @@ func assemble(ctx context.Context, c *Config, tracer trace.Tracer, log *slog.Log
 			err = errors.Join(err, store.Close())
 		}
 	}()
-	g, bad := open(c, &generation{}, log)
+	g, bad := settings.Open(c, nil, log)
 	if len(bad) > 0 {
 		return nil, errors.Join(bad...)
 	}
 	registry := newRegistry()
-	exportRoles(registry, c.roles)
+	exportRoles(registry, c.Roles())
 	s = &service{
 		log: log, tracer: tracer, registry: registry, keys: keys, store: store, probe: queue.NewProbe(store, c.Store.NATS != nil),
 		reloads: make(chan chan<- error), reloaded: newReloaded(registry),
@@ -154,38 +157,38 @@ func assemble(ctx context.Context, c *Config, tracer trace.Tracer, log *slog.Log
 }
 
 // addRoles makes what the roles of the process need.
-func (s *service) addRoles(g *generation) {
-	c := g.config
-	if c.roles.have(receiving) {
+func (s *service) addRoles(g *settings.Settings) {
+	c := g.Config
+	if c.Roles().Have(role.Receiver) {
 		s.receiver = receiver.New(receiver.Config{
-			Sources: g.feeds(), Limits: c.limits(), Seal: s.keys.recipient, Store: s.store, Requests: s.store, Log: s.log,
+			Sources: g.Receiver(), Limits: g.Limits(), Seal: s.keys.Recipient, Store: s.store, Requests: s.store, Log: s.log,
 			Metrics: s.registry, Tracer: s.tracer,
 		})
 	}
-	if c.roles.have(collecting) {
+	if c.Roles().Have(role.Collector) {
 		s.collector = collect.New(collect.Config{
-			Store: s.store, Seal: s.keys.recipient, Sources: g.collected(), ExternalURL: c.Web.ExternalURL, Log: s.log,
+			Store: s.store, Seal: s.keys.Recipient, Sources: g.Collector(), ExternalURL: c.Web.ExternalURL, Log: s.log,
 			Registerer: s.registry, Tracer: s.tracer,
 		})
 	}
-	if c.roles.have(deciding) {
+	if c.Roles().Have(role.Engine) {
 		s.addEngine(g)
 	}
-	if c.roles.have(notifying) {
+	if c.Roles().Have(role.Notifier) {
 		s.notices = deliver.New(deliver.Config{
-			Store: s.store, Settings: g.settings(), Log: s.log, Registerer: s.registry, Tracer: s.tracer,
+			Store: s.store, Settings: g.Notifier(), Log: s.log, Registerer: s.registry, Tracer: s.tracer,
 			Sightings: s.seen, Shared: c.Store.NATS != nil,
 		})
 	}
 }
 
-func (s *service) addEngine(g *generation) {
+func (s *service) addEngine(g *settings.Settings) {
 	journal := ledger.New(s.store)
 	s.index = ledger.NewIndex(journal)
-	s.sightings = ledger.NewSightings(s.store, s.keys.recipient, s.keys.identities)
+	s.sightings = ledger.NewSightings(s.store, s.keys.Recipient, s.keys.Identities)
 	s.checkpoints = ledger.NewCheckpoints(s.store, s.log)
 	s.engine = dispositions.New(dispositions.Config{
-		Store: s.store, Ledger: journal, Sightings: s.sightings, Identities: s.keys.identities, Mandate: g.mandate(),
+		Store: s.store, Ledger: journal, Sightings: s.sightings, Identities: s.keys.Identities, Mandate: g.Engine(),
 		Requests: s.store, Log: s.log, Registerer: s.registry, Tracer: s.tracer,
 	})
 	s.registry.MustRegister(newState(s.store, s.index, s.log))
@@ -200,7 +203,7 @@ func (s *service) seen(ctx context.Context, i leak.Incident) ([]leak.Sighting, e
 }
 
 // addAPI makes what operators are answered: every role has health, metrics and reload.
-func (s *service) addAPI(c *Config) {
+func (s *service) addAPI(c *config.Config) {
 	reading := &api{
 		index: s.index, sightings: s.sightings, gatherer: scrape{s}, ready: s.probe.Ready, log: s.log,
 	}
@@ -209,31 +212,31 @@ func (s *service) addAPI(c *Config) {
 	}
 	s.api = reading.handler()
 	acting := &orders{
-		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: s.keys.fingerprints,
+		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: s.keys.Fingerprints,
 		reload: s.reload, collector: s.collector, audit: &auditor{store: s.store},
 		dead: &dispositions.DeadLetters{
-			Store: s.store, Identities: s.keys.identities, Follows: s.follows, Reread: s.reread,
+			Store: s.store, Identities: s.keys.Identities, Follows: s.follows, Reread: s.reread,
 		},
 	}
 	acting.register(s.api)
 	if s.engine != nil {
 		web.Register(s.api, web.Config{
 			Ledger: s.engine.Ledger, Index: s.index, Sightings: s.sightings, Dead: acting.dead, Orders: acting,
-			Settings: func() deliver.Settings { return s.current.Load().settings() }, Reach: reach, Gatherer: reading.gatherer, Log: s.log,
+			Settings: func() deliver.Settings { return s.current.Load().Notifier() }, Reach: reach, Gatherer: reading.gatherer, Log: s.log,
 		})
 	}
 }
 
 // follows reports whether pointers of a source are followed, here or elsewhere.
-func (s *service) follows(source string) bool { return s.current.Load().follows(source) }
+func (s *service) follows(source string) bool { return s.current.Load().Follows(source) }
 
 // reread makes the messages of a record that could not be read when it came.
 func (s *service) reread(ctx context.Context, source string, at time.Time, record leak.Secret) ([]queue.Message, error) {
-	names, ok := s.current.Load().records(source)
+	names, ok := s.current.Load().Records(source)
 	if !ok {
 		return nil, errNoRecords
 	}
-	return receiver.Reread(ctx, s.keys.recipient, names, source, at, record)
+	return receiver.Reread(ctx, s.keys.Recipient, names, source, at, record)
 }
 
 // errNoRecords means that a record is of a source that is not configured any more, or has no records now.

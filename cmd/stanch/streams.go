@@ -6,6 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/role"
+	"stanch/cmd/stanch/settings"
 	"stanch/notify/deliver"
 	"stanch/receiver/queue"
 )
@@ -34,23 +37,23 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 			"  stanch streams create --config.file stanch.yaml --nkey-file operator.nk",
 		Args: cobra.NoArgs,
 	}
-	file := command.Flags().String("config.file", defaultConfig, "the configuration file")
+	file := command.Flags().String("config.file", config.DefaultFile, "the configuration file")
 	command.Flags().StringVar(&operator.creds, "creds-file", "", "the operator's credentials, instead of the configuration's")
 	command.Flags().StringVar(&operator.nkey, "nkey-file", "", "the seed of the operator's nkey, instead of the configuration's credentials")
 	command.MarkFlagsMutuallyExclusive("creds-file", "nkey-file")
 	command.RunE = func(command *cobra.Command, _ []string) (err error) {
-		c, faults := Load(*file, operating)
+		c, faults := config.Load(*file, adapters, role.Operator)
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
 		}
 		if c.Store.NATS == nil {
 			return errors.New("the configuration has no store.nats: serve makes the streams of its embedded store itself")
 		}
-		keys, err := readKeys(c)
+		keys, err := settings.ReadKeys(c)
 		if err != nil {
 			return err
 		}
-		cluster := c.Store.NATS.cluster(c.roles, keys, newLog(command.ErrOrStderr()))
+		cluster := settings.Cluster(c, keys, newLog(command.ErrOrStderr()))
 		if operator.creds != "" || operator.nkey != "" {
 			cluster.CredsFile, cluster.NKeyFile = operator.creds, operator.nkey
 		}

@@ -17,6 +17,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"stanch/cmd/stanch/role"
 	"stanch/receiver/collect"
 	"stanch/receiver/queue/span"
 )
@@ -37,7 +38,7 @@ type tracing struct {
 
 // startTracing traces if OpenTelemetry's environment variables ask for it. Where spans go, which are sampled, and how many are
 // kept is what those variables say, which the libraries read themselves.
-func startTracing(ctx context.Context, r roles, log *slog.Logger) *tracing {
+func startTracing(ctx context.Context, r role.Roles, log *slog.Logger) *tracing {
 	wanted, problem := tracesWanted(os.Getenv)
 	if problem != "" {
 		log.Warn("nothing is traced", "err", problem)
@@ -74,16 +75,13 @@ func tracesWanted(env func(string) string) (wanted bool, problem string) {
 }
 
 // self is what every span says of its process. Variables of the environment may say more, or otherwise.
-func self(ctx context.Context, r roles) *resource.Resource {
-	if len(r) == 0 {
-		r = everyRole
-	}
+func self(ctx context.Context, r role.Roles) *resource.Resource {
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(
 			attribute.String("service.name", "stanch"),
 			attribute.String("service.version", buildVersion()),
-			attribute.StringSlice("stanch.roles", r),
+			attribute.StringSlice("stanch.roles", r.Names()),
 		),
 		resource.WithFromEnv(),
 	)

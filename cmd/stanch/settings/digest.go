@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"crypto/sha256"
@@ -7,6 +7,8 @@ import (
 	"os"
 	"reflect"
 	"strings"
+
+	"stanch/cmd/stanch/config/decode"
 )
 
 // digest tells whether an entry of the configuration is the same as before: in each field, and in what is in the files
@@ -39,7 +41,7 @@ func digestInto(w io.Writer, v reflect.Value, path string) error {
 		return nil
 	}
 	_, _ = fmt.Fprintf(w, "%s %q\n", path, fmt.Sprint(v)) // a hash takes everything
-	if v.Kind() == reflect.String && namesFile(path) && v.String() != "" {
+	if v.Kind() == reflect.String && decode.NamesFile(path) && v.String() != "" {
 		return digestFile(w, v.String(), path)
 	}
 	return nil
@@ -55,7 +57,7 @@ func digestFields(w io.Writer, v reflect.Value, path string) error {
 		if name == "-" { // the adapter, whose fields are the entry's
 			name = ""
 		}
-		if err := digestInto(w, v.Field(i), join(path, name)); err != nil {
+		if err := digestInto(w, v.Field(i), decode.Join(path, name)); err != nil {
 			return err
 		}
 	}
@@ -65,7 +67,7 @@ func digestFields(w io.Writer, v reflect.Value, path string) error {
 func digestFile(w io.Writer, name, path string) error {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("reading %s: %s", path, reason(err))
+		return fmt.Errorf("reading %s: %s", path, decode.Reason(err))
 	}
 	_, _ = fmt.Fprintf(w, "%q\n", data)
 	return nil

@@ -1,13 +1,12 @@
-package main
+package config
 
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
+	"stanch/cmd/stanch/config/decode"
 	"stanch/notify/compose"
-	"stanch/notify/deliver"
 	"stanch/notify/when"
 	"stanch/receiver/leak"
 )
@@ -29,7 +28,7 @@ type Notifier struct {
 	// Templates are the operator's own words for the notices of this channel.
 	Templates Templates `yaml:"templates"`
 	// Adapter holds the fields that a notifier of that type has beside these.
-	Adapter notifierConfig `yaml:"-"`
+	Adapter NotifierAdapter `yaml:"-"`
 }
 
 // Templates are files in the language of Go's text/template, with the notice as data: ID, At, Severity, Title, Incident,
@@ -63,7 +62,7 @@ func template(file string) (compose.Template, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return compose.Template{}, errors.New(reason(err))
+		return compose.Template{}, errors.New(decode.Reason(err))
 	}
 	t, err := compose.ParseTemplate(string(text))
 	if err != nil {
@@ -73,37 +72,29 @@ func template(file string) (compose.Template, error) {
 }
 
 // checkConditions reports every fault of the conditions of notifiers, where it is in the file.
-func (d *decoder) checkConditions(c *Config) {
+func (c *Config) checkConditions(d *decode.Decoder) {
 	for i, n := range c.Notifiers {
 		if n.When == "" {
 			continue
 		}
 		_, faults := when.Compile(n.When)
 		for _, f := range faults {
-			d.checkWithin(fmt.Sprintf("notifiers[%d].when", i), f.Line, f.Column, f.Text)
+			d.FaultWithin(fmt.Sprintf("notifiers[%d].when", i), f.Line, f.Column, f.Text)
 		}
 	}
 }
 
-// open opens the channel, with what belongs to its entry beside it.
-func (n Notifier) open(log *slog.Logger) (route deliver.Route, err error) {
-	if route.Notifier, err = n.Adapter.Open(n.Name, log); err != nil {
-		return route, err
+// Words reads the templates. Without any file they change no notice.
+func (t Templates) Words() (w compose.Words, err error) {
+	if w.Title, err = template(t.TitleFile); err != nil {
+		return w, err
 	}
-	title, err := template(n.Templates.TitleFile)
-	if err != nil {
-		return route, err
-	}
-	text, err := template(n.Templates.TextFile)
-	if err != nil {
-		return route, err
-	}
-	route.Words, route.Burst = compose.Words{Title: title, Text: text}, n.GatherAfter
-	return route, nil
+	w.Text, err = template(t.TextFile)
+	return w, err
 }
 
-// condition is when a notifier is told of an incident; nil: always. The types are those of the sources, by name.
-func (n Notifier) condition(types map[string]string) func(leak.Incident) (bool, error) {
+// Condition is when a notifier is told of an incident; nil: always. The types are those of the sources, by name.
+func (n Notifier) Condition(types map[string]string) func(leak.Incident) (bool, error) {
 	if n.When == "" {
 		return nil
 	}

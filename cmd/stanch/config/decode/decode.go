@@ -1,4 +1,6 @@
-package main
+// Package decode reads a YAML document strictly into structs. It reports every fault of the document with its place, and
+// none of its reports repeats a value: a secret in the wrong place is a common fault.
+package decode
 
 import (
 	"bytes"
@@ -17,28 +19,35 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// decoder reads a YAML document into structs, notes every fault on the way, and remembers the line of each field. It
+// Decoder reads a YAML document into structs, notes every fault on the way, and remembers the line of each field. It
 // walks the nodes itself, because the YAML package quotes values in its errors and knows no fields that depend on others.
-type decoder struct {
+// It serves one document and one goroutine.
+type Decoder struct {
 	faultList
-	source  string                // the document
+	source  []byte
+	adapt   Adapt
 	scalars map[string]*yaml.Node // by path
-	files   []secretFile
-	roles   roles // of which the files must be there
+	files   []File
 }
 
-// secretFile is a field that holds the path of a file.
-type secretFile struct{ path, name string }
+// File is a field that holds the path of a file.
+type File struct{ Path, Name string }
 
-// entry is a struct whose further fields depend on its type: adapt returns the struct that has them, nil when no
-// adapter has that type, and the types that there are.
-type entry interface {
-	adapt(kind string) (own any, known []string)
+// Adapt returns the struct that holds the further fields of an entry of some type: nil when no adapter has that type. It also
+// returns the types that there are; ok is false when the fields of the entry do not depend on a type.
+type Adapt func(entry any, kind string) (own any, known []string, ok bool)
+
+// New returns a decoder of the document in a file.
+func New(file string, source []byte, adapt Adapt) *Decoder {
+	return &Decoder{faultList: newFaultList(file), source: source, adapt: adapt, scalars: map[string]*yaml.Node{}}
 }
 
-// document reads the only document of a file and reports whether there is one to check.
-func (d *decoder) document(data []byte, to any) bool {
-	loader, err := yaml.NewLoader(bytes.NewReader(data))
+// Files are the fields that hold the path of a file, in the order of the document.
+func (d *Decoder) Files() []File { return d.files }
+
+// Document reads the only document of the file into the struct that to points to, and reports whether there is one to check.
+func (d *Decoder) Document(to any) bool {
+	loader, err := yaml.NewLoader(bytes.NewReader(d.source))
 	if err != nil {
 		d.syntax(err)
 		return false
@@ -59,7 +68,7 @@ func (d *decoder) document(data []byte, to any) bool {
 }
 
 // syntax reports an error of the YAML package. The words of its scanner and parser are fixed; the composer's quote.
-func (d *decoder) syntax(err error) {
+func (d *Decoder) syntax(err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(1, "", "the file is empty")
 		return
@@ -74,7 +83,7 @@ func (d *decoder) syntax(err error) {
 	d.add(line, "", text)
 }
 
-func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
+func (d *Decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -95,7 +104,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
+func (d *Decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.SequenceNode {
 		d.broke(path, "must be a list")
 		return
@@ -111,16 +120,16 @@ func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
+func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
 		d.broke(path, "must be a mapping of fields")
 		return
 	}
 	fields := fieldsOf(v)
-	known := d.adapt(n, v, path, fields)
+	known := d.adaptEntry(n, v, path, fields)
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, at := n.Content[i], join(path, n.Content[i].Value)
+		key, at := n.Content[i], Join(path, n.Content[i].Value)
 		field, ok := fields[key.Value]
 		switch {
 		case ok && seen[key.Value] > 0:
@@ -135,14 +144,13 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-// adapt adds the fields of an entry's own type. It reports whether every field is known then.
-func (d *decoder) adapt(n *yaml.Node, v reflect.Value, path string, fields map[string]reflect.Value) bool {
-	e, ok := v.Addr().Interface().(entry)
+// adaptEntry adds the fields of an entry's own type. It reports whether every field is known then.
+func (d *Decoder) adaptEntry(n *yaml.Node, v reflect.Value, path string, fields map[string]reflect.Value) bool {
+	kind, line := typeOf(n)
+	own, known, ok := d.adapt(v.Addr().Interface(), kind)
 	if !ok {
 		return true
 	}
-	kind, line := typeOf(n)
-	own, known := e.adapt(kind)
 	if own != nil {
 		maps.Copy(fields, fieldsOf(reflect.ValueOf(own).Elem()))
 		return true
@@ -151,7 +159,7 @@ func (d *decoder) adapt(n *yaml.Node, v reflect.Value, path string, fields map[s
 	if kind != "" {
 		problem = "unknown type; "
 	}
-	d.add(line, join(path, "type"), problem+oneOf(known)+suggestion(kind, known))
+	d.add(line, Join(path, "type"), problem+OneOf(known, kind))
 	return false
 }
 
@@ -168,22 +176,22 @@ func typeOf(n *yaml.Node) (kind string, line int) {
 // plainKey is what a key may look like to be repeated in a message; anything else may be a secret in the wrong place.
 var plainKey = regexp.MustCompile(`^([a-z_]{1,30}|<<)$`)
 
-func (d *decoder) unknown(key *yaml.Node, path string, known []string) {
+func (d *Decoder) unknown(key *yaml.Node, path string, known []string) {
 	at := path
 	if plainKey.MatchString(key.Value) {
-		at = join(path, key.Value)
+		at = Join(path, key.Value)
 	}
-	d.add(key.Line, at, "unknown key"+suggestion(key.Value, known))
+	d.add(key.Line, at, "unknown key"+Suggestion(key.Value, known))
 }
 
-func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
+func (d *Decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 	d.scalars[path] = n
 	if n.Kind != yaml.ScalarNode || readScalar(n, v) != nil {
 		d.broke(path, "must be "+wanted(v))
 		return
 	}
-	if v.Kind() == reflect.String && namesFile(path) {
-		d.files = append(d.files, secretFile{path, v.String()})
+	if v.Kind() == reflect.String && NamesFile(path) {
+		d.files = append(d.files, File{path, v.String()})
 	}
 }
 
@@ -202,11 +210,11 @@ func readScalar(n *yaml.Node, v reflect.Value) error {
 
 // wanted is what a field takes, in words.
 func wanted(v reflect.Value) string {
-	switch v.Interface().(type) {
+	switch field := v.Interface().(type) {
 	case time.Duration:
 		return "a duration such as 10m or 30d"
-	case Size:
-		return "a size such as 25MiB"
+	case interface{ Wanted() string }:
+		return field.Wanted()
 	}
 	switch {
 	case v.Kind() == reflect.Bool:

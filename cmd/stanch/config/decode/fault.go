@@ -1,12 +1,10 @@
-package main
+package decode
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/lithammer/fuzzysearch/fuzzy"
 )
 
 // Fault is one thing that is wrong with a configuration file. Its text names fields and what they must be, and never
@@ -63,8 +61,8 @@ func (l *faultList) addAt(at place, problem string) {
 	l.faults = append(l.faults, Fault{File: l.file, Line: at.line, Column: at.column, Text: text})
 }
 
-// faulty reports whether a fault of a field, or of one within it, was noted.
-func (l *faultList) faulty(path string) bool {
+// Faulty reports whether a fault of a field, or of one within it, was noted.
+func (l *faultList) Faulty(path string) bool {
 	for at := range l.seen {
 		if inner, ok := strings.CutPrefix(at.path, path); ok && (inner == "" || inner[0] == '.' || inner[0] == '[') {
 			return true
@@ -76,11 +74,11 @@ func (l *faultList) faulty(path string) bool {
 // broke notes that the value of a field could not be read. Nothing else is then said of what it should hold.
 func (l *faultList) broke(path, problem string) {
 	l.broken[path] = true
-	l.check(path, problem)
+	l.Fault(path, problem)
 }
 
-// check notes what is wrong with a field, on its line, or on that of what should hold it.
-func (l *faultList) check(path, problem string) {
+// Fault notes what is wrong with a field, on its line, or on that of what should hold it.
+func (l *faultList) Fault(path, problem string) {
 	at := path
 	for l.lines[at] == 0 && at != "" {
 		at = parent(at)
@@ -91,25 +89,8 @@ func (l *faultList) check(path, problem string) {
 	l.add(max(1, l.lines[at]), path, problem)
 }
 
-func (l *faultList) sorted() []Fault {
+// Faults are all that were noted, in the order of their places.
+func (l *faultList) Faults() []Fault {
 	slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	return l.faults
-}
-
-// farthest is the edit distance up to which a word is taken for another one, misspelt.
-const farthest = 2
-
-// suggestion is the end of a sentence that names the word which was probably meant, or nothing.
-func suggestion(written string, known []string) string {
-	best, distance := "", farthest+1
-	for _, word := range known {
-		limit := min(distance, len(word)/2+1)
-		if n := fuzzy.LevenshteinDistance(strings.ToLower(written), word); n < limit {
-			best, distance = word, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
 }

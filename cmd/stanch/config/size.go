@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -19,6 +19,9 @@ var units = []struct {
 }{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", mebibyte}, {"KiB", 1 << 10}, {"B", 1}}
 
 var errSize = errors.New("not a size")
+
+// Wanted says what a size looks like.
+func (Size) Wanted() string { return "a size such as 25MiB" }
 
 // UnmarshalText reads a size such as 25MiB; a bare number is bytes.
 func (s *Size) UnmarshalText(text []byte) error {
@@ -45,4 +48,14 @@ func (s Size) String() string {
 		}
 	}
 	return "0B"
+}
+
+// About is the size as people say it.
+func (s Size) About() string {
+	for _, unit := range units {
+		if s >= unit.bytes {
+			return fmt.Sprintf("%.1f%s", float64(s)/float64(unit.bytes), unit.name)
+		}
+	}
+	return "nothing"
 }

@@ -1,14 +1,20 @@
-package main
+// Package config is the configuration file: [Config] is the operator's manual of it, [Load] reads it, and every fault of it is
+// told with its place.
+package config
 
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
+	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/role"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -51,7 +57,8 @@ type Config struct {
 	Retention time.Duration `yaml:"retention"`
 
 	file      string          // that it was read from
-	roles     roles           // that it was read for
+	adapters  Registry        // that it was read with
+	roles     role.Roles      // that it was read for
 	abilities []policy.Issuer // what each of the issuers can do
 }
 
@@ -142,7 +149,7 @@ type Source struct {
 	// Type is the kind of feed.
 	Type string `yaml:"type"`
 	// Adapter holds the fields that a source of that type has beside these.
-	Adapter sourceConfig `yaml:"-"`
+	Adapter SourceAdapter `yaml:"-"`
 }
 
 // Issuer is a service that issued keys and can disable or delete them.
@@ -166,7 +173,7 @@ type Issuer struct {
 	// asked too much there are fewer for a while, whatever is set here.
 	InFlight int `yaml:"in_flight"`
 	// Adapter holds the fields that an issuer of that type has beside these.
-	Adapter issuerConfig `yaml:"-"`
+	Adapter IssuerAdapter `yaml:"-"`
 }
 
 // Policy says what is done with a leaked key: what the key's owner configured for it, unless a field here says more.
@@ -222,47 +229,53 @@ type Fuse struct {
 
 // Where things are when nobody says: the configuration file, the store, and the socket where the store is elsewhere.
 const (
-	defaultConfig = "stanch.yaml"
-	defaultStore  = "./data"
-	defaultRun    = "./run"
+	DefaultFile  = "stanch.yaml"
+	defaultStore = "./data"
+	defaultRun   = "./run"
 )
 
 // maxRetention is how long a sighting of a partner source may be kept.
 const maxRetention = 30 * 24 * time.Hour
 
 // Load reads a configuration file and returns it with its defaults filled in, or every fault of it, sorted by line. The
-// secret files that it names must be there as far as the roles, such as "engine", need them; without any, all must.
-func Load(file string, roles ...string) (*Config, []Fault) { return load(file, roles) }
-
-// loadAfter reads the file of a configuration again. What cannot change while that one is in force is a fault.
-func loadAfter(running *Config) (*Config, []Fault) {
-	return load(running.file, running.roles, func(c *Config, fault faultFunc) { c.checkSame(running, fault) })
+// secret files that it names must be there as far as the roles, such as [role.Engine], need them; without any, all must.
+func Load(file string, adapters Registry, roles ...string) (*Config, []decode.Fault) {
+	return load(file, adapters, roles, func(*decode.Decoder, *Config) {})
 }
 
-func load(file string, roles roles, more ...func(*Config, faultFunc)) (*Config, []Fault) {
+// Reload reads the file again. What cannot change while the service runs is a fault.
+func (c *Config) Reload() (*Config, []decode.Fault) {
+	return load(c.file, c.adapters, c.roles, func(d *decode.Decoder, next *Config) { next.checkSame(c, d.Fault) })
+}
+
+func load(file string, adapters Registry, roles role.Roles, more func(*decode.Decoder, *Config)) (*Config, []decode.Fault) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, []Fault{{File: file, Text: "cannot be read: " + reason(err)}}
+		return nil, []decode.Fault{{File: file, Text: "cannot be read: " + decode.Reason(err)}}
 	}
-	return parse(file, data, roles, more...)
+	return parse(file, data, adapters, roles, more)
 }
 
 // parse takes further checks of a configuration whose defaults are filled in.
-func parse(file string, data []byte, roles roles, more ...func(*Config, faultFunc)) (*Config, []Fault) {
-	d := decoder{roles: roles, faultList: newFaultList(file), source: string(data), scalars: map[string]*yaml.Node{}}
-	c := &Config{file: file, roles: roles}
-	if d.document(data, c) {
+func parse(
+	file string, data []byte, adapters Registry, roles role.Roles, more func(*decode.Decoder, *Config),
+) (*Config, []decode.Fault) {
+	d := decode.New(file, data, adapters.adapt)
+	c := &Config{file: file, adapters: adapters, roles: roles}
+	if d.Document(c) {
 		c.fillIn()
-		d.checkFiles()
-		c.check(d.checkHeld)
-		d.checkRules(c)
-		d.checkConditions(c)
-		for _, check := range more {
-			check(c, d.check)
-		}
+		c.checkFiles(d)
+		c.check(func(field, problem string) {
+			if needs(roles, field) {
+				d.Fault(field, problem)
+			}
+		})
+		c.checkRules(d)
+		c.checkConditions(d)
+		more(d, c)
 	}
-	if len(d.faults) > 0 {
-		return nil, d.sorted()
+	if faults := d.Faults(); len(faults) > 0 {
+		return nil, faults
 	}
 	return c, nil
 }
@@ -293,20 +306,50 @@ func (s *Store) fillIn() {
 	fallback(&s.NATS.Dir, defaultRun)
 }
 
-// dir is where the unix socket of a process is.
-func (s Store) dir() string {
+// Dir is where the unix socket of a process is.
+func (s Store) Dir() string {
 	if s.NATS != nil {
 		return s.NATS.Dir
 	}
 	return s.Embedded.Dir
 }
 
-func fallback[T comparable](field *T, value T) { *field = cmp.Or(*field, value) }
-
-// reason is what is wrong with a file, without the path, which may be a secret in the wrong place.
-func reason(err error) string {
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		return at.Err.Error()
+// SocketDir is the directory of the socket of a serve with a configuration file, of which nothing else needs to be right. One by
+// the default name need not be there.
+func SocketDir(file string) (string, error) {
+	var c struct {
+		Store Store `yaml:"store"`
 	}
-	return "an unexpected error"
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && file == DefaultFile:
+	case err != nil:
+		return "", fmt.Errorf("reading the configuration: %w", err)
+	case yaml.Load(data, &c) != nil:
+		return "", fmt.Errorf("reading the configuration: run 'stanch check-config %s'", file)
+	}
+	c.Store.fillIn()
+	return c.Store.Dir(), nil
 }
+
+// Roles are those that the configuration was read for.
+func (c *Config) Roles() role.Roles { return c.roles }
+
+// SourceTypes are the types of the configured sources, by name.
+func (c *Config) SourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range c.Sources {
+		types[s.Name] = s.Type
+	}
+	return types
+}
+
+// Collected are the sources that the collector works for.
+func (c *Config) Collected() []Source {
+	return slices.DeleteFunc(slices.Clone(c.Sources), func(s Source) bool {
+		_, ok := s.Adapter.(VendorAdapter)
+		return !ok
+	})
+}
+
+func fallback[T comparable](field *T, value T) { *field = cmp.Or(*field, value) }

@@ -1,4 +1,4 @@
-package main
+package decode
 
 import (
 	"reflect"
@@ -26,7 +26,8 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	return fields
 }
 
-func join(path, field string) string {
+// Join is the path of a field within another; either may be empty.
+func Join(path, field string) string {
 	if path == "" || field == "" {
 		return path + field
 	}
@@ -36,19 +37,10 @@ func join(path, field string) string {
 // parent is the path of what holds a field.
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
-// namesFile reports whether a field holds the path of a file.
-func namesFile(path string) bool {
+// NamesFile reports whether a field holds the path of a file, as its name tells.
+func NamesFile(path string) bool {
 	if i := strings.LastIndexByte(path, '['); i > strings.LastIndexByte(path, '.') {
 		return strings.HasSuffix(path[:i], "_files")
 	}
 	return strings.HasSuffix(path, "_file")
-}
-
-// oneOf says that a value must be one of a few words.
-func oneOf(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return "must be " + strings.Join(words, "")
-	}
-	return "must be " + strings.Join(words[:last], ", ") + " or " + words[last]
 }

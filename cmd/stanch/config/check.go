@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -8,12 +8,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
 
+	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/role"
 	"stanch/dispositions"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -26,7 +29,7 @@ type faultFunc func(field, problem string)
 
 // under is a faultFunc for the fields within one.
 func (f faultFunc) under(path string) faultFunc {
-	return func(field, problem string) { f(join(path, field), problem) }
+	return func(field, problem string) { f(decode.Join(path, field), problem) }
 }
 
 // check reports every fault of a configuration whose defaults are filled in.
@@ -233,25 +236,59 @@ func checkAction(fault faultFunc, field string, action leak.Action, allowed ...l
 	for i, a := range allowed {
 		words[i] = string(a)
 	}
-	fault(field, oneOf(words)+suggestion(string(action), words))
+	fault(field, decode.OneOf(words, string(action)))
 }
 
-func (d *decoder) checkFiles() {
-	for _, file := range d.files {
-		if !d.roles.hold(file.path) {
+// checkSame reports what cannot change while the service runs.
+func (c *Config) checkSame(running *Config, fault faultFunc) {
+	for _, part := range []struct {
+		field string
+		same  bool
+	}{
+		{"store", reflect.DeepEqual(c.Store, running.Store)},
+		{"keys_dir", c.KeysDir == running.KeysDir},
+		{"web.public", c.Web.Public == running.Web.Public},
+		{"web.private", c.Web.Private == running.Web.Private},
+	} {
+		if !part.same {
+			fault(part.field, "cannot change while stanch runs: restart it, or take the change back")
+		}
+	}
+}
+
+// checkFiles reports every file that is not there, of those that the roles need.
+func (c *Config) checkFiles(d *decode.Decoder) {
+	for _, file := range d.Files() {
+		if !needs(c.roles, file.Path) {
 			continue
 		}
-		if problem := checkFile(file.name); problem != "" {
-			d.check(file.path, problem)
+		if problem := checkFile(file.Name); problem != "" {
+			d.Fault(file.Path, problem)
 		}
 	}
 }
 
-// checkHeld is check, and passes over files that the roles do not need.
-func (d *decoder) checkHeld(path, problem string) {
-	if d.roles.hold(path) {
-		d.check(path, problem)
+// needs reports whether roles need a file that a field of the configuration names. Each secret is for one role alone, so
+// that nobody else has to have it.
+func needs(r role.Roles, path string) bool {
+	if !decode.NamesFile(path) {
+		return true
 	}
+	list, field, _ := strings.Cut(path, "].")
+	list, _, _ = strings.Cut(list, "[")
+	switch {
+	case list == "sources" && strings.HasPrefix(field, "api."):
+		return r.Have(role.Collector)
+	case list == "sources", strings.HasPrefix(path, "web.public."):
+		return r.Have(role.Receiver)
+	case list == "issuers":
+		return r.Have(role.Engine)
+	case list == "notifiers":
+		return r.Have(role.Notifier)
+	case path == "store.nats.creds_file", path == "store.nats.nkey_file", strings.HasPrefix(path, "web.private."):
+		return !slices.Contains(r, role.Operator) // who may be somebody else, and listens nowhere
+	}
+	return true
 }
 
 // checkFile reports what is wrong with a file that a field names. It does not repeat the path, which may be the secret.
@@ -266,9 +303,9 @@ func checkFile(name string) string {
 	}
 	switch {
 	case err != nil && !filepath.IsAbs(name):
-		return reason(err) + " (seen from the working directory)"
+		return decode.Reason(err) + " (seen from the working directory)"
 	case err != nil:
-		return reason(err)
+		return decode.Reason(err)
 	case len(bytes.TrimSpace(data)) == 0:
 		return "the file is empty"
 	}

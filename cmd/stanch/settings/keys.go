@@ -1,0 +1,52 @@
+package settings
+
+import (
+	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/role"
+	"stanch/receiver/queue"
+	"stanch/receiver/seal"
+)
+
+// Keys are what keys_dir holds, as far as the roles of the process need it: the receiver and the collector seal, the engine
+// opens as well, the notifier needs none.
+type Keys struct {
+	Fingerprints seal.FingerprintKey
+	Recipient    *seal.Recipient
+	Identities   *seal.Identities
+}
+
+// OpenKeys reads the keys, and makes them at the first start of a process that has its store to itself: new ones are of no
+// use to a store that was made with others.
+func OpenKeys(c *config.Config) (k Keys, err error) {
+	if c.Store.NATS == nil && !queue.Exists(c.Store.Embedded.Dir) {
+		if err := seal.Ensure(c.KeysDir); err != nil {
+			return k, err
+		}
+	}
+	return ReadKeys(c)
+}
+
+// ReadKeys reads the keys that the roles need.
+func ReadKeys(c *config.Config) (k Keys, err error) {
+	if c.Roles().Keyless() {
+		return k, nil
+	}
+	if k.Fingerprints, err = seal.LoadFingerprintKey(c.KeysDir); err != nil {
+		return k, err
+	}
+	if k.Recipient, err = seal.LoadRecipient(c.KeysDir); err != nil || !c.Roles().Have(role.Engine) {
+		return k, err
+	}
+	if k.Identities, err = seal.LoadIdentities(c.KeysDir); err != nil {
+		return k, err
+	}
+	return k, k.Identities.Matches(k.Recipient)
+}
+
+// id names the keys, so that a store can tell whether it belongs to them; empty: the process has none.
+func (k Keys) id() string {
+	if k.Recipient == nil {
+		return ""
+	}
+	return k.Fingerprints.ID()
+}
