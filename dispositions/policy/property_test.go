@@ -53,13 +53,14 @@ func (r random) expression(depth int, loose bool) string {
 func (r random) config() policy.Config {
 	c := policy.Config{
 		Default: pick(r, leak.Nothing, leak.Disable, leak.Delete), KeyNone: pick(r, leak.Nothing, leak.Disable),
+		Unlock:  r.IntN(2) == 0,
 		Issuers: []policy.Issuer{able, {Name: "b", Strongest: pick(r, leak.Delete, leak.Delete, leak.Disable), Unlocks: true}},
 	}
 	for i := range 1 + r.IntN(4) {
 		c.Rules = append(c.Rules, policy.Rule{
 			Name: fmt.Sprintf("r%d", i), When: r.expression(2, r.IntN(2) == 0),
 			Action: pick(r, leak.Nothing, leak.Disable, leak.Delete, leak.Delete), Severity: pick(r, leak.Info, leak.Warning, leak.Critical),
-			Unlock: pick(r, nil, new(bool)),
+			Unlock: pick(r, nil, new(false), new(true)),
 		})
 		if last := &c.Rules[i]; last.Action != leak.Nothing {
 			last.Approval = r.IntN(3) == 0
@@ -102,8 +103,14 @@ func strength(d leak.Decision) int {
 	return slices.Index(order, fmt.Sprintf("%s %t", d.Action, d.Approval))
 }
 
+// severity orders how loudly a decision is told.
+func severity(d leak.Decision) int {
+	return slices.Index([]leak.Severity{leak.Info, leak.Warning, leak.Critical}, d.Severity)
+}
+
 // TestNoOptingOut is the proof by trial that a leaker cannot opt out: whatever policy is accepted, and whatever the alert
-// says, the decision is no weaker than without every rule that looks at it.
+// says, the decision is no weaker than without every rule that looks at it: neither its action, nor whether a lock is in its way,
+// nor how loudly it is told.
 func TestNoOptingOut(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(1, 2))}
 	accepted, moved := 0, 0
@@ -126,7 +133,7 @@ func TestNoOptingOut(t *testing.T) {
 			if d != floor {
 				moved++
 			}
-			if strength(d) < strength(floor) || floor.Unlock && !d.Unlock {
+			if strength(d) < strength(floor) || floor.Unlock && !d.Unlock || severity(d) < severity(floor) {
 				t.Fatalf("%+v\nof %+v: got %+v, without the alert %+v", config.Rules, about, d, floor)
 			}
 			wantFirstMatch(t, config, about, d, looks)
