@@ -1,6 +1,9 @@
 package github
 
-import "stanch/receiver"
+import (
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
+)
 
 // defaultKeysURL is where GitHub publishes the keys that sign partner deliveries.
 const defaultKeysURL = "https://api.github.com/meta/public_keys/secret_scanning"
@@ -22,11 +25,11 @@ type PartnerConfig struct {
 
 // Check reports every fault by the field that has it. No problem holds a secret.
 func (c *PartnerConfig) Check(fault func(field, problem string)) {
-	if err := receiver.CheckKeysURL(c.keysURL()); err != nil {
+	if err := outbound.CheckURL(c.keysURL(), outbound.URLRules{Query: true}); err != nil {
 		fault("keys_url", err.Error())
 	}
 	if c.KeysTokenFile != "" {
-		if _, err := receiver.ReadToken(c.KeysTokenFile); err != nil {
+		if _, err := secretfile.Token(c.KeysTokenFile); err != nil {
 			fault("keys_token_file", err.Error())
 		}
 	}

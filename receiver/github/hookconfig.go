@@ -3,20 +3,22 @@ package github
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"stanch/receiver"
 	"stanch/receiver/github/githubapi"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // minHookSecret is how long the secret of a hook must be at least, in bytes: whoever has one signed delivery can guess at
-// a shorter one without asking anybody.
-const minHookSecret = 16
+// a shorter one without asking anybody. A file of more than maxHookSecret holds something else.
+const (
+	minHookSecret = 16
+	maxHookSecret = 4 << 10
+)
 
 // How often an organisation can be swept.
 const (
@@ -75,15 +77,15 @@ func (c *HookConfig) SweepEvery() time.Duration {
 
 // readHookSecret reads the one line of a file with the secret of a hook. Blanks in it count: GitHub takes any text.
 func readHookSecret(path string) (leak.Secret, error) {
-	data, err := os.ReadFile(path)
+	data, err := secretfile.Read(path, maxHookSecret)
 	if err != nil {
-		return leak.Secret{}, receiver.Unreadable(err)
+		return leak.Secret{}, err
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if len(strings.TrimSpace(text)) < minHookSecret {
 		return leak.Secret{}, fmt.Errorf("names a file with fewer than %d bytes: make a long random secret", minHookSecret)
 	}
-	if len(text) > receiver.MaxTokenFile || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 		return leak.Secret{}, errors.New("names a file that is not one line with a secret")
 	}
 	return leak.NewSecret(text), nil

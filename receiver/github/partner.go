@@ -11,6 +11,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // programme is GitHub's partner programme, as its guide describes it. Records have the place as their source.
@@ -26,7 +27,7 @@ func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Regis
 	var token leak.Secret
 	if c.KeysTokenFile != "" {
 		var err error
-		if token, err = receiver.ReadToken(c.KeysTokenFile); err != nil {
+		if token, err = secretfile.Token(c.KeysTokenFile); err != nil {
 			return nil, fmt.Errorf("reading keys_token_file: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // sharedTokens are secrets that GitLab sends along as they are, in a field of the header; any of them will do. They prove
@@ -25,7 +26,7 @@ func readTokens(field string, files []string) ([]leak.Secret, error) {
 	tokens := make([]leak.Secret, len(files))
 	for i, file := range files {
 		var err error
-		if tokens[i], err = receiver.ReadToken(file); err != nil {
+		if tokens[i], err = secretfile.Token(file); err != nil {
 			return nil, fmt.Errorf("reading %s[%d], which %w", field, i, err)
 		}
 	}
@@ -35,7 +36,7 @@ func readTokens(field string, files []string) ([]leak.Secret, error) {
 // checkTokens reports each token file that cannot be read.
 func checkTokens(field string, files []string, fault func(field, problem string)) {
 	for i, file := range files {
-		if _, err := receiver.ReadToken(file); err != nil {
+		if _, err := secretfile.Token(file); err != nil {
 			fault(fmt.Sprintf("%s[%d]", field, i), err.Error())
 		}
 	}

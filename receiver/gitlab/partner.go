@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/outbound"
 )
 
 // programme is the partner programme of gitlab.com, as its documentation describes it: like GitHub's, without the place and
@@ -27,7 +28,7 @@ type PartnerConfig struct {
 func (c *PartnerConfig) Check(fault func(field, problem string)) {
 	if c.KeysURL == "" {
 		fault("keys_url", "is missing: GitLab tells its partners where the public keys are")
-	} else if err := receiver.CheckKeysURL(c.KeysURL); err != nil {
+	} else if err := outbound.CheckURL(c.KeysURL, outbound.URLRules{Query: true}); err != nil {
 		fault("keys_url", err.Error())
 	}
 }

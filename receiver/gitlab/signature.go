@@ -16,6 +16,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // Header fields of a signed delivery, as Standard Webhooks name them; GitLab has them since version 19.0.
@@ -39,7 +40,7 @@ type signing struct {
 
 // readSigningToken reads a file with a signing token, and returns the key that it is of.
 func readSigningToken(path string) (leak.Secret, error) {
-	token, err := receiver.ReadToken(path)
+	token, err := secretfile.Token(path)
 	if err != nil {
 		return leak.Secret{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 const (
@@ -110,7 +110,7 @@ func (a *app) fetch(ctx context.Context, needs right) (leak.Secret, error) {
 		a.forget(err)
 		return leak.Secret{}, err
 	}
-	if !sendable(answer.Token.Secret) {
+	if !secretfile.Sendable(answer.Token.Reveal()) {
 		return leak.Secret{}, fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
 	a.keep(needs, appToken{answer.Token.Secret, answer.ExpiresAt.Add(-tokenMargin)})
@@ -181,9 +181,4 @@ func signer(id string, key *rsa.PrivateKey) func(time.Time) (leak.Secret, error)
 		}
 		return leak.NewSecret(claim), nil
 	}
-}
-
-// sendable reports whether a token can be sent as a header field without being changed.
-func sendable(token leak.Secret) bool {
-	return !token.Empty() && !strings.ContainsFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 
-	"stanch/receiver"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // tokenFile is a credential: the personal access token that a file holds.
-type tokenFile struct{ file *receiver.TokenFile }
+type tokenFile struct{ file *secretfile.File }
 
 func openTokenFile(path string) (tokenFile, error) {
-	file, err := receiver.OpenTokenFile(path)
+	file, err := secretfile.Open(path)
 	if err != nil {
 		return tokenFile{}, fmt.Errorf("reading api.token_file, which %w", err)
 	}

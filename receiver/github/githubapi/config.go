@@ -5,9 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"os"
 
-	"stanch/receiver"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // defaultAPIURL is the API of github.com.
@@ -38,7 +38,7 @@ type AppConfig struct {
 
 // Check reports every fault by the field that has it; of one of the whole, the field is empty. No problem holds a secret.
 func (c *Config) Check(fault func(field, problem string)) {
-	if err := receiver.CheckAPIURL(c.url()); err != nil {
+	if err := outbound.CheckURL(c.url(), outbound.URLRules{}); err != nil {
 		fault("url", err.Error())
 	}
 	switch {
@@ -49,7 +49,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 	case c.App != nil:
 		c.App.check(func(field, problem string) { fault("app."+field, problem) })
 	default:
-		if _, err := receiver.ReadToken(c.TokenFile); err != nil {
+		if _, err := secretfile.Token(c.TokenFile); err != nil {
 			fault("token_file", err.Error())
 		}
 	}
@@ -69,18 +69,19 @@ func (c *AppConfig) check(fault func(field, problem string)) {
 	if c.Installation < 0 {
 		fault("installation", "must be the number of the installation")
 	}
-	if c.PrivateKeyFile == "" {
-		fault("private_key_file", "is missing")
-	} else if _, err := readAppKey(c.PrivateKeyFile); err != nil {
+	if _, err := readAppKey(c.PrivateKeyFile); err != nil {
 		fault("private_key_file", err.Error())
 	}
 }
 
+// maxAppKey is how large the file of a private key may be, in bytes; one of 16384 bits takes thirteen thousand.
+const maxAppKey = 64 << 10
+
 // readAppKey reads the private key of an App.
 func readAppKey(path string) (*rsa.PrivateKey, error) {
-	data, err := os.ReadFile(path)
+	data, err := secretfile.Read(path, maxAppKey)
 	if err != nil {
-		return nil, receiver.Unreadable(err)
+		return nil, err
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"stanch/receiver"
 	"stanch/receiver/collect"
+	"stanch/receiver/outbound"
 )
 
 // vendor is GitHub's API as the collector asks it: collect.Vendor, collect.Redeliverer and receiver.Examiner. It asks
@@ -54,7 +54,7 @@ func Open(c Config, source, organization string, log *slog.Logger) (collect.Vend
 
 // baseURL is a base as go-github wants it: with a slash at its end.
 func baseURL(text string) (*url.URL, error) {
-	if err := receiver.CheckAPIURL(text); err != nil {
+	if err := outbound.CheckURL(text, outbound.URLRules{}); err != nil {
 		return nil, err
 	}
 	return url.Parse(strings.TrimSuffix(cmp.Or(text, defaultAPIURL), "/") + "/")

@@ -5,7 +5,8 @@ import (
 	"net/url"
 	"strings"
 
-	"stanch/receiver"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // defaultURL is where gitlab.com is.
@@ -23,12 +24,12 @@ type Config struct {
 
 // Check reports every fault by the field that has it. No problem holds a secret.
 func (c *Config) Check(fault func(field, problem string)) {
-	if err := receiver.CheckAPIURL(c.base()); err != nil {
+	if err := outbound.CheckURL(c.base(), outbound.URLRules{}); err != nil {
 		fault("url", err.Error())
 	}
 	if c.TokenFile == "" {
 		fault("token_file", "is missing: a delivery holds no secret, so each must be asked for")
-	} else if _, err := receiver.ReadToken(c.TokenFile); err != nil {
+	} else if _, err := secretfile.Token(c.TokenFile); err != nil {
 		fault("token_file", err.Error())
 	}
 }

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"stanch/receiver"
 	"stanch/receiver/collect"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
 // vendor is GitLab's API as the collector asks it: collect.Vendor, collect.Redeliverer, collect.Selfaware and
@@ -22,7 +23,7 @@ type vendor struct {
 	group  string
 	base   *url.URL // of the instance; pages are shown with it
 	caller *caller
-	token  *receiver.TokenFile
+	token  *secretfile.File
 	log    *slog.Logger
 	self   atomic.Int64 // our number, once GitLab has told it
 	resent *resent
@@ -33,10 +34,10 @@ type vendor struct {
 // when stanch starts.
 func Open(c Config, source, group string, log *slog.Logger) (collect.Vendor, error) {
 	base, err := url.Parse(c.base())
-	if err != nil || receiver.CheckAPIURL(c.base()) != nil || !IsPath(group) {
+	if err != nil || outbound.CheckURL(c.base(), outbound.URLRules{}) != nil || !IsPath(group) {
 		return nil, fmt.Errorf("opening the API of source %s: its api.url or its group is not valid", source)
 	}
-	token, err := receiver.OpenTokenFile(c.TokenFile)
+	token, err := secretfile.Open(c.TokenFile)
 	if err != nil {
 		return nil, fmt.Errorf("opening the API of source %s: reading api.token_file, which %w", source, err)
 	}
