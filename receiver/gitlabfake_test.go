@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stanch/receiver"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
@@ -134,17 +135,17 @@ func TestGitLabRevokes(t *testing.T) {
 	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
 	for _, older := range []bool{false, true} {
-		revoker := gitlabfake.NewRevoker(gitlabfake.RevokerOptions{
+		revoker := feedfake.NewRevoker(feedfake.RevokerOptions{
 			TypesURL: h.url + "/hooks/gh/v1/revocable_token_types", URL: h.url + "/hooks/gh/v1/revoke_tokens",
 			Token: leak.NewSecret(revocationToken), Older: older,
 			Backoff: func(int) time.Duration { store.err = nil; return 0 },
 		})
 		store.err = queue.ErrFull
-		kind := gitlabfake.RevocationType("gitleaks_rule_id", "IBM Cloud IAM key")
+		kind := feedfake.RevocationType("gitleaks_rule_id", "IBM Cloud IAM key")
 		revoker.Leak(
-			gitlabfake.Leaked{Type: kind, Token: leak.NewSecret(planted), Location: "https://gitlab.example.org/a", Vulnerability: 7},
-			gitlabfake.Leaked{Type: kind, Token: leak.NewSecret("second")},
-			gitlabfake.Leaked{Type: "gitleaks_rule_id_aws", Token: leak.NewSecret("never asked for")},
+			feedfake.Leaked{Type: kind, Token: leak.NewSecret(planted), Location: "https://gitlab.example.org/a", Vulnerability: 7},
+			feedfake.Leaked{Type: kind, Token: leak.NewSecret("second")},
+			feedfake.Leaked{Type: "gitleaks_rule_id_aws", Token: leak.NewSecret("never asked for")},
 		)
 		if err := revoker.Drain(t.Context()); err != nil {
 			t.Fatal(err)
@@ -163,7 +164,7 @@ func TestGitLabRevokes(t *testing.T) {
 
 // TestGitLabTellsPartners: a delivery of the partner programme, before and after a rotation of the keys.
 func TestGitLabTellsPartners(t *testing.T) {
-	partner, err := gitlabfake.NewPartner()
+	partner, err := feedfake.NewGitLabPartner()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestGitLabTellsPartners(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		reported := gitlabfake.Reported{Type: "my_api_token", Token: leak.NewSecret(token), URL: "https://gitlab.com/a"}
+		reported := feedfake.Reported{Type: "my_api_token", Token: leak.NewSecret(token), URL: "https://gitlab.com/a"}
 		if status, err := partner.Send(t.Context(), h.url+"/hooks/gh", reported); err != nil || status != http.StatusNoContent {
 			t.Errorf("delivery %d: got %d and %v, want 204", i, status, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound/vendorfake"
@@ -17,7 +18,7 @@ import (
 // gitlab.com, which tells partners.
 type lab struct {
 	*gitlabfake.Server
-	partner    *gitlabfake.Partner
+	partner    *feedfake.GitLabPartner
 	keys       *vendorfake.Server // of the partner programme
 	signing    leak.Secret        // token of the group's hook
 	revocation leak.Secret        // token of the revocation API
@@ -35,14 +36,14 @@ type labSample struct {
 // demoRule is the rule of secret detection that finds the demo's keys, and demoRuleType what GitLab calls their type.
 const demoRule = "IBM Cloud API key"
 
-var demoRuleType = gitlabfake.RevocationType("gitleaks_rule_id", demoRule)
+var demoRuleType = feedfake.RevocationType("gitleaks_rule_id", demoRule)
 
 func newLab(iam *ibmfake.Server) (*lab, error) {
 	server, err := gitlabfake.Start(gitlabfake.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("starting the fake GitLab: %w", err)
 	}
-	partner, err := gitlabfake.NewPartner()
+	partner, err := feedfake.NewGitLabPartner()
 	if err != nil {
 		server.Close()
 		return nil, fmt.Errorf("making GitLab's signing key: %w", err)
@@ -99,16 +100,16 @@ func (l *lab) configure(dir string) (string, error) {
 // tellRevocation lets the instance have a token revoked.
 func tellRevocation(ctx context.Context, d *demonstration, s *labSample) error {
 	base := d.public + "/hooks/gl/v1/"
-	revoker := gitlabfake.NewRevoker(gitlabfake.RevokerOptions{
+	revoker := feedfake.NewRevoker(feedfake.RevokerOptions{
 		TypesURL: base + "revocable_token_types", URL: base + "revoke_tokens", Token: d.lab.revocation,
 	})
-	set := revoker.Leak(gitlabfake.Leaked{Type: demoRuleType, Token: s.value, Location: "https://gitlab.example/acme/etl/-/blob/main/run.sh"})
+	set := revoker.Leak(feedfake.Leaked{Type: demoRuleType, Token: s.value, Location: "https://gitlab.example/acme/etl/-/blob/main/run.sh"})
 	return revoker.Attempt(ctx, set)
 }
 
 // tellPartner lets gitlab.com report a token to its issuer.
 func tellPartner(ctx context.Context, d *demonstration, s *labSample) error {
-	status, err := d.lab.partner.Send(ctx, d.public+"/hooks/gl-partner", gitlabfake.Reported{
+	status, err := d.lab.partner.Send(ctx, d.public+"/hooks/gl-partner", feedfake.Reported{
 		Type: "ibm_cloud_iam_key", Token: s.value, URL: "https://gitlab.com/example/app/-/blob/main/build.gradle",
 	})
 	if err == nil && status/100 != 2 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stanch/dispositions/ibmfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlabfake"
 )
 
@@ -16,7 +17,7 @@ import (
 type laboratory struct {
 	*site
 	gitlab  *gitlabfake.Server
-	revoker *gitlabfake.Revoker
+	revoker *feedfake.Revoker
 	hook    int64
 }
 
@@ -30,7 +31,7 @@ func newLaboratory(t *testing.T) *laboratory {
 		t.Fatal(err)
 	}
 	t.Cleanup(gitlab.Close)
-	kind := gitlabfake.RevocationType("gitleaks_rule_id", glRule)
+	kind := feedfake.RevocationType("gitleaks_rule_id", glRule)
 	l := &laboratory{site: newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n"), gitlab: gitlab}
 	signing := gitlabfake.NewSigningToken()
 	l.write("signing", signing.Reveal())
@@ -41,7 +42,7 @@ func newLaboratory(t *testing.T) *laboratory {
 issuers:`, kind, gitlab.URL()))
 	l.rewrite("stanch.yaml", "[ibm_cloud_iam_key]", "[ibm_cloud_iam_key, "+kind+"]")
 	base := "http://" + l.public + "/hooks/gl/v1/"
-	l.revoker = gitlabfake.NewRevoker(gitlabfake.RevokerOptions{
+	l.revoker = feedfake.NewRevoker(feedfake.RevokerOptions{
 		TypesURL: base + "revocable_token_types", URL: base + "revoke_tokens", Token: secret("the-token-of-the-revocation-api"),
 		Backoff: func(int) time.Duration { return 50 * time.Millisecond },
 	})
@@ -51,10 +52,10 @@ issuers:`, kind, gitlab.URL()))
 
 // leak gives GitLab a set of tokens to have revoked.
 func (l *laboratory) leak(keys []leaked) {
-	var set []gitlabfake.Leaked
+	var set []feedfake.Leaked
 	for _, k := range keys {
-		set = append(set, gitlabfake.Leaked{
-			Type: gitlabfake.RevocationType("gitleaks_rule_id", glRule), Token: k.key.Value, Location: "https://gitlab.example/" + k.key.Name,
+		set = append(set, feedfake.Leaked{
+			Type: feedfake.RevocationType("gitleaks_rule_id", glRule), Token: k.key.Value, Location: "https://gitlab.example/" + k.key.Name,
 		})
 	}
 	l.revoker.Leak(set...)

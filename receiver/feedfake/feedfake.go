@@ -1,6 +1,6 @@
-// Package feedfake plays the feeds that report leaked keys: a [Signer] signs the deliveries of a partner feed, a
-// [KeyServer] publishes its public key, and [GitHubHook], [GitLabHook] and [StandardWebhook] sign those of a webhook.
-// Tests, scripts and the demo use it.
+// Package feedfake plays the feeds that report leaked keys: a [Signer] signs the deliveries of a partner feed and a
+// [KeyServer] publishes its public key; [GitLabPartner] and [Revoker] are GitLab as it reports tokens to a partner and asks
+// a service to revoke them; [GitHubHook], [GitLabHook] and [StandardWebhook] sign the deliveries of webhooks.
 package feedfake
 
 import (

@@ -1,8 +1,7 @@
 // Package gitlabfake is a fake of GitLab's side of secret detection that keeps state and speaks real HTTP: the REST and
-// GraphQL APIs for vulnerabilities, files, jobs and hooks, the sender of webhooks, which switches off a hook that fails,
-// and, as [Revoker] and [Partner], the clients that report leaked tokens. What GitLab documents or its source says is
-// played so; where neither does and an answer matters to us, [Switches] has its positions; a [Fault] can be put in front
-// of every call. URLs inside bodies name a host that does not exist, so that nobody who follows one gets away with it.
+// GraphQL APIs for vulnerabilities, files, jobs and hooks, and the sender of webhooks, which switches off a hook that fails.
+// It behaves as GitLab's documentation or source says; where neither does and an answer matters to us, [Switches] has its
+// positions; a [Fault] can be put in front of every call. URLs inside bodies name a host that does not exist, so that nobody who follows one gets away with it.
 // It needs no testing.T, because the demo and child processes of tests run it too.
 package gitlabfake
 

@@ -10,8 +10,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
+
+	"stanch/receiver/feedfake"
 )
 
 // reportFile is the name of the report of secret detection.
@@ -36,8 +37,8 @@ type Scan struct {
 type Scanned struct {
 	Pipeline        int64
 	Job             int64
-	Vulnerabilities []int64  // in the order of the findings; none when the scan was of another branch
-	Leaked          []Leaked // what GitLab hands to a Revoker
+	Vulnerabilities []int64           // in the order of the findings; none when the scan was of another branch
+	Leaked          []feedfake.Leaked // what GitLab hands to a [feedfake.Revoker]
 }
 
 type job struct {
@@ -191,12 +192,9 @@ func (j *job) show() object {
 }
 
 // leaked is what GitLab tells a revocation service of a vulnerability.
-func (v *vulnerability) leaked() Leaked {
+func (v *vulnerability) leaked() feedfake.Leaked {
 	location := fmt.Sprintf("%s/-/raw/%s/%s", v.project.url(), v.Commit, v.File)
-	return Leaked{Type: RevocationType("gitleaks_rule_id", v.Rule), Token: v.Secret, Location: location, Vulnerability: v.ID}
-}
-
-// RevocationType is what GitLab calls the type of a secret to a revocation service: the kind of identifier and the rule.
-func RevocationType(kind, rule string) string {
-	return strings.ToLower(kind + "_" + strings.ReplaceAll(rule, " ", "_"))
+	return feedfake.Leaked{
+		Type: feedfake.RevocationType("gitleaks_rule_id", v.Rule), Token: v.Secret, Location: location, Vulnerability: v.ID,
+	}
 }

@@ -1,4 +1,4 @@
-package gitlabfake
+package feedfake
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -206,7 +207,7 @@ func (r *Revoker) send(ctx context.Context, leaked []Leaked) (posted bool, err e
 	if err != nil {
 		return false, err
 	}
-	wanted := []object{}
+	wanted := []map[string]any{}
 	for _, l := range leaked {
 		if slices.Contains(types, l.Type) && (r.options.Older || l.Type != PersonalAccessToken) {
 			wanted = append(wanted, l.show(r.options.Older))
@@ -237,14 +238,14 @@ func (r *Revoker) types(ctx context.Context) ([]string, error) {
 }
 
 // show is a token as it is sent. A vulnerability goes along as a whole record.
-func (l Leaked) show(older bool) object {
-	shown := object{"type": l.Type, "token": l.Token.Reveal(), "location": l.Location}
+func (l Leaked) show(older bool) map[string]any {
+	shown := map[string]any{"type": l.Type, "token": l.Token.Reveal(), "location": l.Location}
 	if older {
 		return shown
 	}
 	shown["vulnerability"] = nil
 	if l.Vulnerability != 0 {
-		shown["vulnerability"] = object{"id": l.Vulnerability, "state": Detected, "report_type": "secret_detection"}
+		shown["vulnerability"] = map[string]any{"id": l.Vulnerability, "state": "detected", "report_type": "secret_detection"}
 	}
 	return shown
 }
@@ -263,9 +264,15 @@ func (r *Revoker) ask(ctx context.Context, method, url string, body []byte) ([]b
 		return nil, errors.New("nobody answered")
 	}
 	defer func() { _ = response.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil || response.StatusCode < 200 || response.StatusCode > 299 {
 		return nil, fmt.Errorf("answered %d", response.StatusCode)
 	}
 	return data, nil
+}
+
+// RevocationType is what GitLab calls the type of a secret when it asks a service to revoke it: the kind of identifier and
+// the rule.
+func RevocationType(kind, rule string) string {
+	return strings.ToLower(kind + "_" + strings.ReplaceAll(rule, " ", "_"))
 }

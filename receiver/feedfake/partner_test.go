@@ -1,4 +1,4 @@
-package gitlabfake_test
+package feedfake_test
 
 import (
 	"crypto/ecdsa"
@@ -12,12 +12,12 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"stanch/receiver/gitlabfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
 )
 
 // published reads the key document of a partner's server.
-func published(t *testing.T, p *gitlabfake.Partner) map[string]*ecdsa.PublicKey {
+func published(t *testing.T, p *feedfake.GitLabPartner) map[string]*ecdsa.PublicKey {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	p.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
@@ -44,7 +44,7 @@ func published(t *testing.T, p *gitlabfake.Partner) map[string]*ecdsa.PublicKey 
 }
 
 func TestPartner(t *testing.T) {
-	partner, err := gitlabfake.NewPartner()
+	partner, err := feedfake.NewGitLabPartner()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestPartner(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(server.Close)
-	reported := gitlabfake.Reported{Type: "my_api_token", Token: leak.NewSecret("acme_1"), URL: "https://x/1"}
+	reported := feedfake.Reported{Type: "my_api_token", Token: leak.NewSecret("acme_1"), URL: "https://x/1"}
 	for range 2 {
 		status, err := partner.Send(t.Context(), server.URL, reported)
 		if err != nil || status != http.StatusAccepted {

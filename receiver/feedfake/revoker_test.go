@@ -1,4 +1,4 @@
-package gitlabfake_test
+package feedfake_test
 
 import (
 	"context"
@@ -7,10 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"stanch/receiver/gitlabfake"
+	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
 )
 
@@ -27,7 +28,7 @@ type service struct {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	s := &service{types: `{"types":["gitleaks_rule_id_acme_key","` + gitlabfake.PersonalAccessToken + `"]}`, status: 204}
+	s := &service{types: `{"types":["gitleaks_rule_id_acme_key","` + feedfake.PersonalAccessToken + `"]}`, status: 204}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -61,22 +62,22 @@ func (s *service) take() []map[string]json.RawMessage {
 	return got
 }
 
-func (s *service) revoker(o gitlabfake.RevokerOptions) *gitlabfake.Revoker {
+func (s *service) revoker(o feedfake.RevokerOptions) *feedfake.Revoker {
 	o.TypesURL, o.URL, o.Token = s.URL+"/v1/revocable_token_types", s.URL+"/v1/revoke_tokens", leak.NewSecret("raw-token")
-	return gitlabfake.NewRevoker(o)
+	return feedfake.NewRevoker(o)
 }
 
-var leaked = []gitlabfake.Leaked{
-	{Type: gitlabfake.RevocationType("gitleaks_rule_id", "Acme Key"), Token: leak.NewSecret("acme_1"), Location: "https://x/1", Vulnerability: 7},
+var leaked = []feedfake.Leaked{
+	{Type: feedfake.RevocationType("gitleaks_rule_id", "Acme Key"), Token: leak.NewSecret("acme_1"), Location: "https://x/1", Vulnerability: 7},
 	{Type: "gitleaks_rule_id_acme_key", Token: leak.NewSecret("acme_2"), Location: "https://x/2"},
 	{Type: "gitleaks_rule_id_aws", Token: leak.NewSecret("AKIA"), Location: "https://x/3"},
-	{Type: gitlabfake.PersonalAccessToken, Token: leak.NewSecret("glpat-1"), Location: "https://x/4"},
+	{Type: feedfake.PersonalAccessToken, Token: leak.NewSecret("glpat-1"), Location: "https://x/4"},
 }
 
 func TestRevoke(t *testing.T) {
 	for _, older := range []bool{false, true} {
 		s := newService(t)
-		r := s.revoker(gitlabfake.RevokerOptions{Older: older})
+		r := s.revoker(feedfake.RevokerOptions{Older: older})
 		id := r.Leak(leaked...)
 		if err := r.Attempt(t.Context(), id); err != nil {
 			t.Fatal(err)
@@ -100,19 +101,19 @@ func TestRevoke(t *testing.T) {
 			t.Error("there is something left")
 		}
 	}
-	if err := newService(t).revoker(gitlabfake.RevokerOptions{}).Attempt(t.Context(), 1); err == nil {
+	if err := newService(t).revoker(feedfake.RevokerOptions{}).Attempt(t.Context(), 1); err == nil {
 		t.Error("an attempt with no set was made")
 	}
 }
 
 // No type: nothing is sent, and that is a success. Types that cannot be read are a failure.
 func TestRevokeTypes(t *testing.T) {
-	for types, want := range map[string]gitlabfake.Set{
+	for types, want := range map[string]feedfake.Set{
 		`{"types":[]}`: {Done: true}, `{}`: {Done: true}, `{"types":["other"]}`: {Done: true}, `<html>`: {},
 	} {
 		s := newService(t)
 		s.answer(types, 204)
-		r := s.revoker(gitlabfake.RevokerOptions{})
+		r := s.revoker(feedfake.RevokerOptions{})
 		r.Leak(leaked...)
 		r.RunDue(t.Context())
 		if set := r.Sets()[0]; set.Done != want.Done || set.Attempts != 1 || set.Posts != 0 || len(s.take()) != 0 {
@@ -123,11 +124,12 @@ func TestRevokeTypes(t *testing.T) {
 
 // Any answer but 2xx has the whole set sent again, by Sidekiq's backoff, 17 times; then it is given up.
 func TestRevokeRetries(t *testing.T) {
-	var clock clock
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	s := newService(t)
-	r := s.revoker(gitlabfake.RevokerOptions{Now: clock.now, Backoff: gitlabfake.Sidekiq})
+	r := s.revoker(feedfake.RevokerOptions{Now: now, Backoff: feedfake.Sidekiq})
 	r.Leak(leaked...)
-	began := clock.now()
+	began := now()
 	for n, status := range []int{500, 400, 302, 503, 401, 429, 500, 500, 500, 500, 500, 500, 500, 500, 500, 500, 500, 500} {
 		s.answer(`{"types":["gitleaks_rule_id_acme_key"]}`, status)
 		if tried := r.RunDue(t.Context()); tried != 1 || len(s.take()) != 2 {
@@ -137,13 +139,13 @@ func TestRevokeRetries(t *testing.T) {
 			t.Fatalf("attempt %d: tried again at once", n)
 		}
 		if next, some := r.Next(); some {
-			clock.advance(next.Sub(clock.now()) + time.Millisecond)
+			ahead.Add(int64(next.Sub(now()) + time.Millisecond))
 		}
 	}
 	if set := r.Sets()[0]; !set.Dead || set.Attempts != 18 {
 		t.Errorf("got the set %+v", set)
 	}
-	if lasted := clock.now().Sub(began); lasted < 60*time.Hour || lasted > 80*time.Hour {
+	if lasted := now().Sub(began); lasted < 60*time.Hour || lasted > 80*time.Hour {
 		t.Errorf("it lasted %v, want about 2.8 days", lasted)
 	}
 	s.answer(`{"types":["gitleaks_rule_id_acme_key"]}`, 204)
@@ -156,7 +158,7 @@ func TestRevokeRetries(t *testing.T) {
 func TestRevokeDrain(t *testing.T) {
 	s := newService(t)
 	s.answer(`{"types":["gitleaks_rule_id_acme_key"]}`, 503)
-	r := s.revoker(gitlabfake.RevokerOptions{Backoff: func(n int) time.Duration {
+	r := s.revoker(feedfake.RevokerOptions{Backoff: func(n int) time.Duration {
 		if n == 2 {
 			s.answer(`{"types":["gitleaks_rule_id_acme_key"]}`, 204)
 		}
