@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"stanch/cmd/stanch/role"
-	"stanch/receiver/collect"
+	"stanch/receiver/outbound"
 	"stanch/receiver/queue/span"
 )
 
@@ -138,7 +138,7 @@ var errNotTaken = errors.New("the collector does not take them")
 
 func reasonOfLoss(ctx context.Context, err error) error {
 	if _, unanswered := errors.AsType[*url.Error](err); unanswered || ctx.Err() != nil {
-		return collect.NoAnswer(ctx, err)
+		return outbound.Cause(ctx, err)
 	}
 	return errNotTaken
 }

@@ -13,6 +13,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // request is one call of the API.
@@ -41,11 +42,11 @@ var (
 // caller sends requests to one API. It remembers GitHub's rate limits, and sends nothing while they are used up.
 type caller struct {
 	client *gh.Client
-	last   *atomic.Pointer[exchange] // nil in it: GitHub has not answered yet
+	last   *atomic.Pointer[outbound.Exchange] // nil in it: GitHub has not answered yet
 }
 
 func newCaller(base *url.URL) *caller {
-	last := new(atomic.Pointer[exchange])
+	last := new(atomic.Pointer[outbound.Exchange])
 	client := gh.NewClient(newAPIClient(last))
 	client.BaseURL, client.UserAgent = base, "stanch"
 	return &caller{client, last}

@@ -14,6 +14,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // Errors that nobody decides on; they are unresolved.
@@ -134,8 +135,8 @@ func limitedBy(status int, header http.Header, answered *gh.ErrorResponse) (time
 
 // wish is how long an answer asks to wait, and whether it asks at all.
 func wish(header http.Header) (time.Duration, bool) {
-	if seconds, err := strconv.ParseInt(header.Get(retryAfter), 10, 64); err == nil {
-		return time.Duration(seconds) * time.Second, true
+	if wait, asked := outbound.RetryAfter(header); asked {
+		return wait, true
 	}
 	reset, err := strconv.ParseInt(header.Get(rateReset), 10, 64)
 	if err != nil || header.Get(rateRemaining) != "0" {
@@ -175,7 +176,7 @@ func unanswered(ctx context.Context, r request, err error) error {
 	if ctx.Err() == nil && errors.Is(err, errUnreadable) {
 		return fmt.Errorf("%s: %w", r.doing, errUnreadable)
 	}
-	return fmt.Errorf("%s: %w", r.doing, collect.NoAnswer(ctx, err))
+	return fmt.Errorf("%s: %w", r.doing, outbound.Cause(ctx, err))
 }
 
 // value is what a pointer points to; of nil, the zero value.

@@ -158,7 +158,7 @@ func TestAnswerTooLong(t *testing.T) {
 func TestServerDown(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.Close()
-	if err := w.fetchFails(t); errors.Is(err, collect.ErrGone) || !strings.Contains(err.Error(), "connect: ") {
+	if err := w.fetchFails(t); errors.Is(err, collect.ErrGone) || !strings.Contains(err.Error(), ": connection re") {
 		t.Errorf("got %v, want that nobody is there", err)
 	}
 }

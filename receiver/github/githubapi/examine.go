@@ -30,12 +30,12 @@ func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	}
 	last := v.caller.last.Load()
 	if last != nil {
-		examineRate(&found, last.header)
+		examineRate(&found, last.Header)
 	} else if v.app != nil {
 		last = v.app.caller.last.Load()
 	}
 	if last != nil {
-		found.Clock(last.header.Get("Date"), last.asked, last.answered)
+		found.Clock(last.Header.Get("Date"), last.Asked, last.Answered)
 	}
 	return found
 }

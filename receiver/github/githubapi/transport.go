@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"stanch/receiver/collect"
+	"stanch/receiver/outbound"
 )
 
 const (
@@ -20,41 +20,17 @@ const (
 	unsaidWait = time.Minute
 )
 
-// newAPIClient makes the one HTTP client of a vendor. It follows no redirect, which would hand our token to another
-// host. When GitHub answered last is noted.
-func newAPIClient(last *atomic.Pointer[exchange]) *http.Client {
-	return &http.Client{
-		Timeout:       callTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     bounded{last, collect.NewTransport()},
-	}
-}
-
-// exchange is when GitHub was asked something and had answered, by our clock, and the header of the answer.
-type exchange struct {
-	asked, answered time.Time
-	header          http.Header
-}
-
-// bounded cuts answers that are too long; what is cut cannot be read as success. It notes when the last answer came, and
-// moves a reset of the rate limit that is absurdly far away: go-github would send nothing until then.
-type bounded struct {
-	last *atomic.Pointer[exchange]
-	http.RoundTripper
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	asked := time.Now()
-	response, err := b.RoundTripper.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	answered := time.Now()
-	b.last.Store(&exchange{asked, answered, response.Header.Clone()})
-	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
-	boundWishes(response, answered)
-	return response, nil
+// newAPIClient makes the one HTTP client of a vendor. It notes the last answer as GitHub gave it, and moves a reset of the rate
+// limit that is absurdly far away: go-github would send nothing until then.
+func newAPIClient(last *atomic.Pointer[outbound.Exchange]) *http.Client {
+	return outbound.NewClient(outbound.Config{
+		Timeout: callTimeout, MaxAnswer: maxAnswer, Answered: func(e outbound.Exchange) {
+			noted := e
+			noted.Header = e.Header.Clone()
+			last.Store(&noted)
+			boundWishes(e)
+		},
+	})
 }
 
 // Header fields by which GitHub asks to be left alone.
@@ -66,27 +42,21 @@ const (
 	rightsAccepted = "X-Accepted-GitHub-Permissions"
 )
 
-// boundWishes moves what is asked for to maxWait from now at most. What is no number is taken away, and so is the end
-// of the hour in a refusal while requests are left: go-github would wait for it after a secondary limit, which has
-// nothing to do with it.
-func boundWishes(response *http.Response, now time.Time) {
-	header := response.Header
-	if response.StatusCode == http.StatusForbidden && header.Get(rateRemaining) != "0" {
-		header.Del(rateReset)
+// boundWishes bounds how long an answer asks to wait to maxWait. What cannot be read is taken away, and so is the end of the
+// hour in a refusal while requests are left: go-github would wait for it after a secondary limit, which has nothing to do with
+// it.
+func boundWishes(e outbound.Exchange) {
+	if e.Status == http.StatusForbidden && e.Header.Get(rateRemaining) != "0" {
+		e.Header.Del(rateReset)
 	}
-	bound(header, retryAfter, int64(maxWait/time.Second))
-	bound(header, rateReset, now.Add(maxWait).Unix())
-}
-
-func bound(header http.Header, name string, most int64) {
-	text := header.Get(name)
-	if text == "" {
-		return
+	if wait, asked := outbound.RetryAfter(e.Header); asked {
+		e.Header.Set(retryAfter, strconv.FormatInt(int64(min(wait, maxWait)/time.Second), 10))
+	} else {
+		e.Header.Del(retryAfter)
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		header.Del(name)
-		return
+	if reset, err := strconv.ParseInt(e.Header.Get(rateReset), 10, 64); err == nil {
+		e.Header.Set(rateReset, strconv.FormatInt(min(max(reset, 0), e.Answered.Add(maxWait).Unix()), 10))
+	} else {
+		e.Header.Del(rateReset)
 	}
-	header.Set(name, strconv.FormatInt(min(max(n, 0), most), 10))
 }

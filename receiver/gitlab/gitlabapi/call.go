@@ -15,6 +15,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // request is one call of the API.
@@ -64,8 +65,7 @@ func (c *caller) do(ctx context.Context, r request, token leak.Secret) (*exchang
 		return nil, throttled(r, http.StatusTooManyRequests, wait)
 	}
 	answer := new(exchange)
-	calling, cancel := context.WithTimeout(context.WithValue(ctx, exchangeKey{}, answer), callTimeout)
-	defer cancel()
+	calling := context.WithValue(ctx, exchangeKey{}, answer)
 	options := []gl.RequestOptionFunc{gl.WithContext(calling), gl.WithHeader("Authorization", "Bearer "+token.Reveal())}
 	if cause := collect.Cause(ctx); cause != "" && r.method != http.MethodGet {
 		options = append(options, gl.WithHeader(ChainHeader, cause))
@@ -79,7 +79,7 @@ func (c *caller) do(ctx context.Context, r request, token leak.Secret) (*exchang
 		sent.URL = &at
 	}
 	if _, err := c.client.Do(sent, nil); answer.status == 0 {
-		return nil, unanswered(ctx, r, err)
+		return nil, fmt.Errorf("%s: %w", r.doing, outbound.Cause(ctx, err))
 	}
 	c.note(answer)
 	if answer.status < 200 || answer.status > 299 {

@@ -1,7 +1,6 @@
 package gitlabapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,12 +11,12 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // Errors that nobody decides on; they are unresolved.
 var (
 	errUnreadable = errors.New("the answer cannot be read")
-	errTooLong    = errors.New("the answer is too long")
 	errOther      = errors.New("the answer is about something else")
 	errUnchanged  = errors.New("GitLab takes the change, and the vulnerability is as it was")
 	errRepeats    = errors.New("the pages repeat themselves")
@@ -25,7 +24,6 @@ var (
 
 // Header fields by which GitLab asks to be left alone.
 const (
-	retryAfter    = "Retry-After"
 	rateLimit     = "RateLimit-Limit"
 	rateRemaining = "RateLimit-Remaining"
 	rateReset     = "RateLimit-Reset"
@@ -105,8 +103,8 @@ func (r request) meaning(status int) error {
 
 // wish is how long an answer asks to wait, and whether it asks at all.
 func wish(header http.Header) (time.Duration, bool) {
-	if seconds, err := strconv.ParseInt(header.Get(retryAfter), 10, 64); err == nil {
-		return time.Duration(min(max(seconds, 0), int64(maxWait/time.Second))) * time.Second, true
+	if wait, asked := outbound.RetryAfter(header); asked {
+		return wait, true
 	}
 	reset, err := strconv.ParseInt(header.Get(rateReset), 10, 64)
 	if err != nil || header.Get(rateRemaining) != "0" {
@@ -122,14 +120,6 @@ func throttled(r request, status int, wait time.Duration) error {
 	}
 	no := &refusal{doing: r.doing, status: status, hint: "too many requests were made with our token"}
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
-}
-
-// unanswered says why there is no answer.
-func unanswered(ctx context.Context, r request, err error) error {
-	if ctx.Err() == nil && errors.Is(err, errTooLong) {
-		return fmt.Errorf("%s: %w", r.doing, errTooLong)
-	}
-	return fmt.Errorf("%s: %w", r.doing, collect.NoAnswer(ctx, err))
 }
 
 // answered reports whether GitLab answered with one of these statuses.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"stanch/receiver/collect"
+	"stanch/receiver/outbound"
 )
 
 const (
@@ -31,12 +31,11 @@ type exchange struct {
 // exchangeKey is under which a request's context has the *exchange that its answer is noted in.
 type exchangeKey struct{}
 
-// newAPIClient makes the one HTTP client of a vendor. It follows no redirect, which would hand our token to another host.
+// newAPIClient makes the one HTTP client of a vendor.
 func newAPIClient() *http.Client {
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     noting{collect.NewTransport()},
-	}
+	client := outbound.NewClient(outbound.Config{Timeout: callTimeout, MaxAnswer: maxAnswer})
+	client.Transport = noting{client.Transport}
+	return client
 }
 
 // noting reads every answer to its end and notes it in the context of its request. go-gitlab then sees an empty one: it would
@@ -51,13 +50,10 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := io.ReadAll(response.Body)
 	_ = response.Body.Close() // it was read
 	if err != nil {
 		return nil, err
-	}
-	if len(body) > maxAnswer {
-		return nil, errTooLong
 	}
 	response.Body, response.ContentLength = http.NoBody, 0
 	if noted, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
