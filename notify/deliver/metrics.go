@@ -16,11 +16,11 @@ const (
 	retried    result = "retried"    // it did not work, and is tried again
 	skipped    result = "skipped"    // the notifier does not want this incident
 	dropped    result = "dropped"    // the channel refused it for a day
-	gatherings result = "gathered"   // it waits, to be told in one notice with others
+	grouped    result = "gathered"   // it waits to be told in one notice with others
 	unreadable result = "unreadable" // the log's entry cannot be read; no retry can help
 )
 
-var results = []result{delivered, retried, skipped, dropped, gatherings, unreadable}
+var results = []result{delivered, retried, skipped, dropped, grouped, unreadable}
 
 type metrics struct {
 	notices *prometheus.CounterVec

@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"stanch/notify"
+	"stanch/notify/compose"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 )
@@ -18,142 +20,194 @@ import (
 const (
 	// defaultBurst is how many notices a minute a channel is told one by one, unless its route says otherwise.
 	defaultBurst = 10
-	// calm is for how long nothing may have been gathered before notices are told one by one again.
-	calm = time.Minute
-	// firstWindow is how long the first gathering of a flood takes in entries; each that follows takes twice as long, up
+	// quiet is how long nothing may have joined a group before notices are told one by one again.
+	quiet = time.Minute
+	// firstWindow is how long the first group of a flood takes in entries; each that follows takes twice as long, up
 	// to lastWindow. A critical entry waits for criticalWindow at most.
 	firstWindow    = 10 * time.Second
 	lastWindow     = 5 * time.Minute
 	criticalWindow = 30 * time.Second
-	// maxGathered is how many entries a gathering holds; fullDelay, how long those wait at least that found it full.
-	maxGathered = 1000
-	fullDelay   = 30 * time.Second
-	// returnWindow is how long a gathering that a crash cut off is waited for: its entries come back when their
+	// maxGroup is how many entries a group holds. An entry that finds no room waits for fullDelay at least.
+	maxGroup  = 1000
+	fullDelay = 30 * time.Second
+	// returnWindow is how long a group that a crash interrupted waits for its entries: they come back when their
 	// acknowledgement is overdue, a minute after they were handed out.
 	returnWindow = 90 * time.Second
 )
 
-// lane is the way to one notifier. It tells one notice at a time and notes each on disk before the next, so that a crash
-// repeats one at most; and it gathers what is too much to tell one by one.
-type lane struct {
-	*Dispatcher
-	name string
-	turn chan struct{} // held by whoever tells
+// sender decides what one notifier is told one by one, and what is too much and waits for a group. It has the teller tell
+// each when it is due.
+type sender struct {
+	tell *teller
 
-	noting sync.Mutex // held while progress changes, until it is on disk
-
-	mu       sync.Mutex
-	progress progress          // changed by note only
-	alone    map[uint64]*tries // entries that are told one by one and not yet told
-	limiter  *rate.Limiter     // of these
-	open     *gathering        // takes in what is too much; nil: nothing is
-	cut      *gathering        // is full, or was cut off by a crash or a failure; nothing is gathered to the end before it is told
-	aside    []*gathering      // were refused and are tried again, or were full while another was told
-	window   time.Duration     // of the newest gathering
-	stirred  time.Time         // when something was gathered last
-	changed  chan struct{}     // tells that a gathering is due at another time
+	mu          sync.Mutex
+	alone       map[uint64]*tries // entries that are told one by one and not yet told
+	limiter     *rate.Limiter     // of these
+	open        *group            // takes in what is too much; nil: nothing is
+	closed      *group            // goes first: it is full, or a crash or a failure interrupted it; while there is one, open is not told
+	aside       []*group          // were refused and are tried again, or were full while another was told
+	window      time.Duration     // of the newest group
+	lastGrouped time.Time         // when an entry joined a group last
+	changed     chan struct{}     // says that a group is due at another time
 }
 
-func (d *Dispatcher) newLane(ctx context.Context, name string) (*lane, error) {
-	p, err := loadProgress(ctx, d.store, name)
-	if err != nil {
-		return nil, err
+// newSender returns a sender that goes on with the group that was about to be told when the notifier was served last.
+func newSender(t *teller) *sender {
+	s := &sender{tell: t, alone: map[uint64]*tries{}, limiter: rate.NewLimiter(0, 0), changed: make(chan struct{}, 1)}
+	if announced := t.record.announced(); announced != nil {
+		s.closed = newGroup(time.Now().Add(returnWindow))
+		s.closed.announced = announced
 	}
-	l := &lane{
-		Dispatcher: d, name: name, turn: make(chan struct{}, 1), progress: p, alone: map[uint64]*tries{},
-		limiter: rate.NewLimiter(0, 0), changed: make(chan struct{}, 1),
-	}
-	if p.Announced != nil {
-		l.cut = newGathering(time.Now().Add(returnWindow))
-		l.cut.announced = p.Announced
-	}
-	return l, nil
+	return s
 }
 
-// burst is how many notices a minute the channel is told one by one.
-func (r Route) burst() int {
-	if r.Burst > 0 {
-		return r.Burst
+// handle tells the notifier of one entry of the log, or leaves it to a group. The queue brings the entry back as the
+// error says.
+func (s *sender) handle(ctx context.Context, m queue.Message) error {
+	settings := s.tell.current.Load()
+	route, ok := settings.routes[s.tell.name]
+	if !ok {
+		return errGone
 	}
-	return defaultBurst
-}
-
-// take decides whether an entry is told alone. Otherwise it is gathered, and the verdict comes when the gathering was
-// told; without a verdict there was no room.
-func (l *lane) take(seq uint64, e gathered, burst int) (alone *tries, verdict <-chan error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	entry, err := leak.Read[leak.Entry](m.Data)
 	switch {
-	case l.cut != nil && l.cut.expects(seq):
-		waiting := !l.cut.complete()
-		verdict = l.cut.add(seq, e)
-		if waiting && l.cut.complete() {
-			l.cut.due = time.Now()
-		}
-	case l.alone[seq] != nil:
-		return l.alone[seq], nil
-	case l.open == nil && l.calm(burst):
-		l.alone[seq] = new(tries)
-		return l.alone[seq], nil
-	default:
-		verdict = l.gather(seq, e)
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil:
+		s.tell.unreadable(ctx, m.Seq)
+		return nil
 	}
-	l.poke()
-	return nil, verdict
+	if s.tell.record.has(m.Seq) || !s.wants(ctx, route, entry) {
+		return nil
+	}
+	alone, done := s.take(m.Seq, member{entry: entry, origin: trace.SpanContextFromContext(ctx)}, route.burst())
+	switch {
+	case alone != nil:
+		return s.tellAlone(ctx, m.Seq, alone, settings, entry)
+	case done != nil:
+		s.tell.count(grouped)
+		return &queue.Postponed{Verdict: done}
+	}
+	return &queue.Later{Delay: max(fullDelay, delay(m.Delivered, nil)), Err: errFull}
+}
+
+// errFull keeps an entry in the notifier's consumer until a group has room.
+var errFull = errors.New("no group has room")
+
+// wants reports whether an entry is news for the notifier: its condition says so, or it remembers the incident, so that
+// whoever was told how it began is told how it goes on, and what was opened is settled. A condition that cannot be
+// evaluated keeps nothing from it: a notice too many is better than none.
+func (s *sender) wants(ctx context.Context, route Route, e leak.Entry) bool {
+	if !compose.News(e) || e.Incident.State == leak.Open && !follows(route.Notifier) {
+		return false
+	}
+	if route.When == nil {
+		return true
+	}
+	wanted, err := route.When(e.Incident)
+	if err != nil {
+		s.tell.log.WarnContext(ctx, "condition of a notifier cannot be evaluated, the notice goes",
+			"notifier", s.tell.name, "incident", e.Incident.ID, "err", err)
+		s.tell.metrics.countUnsure(s.tell.name)
+		return true
+	}
+	if wanted || s.remembers(ctx, route.Notifier, e.Incident.ID) {
+		return true
+	}
+	s.tell.count(skipped)
+	return false
+}
+
+// remembers reports whether a notifier knows of an incident. When that cannot be found out, it counts as known.
+func (s *sender) remembers(ctx context.Context, n notify.Notifier, incident leak.Fingerprint) bool {
+	if _, ok := n.(notify.Remembering); !ok {
+		return false
+	}
+	text, err := newMemory(s.tell.store, s.tell.name).Load(ctx, incident)
+	return err != nil || text != ""
+}
+
+func follows(n notify.Notifier) bool {
+	f, ok := n.(notify.Follower)
+	return ok && f.Follows()
+}
+
+// take decides whether an entry is told alone. Otherwise it joins a group, and done yields when the group was told;
+// without either, no group has room.
+func (s *sender) take(seq uint64, m member, burst int) (alone *tries, done <-chan error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed != nil && s.closed.expects(seq):
+		waiting := !s.closed.complete()
+		done = s.closed.add(seq, m)
+		if waiting && s.closed.complete() {
+			s.closed.due = time.Now()
+		}
+	case s.alone[seq] != nil:
+		return s.alone[seq], nil
+	case s.open == nil && s.calm(burst):
+		s.alone[seq] = new(tries)
+		return s.alone[seq], nil
+	default:
+		done = s.join(seq, m)
+	}
+	s.wake()
+	return nil, done
 }
 
 // calm reports whether one more may be told alone, and counts it. The lock is held.
-func (l *lane) calm(burst int) bool {
-	if l.limiter.Burst() != burst { // the first time, or the configuration has changed
-		l.limiter = rate.NewLimiter(rate.Limit(float64(burst)/time.Minute.Seconds()), burst)
+func (s *sender) calm(burst int) bool {
+	if s.limiter.Burst() != burst { // the first time, or the configuration has changed
+		s.limiter = rate.NewLimiter(rate.Limit(float64(burst)/time.Minute.Seconds()), burst)
 	}
-	return time.Since(l.stirred) >= calm && len(l.alone) < burst && l.limiter.Allow()
+	return time.Since(s.lastGrouped) >= quiet && len(s.alone) < burst && s.limiter.Allow()
 }
 
-// gather takes an entry into the gathering that is open. The lock is held.
-func (l *lane) gather(seq uint64, e gathered) <-chan error {
+// join takes an entry into the open group, or returns nil when there is no room. The lock is held.
+func (s *sender) join(seq uint64, m member) <-chan error {
 	now := time.Now()
-	if l.open != nil && len(l.open.members) == maxGathered {
-		if l.cut != nil {
+	if s.open != nil && len(s.open.members) == maxGroup {
+		if s.closed != nil {
 			return nil
 		}
-		l.open.due = now
-		l.cut, l.open = l.open, nil
+		s.open.due = now
+		s.closed, s.open = s.open, nil
 	}
-	if l.open == nil {
-		if now.Sub(l.stirred) >= calm {
-			l.window = firstWindow / 2
+	if s.open == nil {
+		if now.Sub(s.lastGrouped) >= quiet {
+			s.window = firstWindow / 2
 		}
-		l.window = min(2*l.window, lastWindow)
-		l.open = newGathering(now.Add(l.window))
+		s.window = min(2*s.window, lastWindow)
+		s.open = newGroup(now.Add(s.window))
 	}
-	l.stirred = now
-	if soon := now.Add(criticalWindow); e.entry.Incident.Severity == leak.Critical && soon.Before(l.open.due) {
-		l.open.due = soon
+	s.lastGrouped = now
+	if soon := now.Add(criticalWindow); m.entry.Incident.Severity == leak.Critical && soon.Before(s.open.due) {
+		s.open.due = soon
 	}
-	return l.open.add(seq, e)
+	return s.open.add(seq, m)
 }
 
-// poke has the times at which gatherings are due looked at again.
-func (l *lane) poke() {
+// wake makes run look again when groups are due.
+func (s *sender) wake() {
 	select {
-	case l.changed <- struct{}{}:
+	case s.changed <- struct{}{}:
 	default:
 	}
 }
 
-// run tells gatherings when they are due, until ctx ends.
-func (l *lane) run(ctx context.Context) error {
+// run tells groups when they are due, until ctx ends.
+func (s *sender) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		g, wait := l.due()
+		g, wait := s.due()
 		if g != nil {
-			l.tellGathering(ctx, g)
+			s.tellGroup(ctx, g)
 			continue
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-		case <-l.changed:
+		case <-s.changed:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -161,13 +215,13 @@ func (l *lane) run(ctx context.Context) error {
 	return nil
 }
 
-// due takes a gathering that is due, or says how long none will be. One that was cut off goes before the one that is open.
-func (l *lane) due() (*gathering, time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	next, wait := &l.open, time.Hour
-	if l.cut != nil {
-		next = &l.cut
+// due takes a group that is due, or says for how long none will be. A closed group goes before the open one.
+func (s *sender) due() (*group, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, wait := &s.open, time.Hour
+	if s.closed != nil {
+		next = &s.closed
 	}
 	if g := *next; g != nil {
 		if wait = time.Until(g.due); wait <= 0 {
@@ -175,9 +229,9 @@ func (l *lane) due() (*gathering, time.Duration) {
 			return g, 0
 		}
 	}
-	for i, g := range l.aside {
+	for i, g := range s.aside {
 		if time.Until(g.due) <= 0 {
-			l.aside = slices.Delete(l.aside, i, i+1)
+			s.aside = slices.Delete(s.aside, i, i+1)
 			return g, 0
 		}
 		wait = min(wait, time.Until(g.due))
@@ -185,93 +239,41 @@ func (l *lane) due() (*gathering, time.Duration) {
 	return nil, wait
 }
 
-// told reports whether an entry was told already, so that it only has to be acknowledged.
-func (l *lane) told(seq uint64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.progress.has(seq)
-}
-
-// exclusively has something told when it is its turn.
-func (l *lane) exclusively(ctx context.Context, tell func() error) error {
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-		return tell()
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for notices before: %w", ctx.Err())
+// tellAlone has one entry told, and has the queue bring it back when it is to be tried again.
+func (s *sender) tellAlone(ctx context.Context, seq uint64, t *tries, settings *inForce, e leak.Entry) error {
+	if wait, err := s.tell.one(ctx, seq, t, settings, e); err != nil {
+		return &queue.Later{Delay: wait, Err: fmt.Errorf("telling notifier %s: %w", s.tell.name, err)}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.alone, seq)
+	return nil
 }
 
-// note changes how far the notifier has come, on disk. A failure is logged only: what it risks is a notice that comes
-// again.
-func (l *lane) note(ctx context.Context, change func(*progress)) {
-	l.noting.Lock()
-	defer l.noting.Unlock()
-	l.mu.Lock()
-	change(&l.progress)
-	p := l.progress
-	l.mu.Unlock()
-	if err := p.save(ctx, l.store, l.name); err != nil {
-		l.log.ErrorContext(ctx, "a notice may come again", "notifier", l.name, "err", err)
-	}
-}
-
-// tellAlone tells the notice of one entry, once.
-func (l *lane) tellAlone(ctx context.Context, seq uint64, t *tries, route Route, notice notify.Notice) error {
-	err := l.exclusively(ctx, func() error {
-		if l.told(seq) {
-			return nil
-		}
-		if err := l.attempt(ctx, route.Notifier, notice); err != nil {
-			return err
-		}
-		l.metrics.count(l.name, delivered)
-		l.note(ctx, func(p *progress) { p.add(time.Now(), seq) })
-		return nil
-	})
-	wait, gone := t.after(err)
-	if err == nil || gone {
-		l.mu.Lock()
-		delete(l.alone, seq)
-		l.mu.Unlock()
-	}
-	switch {
-	case err == nil:
-		return nil
-	case gone:
-		l.dropped(ctx, notice, err)
-		return nil
-	}
-	l.metrics.count(l.name, retried)
-	return &queue.Later{Delay: wait, Err: fmt.Errorf("telling notifier %s: %w", l.name, err)}
-}
-
-// dropped tells of a notice that is given up.
-func (l *lane) dropped(ctx context.Context, n notify.Notice, err error) {
-	l.metrics.count(l.name, dropped)
-	l.log.ErrorContext(ctx, "notice given up, the channel refuses it",
-		"notifier", l.name, "incident", n.Incident.ID, "count", n.Count, "err", err)
-}
-
-// tries is how often something was tried in vain.
-type tries struct{ failed, refused int }
-
-// refusedDelays is how long a notice that was refused waits before each further try; after the last it is given up.
-var refusedDelays = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour, 16 * time.Hour}
-
-// after says how long to wait after a try, or that no further one is worth it.
-func (t *tries) after(err error) (wait time.Duration, gone bool) {
+// tellGroup has a group told, and puts it back when it is to be tried again.
+func (s *sender) tellGroup(ctx context.Context, g *group) {
+	wait, err := s.tell.many(ctx, g)
 	if err == nil {
-		return 0, false
+		g.conclude()
+		return
 	}
-	t.failed++
-	if _, ok := errors.AsType[*notify.Refused](err); !ok {
-		return delay(t.failed, err), false
+	s.tell.log.DebugContext(ctx, "group of notices is told later",
+		"notifier", s.tell.name, "count", len(g.members), "after", wait, "err", err)
+	s.putBack(g, err, wait)
+}
+
+// putBack makes a group wait. Those after it wait as well, because the channel is probably dead for them too; one that was
+// refused is put aside instead, because the channel is probably well.
+func (s *sender) putBack(g *group, err error, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.due = time.Now().Add(wait)
+	if _, refused := errors.AsType[*notify.Refused](err); refused {
+		s.aside = append(s.aside, g)
+		return
 	}
-	t.refused++
-	if t.refused > len(refusedDelays) {
-		return 0, true
+	if s.closed != nil { // one that was full meanwhile
+		s.aside = append(s.aside, s.closed)
 	}
-	return refusedDelays[t.refused-1], false
+	s.closed = g
 }
