@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 
+	"stanch/cmd/stanch/api"
 	"stanch/dispositions"
+	"stanch/dispositions/ledger"
 
 	"github.com/spf13/cobra"
 )
@@ -54,12 +55,11 @@ func newOrder(server *running, output *choice, verb dispositions.Verb, short, lo
 		if err != nil {
 			return err
 		}
-		var a orderAnswer
-		path := "/api/v1/incidents/" + url.PathEscape(args[0]) + "/" + string(verb)
-		if err := c.post(command.Context(), path, orderBody{Reason: *why}, &a); err != nil {
+		taken, err := c.Order(command.Context(), args[0], verb, *why)
+		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, a, func(w io.Writer) { tellOrder(w, a) })
+		return render(command.OutOrStdout(), output.value, taken, func(w io.Writer) { tellOrder(w, taken) })
 	}
 	return command
 }
@@ -90,17 +90,17 @@ func forAccount(command *cobra.Command, server *running, output *choice) {
 			return err
 		}
 		why, _ := command.Flags().GetString("reason") // it is there
-		var a orderAnswer
-		body := orderBody{Reason: why, Issuer: *issuer, Account: *account}
-		if err := c.post(command.Context(), "/api/v1/held/"+verb, body, &a); err != nil {
+		held := ledger.Account{Issuer: *issuer, ID: *account}
+		taken, err := c.OrderHeld(command.Context(), held, dispositions.Verb(verb), why)
+		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, a, func(w io.Writer) { tellOrder(w, a) })
+		return render(command.OutOrStdout(), output.value, taken, func(w io.Writer) { tellOrder(w, taken) })
 	}
 }
 
 // tellOrder prints what became of an order.
-func tellOrder(w io.Writer, a orderAnswer) {
+func tellOrder(w io.Writer, a api.Taken) {
 	_, _ = fmt.Fprintln(w, printable(a.Text))
 	if a.Incident == nil {
 		return

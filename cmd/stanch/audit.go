@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
-	"sync"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -21,50 +17,6 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
 )
-
-// maxLogged bounds a request to verify, in bytes: a hundred thousand checkpoints.
-const maxLogged = 32 << 20
-
-// auditBody is what a request to verify says.
-type auditBody struct {
-	Logged []ledger.Checkpoint `json:"logged,omitempty"`
-}
-
-// auditLine is one line of the answer: how far the verification has come. The last one holds what it found.
-type auditLine struct {
-	Read  uint64        `json:"read"` // entries
-	Of    uint64        `json:"of"`
-	Audit *ledger.Audit `json:"audit,omitempty"`
-	ending
-}
-
-// auditor verifies the log of a store, one request at a time: each reads all of it.
-type auditor struct {
-	store queue.Store
-	busy  sync.Mutex
-}
-
-var errVerifying = errors.New("a verification is under way: wait for its end")
-
-// verify answers POST /api/v1/audit/verify with one JSON object a line while it reads the log. It changes nothing; it is an
-// order because it is work.
-func (o *orders) verify(w http.ResponseWriter, r *http.Request, by string) {
-	var body auditBody
-	if !o.decode(w, r, maxLogged, &body, `{"logged": [{"seq": 17, "count": 17, "hash": "0a1b..."}]}`) {
-		return
-	}
-	if !o.audit.busy.TryLock() {
-		o.refuse(w, http.StatusConflict, errVerifying)
-		return
-	}
-	defer o.audit.busy.Unlock()
-	tell := newTeller(w)
-	audit, err := ledger.Verify(r.Context(), o.audit.store, body.Logged, func(read, of uint64) {
-		tell.progress(auditLine{Read: read, Of: of})
-	})
-	o.log.Info("log verified", "by", by, "entries", audit.Entries, "problems", len(audit.Problems)+audit.Omitted, "err", err)
-	tell.last(auditLine{Read: audit.Entries, Of: audit.Entries, Audit: &audit, ending: endedBy(err)})
-}
 
 func newAudit() *cobra.Command {
 	command := &cobra.Command{
@@ -104,7 +56,9 @@ neither keys nor a configuration are needed. So a backup is verified with --stor
 		if err != nil {
 			return err
 		}
-		audit, err := server.verify(command.Context(), logged, countOn(command.ErrOrStderr(), "verifying entries"))
+		count := countOn(command.ErrOrStderr(), "verifying entries")
+		counting := func(read, of uint64) { count(int(read), int(of)) }
+		audit, err := server.verify(command.Context(), logged, counting)
 		if err != nil {
 			return err
 		}
@@ -120,31 +74,18 @@ neither keys nor a configuration are needed. So a backup is verified with --stor
 }
 
 // verify lets a running serve verify the log, or does it on a copy when none runs on the store.
-func (r *running) verify(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of int)) (ledger.Audit, error) {
+func (r *running) verify(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (ledger.Audit, error) {
 	c, err := r.dial()
 	if err != nil {
 		return ledger.Audit{}, err
 	}
-	if r.server == "" && !c.answers(ctx) {
+	if r.server == "" && !c.Answers(ctx) {
 		return r.verifyCopy(ctx, logged, progress)
 	}
-	last, err := follow(ctx, c, "/api/v1/audit/verify", auditBody{logged}, func(line auditLine) { progress(int(line.Read), int(line.Of)) })
-	if err != nil {
-		return ledger.Audit{}, err
-	}
-	if last.Audit == nil {
-		return ledger.Audit{}, errUnfinished
-	}
-	return *last.Audit, nil
+	return c.Verify(ctx, logged, progress)
 }
 
-// answers reports whether anybody listens.
-func (c *client) answers(ctx context.Context) bool {
-	_, _, err := c.text(ctx, "/-/healthy")
-	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, errPathTooLong)
-}
-
-func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of int)) (audit ledger.Audit, err error) {
+func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (audit ledger.Audit, err error) {
 	dir, err := r.storeDir()
 	if err != nil {
 		return ledger.Audit{}, err
@@ -154,7 +95,7 @@ func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, pr
 		return ledger.Audit{}, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return ledger.Verify(ctx, store, logged, func(read, of uint64) { progress(int(read), int(of)) })
+	return ledger.Verify(ctx, store, logged, progress)
 }
 
 func describeAudit(w io.Writer, a ledger.Audit) {

@@ -50,10 +50,13 @@ func checkpointsIn(stdin io.Reader, path string) ([]ledger.Checkpoint, error) {
 	return found, nil
 }
 
+// maxLogLine bounds one line of a log, in bytes.
+const maxLogLine = 4 << 20
+
 // readCheckpoints finds the lines of checkpoints in a log, whatever stands before each line's JSON object.
 func readCheckpoints(r io.Reader) (found []ledger.Checkpoint, err error) {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
+	lines.Buffer(nil, maxLogLine)
 	for lines.Scan() {
 		_, object, ok := bytes.Cut(lines.Bytes(), []byte("{"))
 		var line struct {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"time"
 
@@ -17,38 +14,6 @@ import (
 
 	"stanch/receiver/collect"
 )
-
-// sweepBody is what a request to sweep says.
-type sweepBody struct {
-	Since  time.Time `json:"since,omitzero"`
-	DryRun bool      `json:"dry_run,omitempty"`
-}
-
-// sweepLine is one line of the answer: how far the sweep has come.
-type sweepLine struct {
-	collect.Swept
-	ending
-}
-
-// sweep answers POST /api/v1/sources/{name}/sweep with one JSON object a line while it works. When whoever ordered it hangs up
-// it ends; what it has queued stays queued.
-func (o *orders) sweep(w http.ResponseWriter, r *http.Request, by string) {
-	var body sweepBody
-	if !o.decode(w, r, maxOrder, &body, `{"since": "2026-01-02T03:04:05Z", "dry_run": true}`) {
-		return
-	}
-	name := r.PathValue("name")
-	if !o.collector.Has(name) {
-		o.refuse(w, http.StatusNotFound, collect.ErrNoSource)
-		return
-	}
-	o.log.Info("sweep ordered", "source", name, "by", by, "dry_run", body.DryRun)
-	tell := newTeller(w)
-	swept, err := o.collector.Sweep(r.Context(), name, collect.Sweep{
-		Since: body.Since, DryRun: body.DryRun, Progress: func(s collect.Swept) { tell.progress(sweepLine{Swept: s}) },
-	})
-	tell.last(sweepLine{swept, endedBy(err)})
-}
 
 // newBackfill makes the command that sweeps a source now.
 func newBackfill() *cobra.Command {
@@ -70,35 +35,25 @@ left out. Serve does the same by itself, as often as the source's configuration 
 	output := &choice{value: "table", words: []string{"table", "json"}}
 	command.Flags().VarP(output, "output", "o", "table or json")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		body := sweepBody{DryRun: *dryRun}
+		var from time.Time
 		if *since != "" {
 			age, err := model.ParseDuration(*since)
 			if err != nil {
 				return errors.New("--since must be a duration such as 12h or 30d")
 			}
-			body.Since = time.Now().Add(-time.Duration(age))
+			from = time.Now().Add(-time.Duration(age))
 		}
 		client, err := server.dial()
 		if err != nil {
 			return err
 		}
-		swept, err := client.sweep(command.Context(), *source, body, progressOn(command.ErrOrStderr(), *source))
+		swept, err := client.Sweep(command.Context(), *source, from, *dryRun, progressOn(command.ErrOrStderr(), *source))
 		if err != nil {
 			return err
 		}
 		return render(command.OutOrStdout(), output.value, swept, func(w io.Writer) { tellSwept(w, *source, swept, *dryRun) })
 	}
 	return command
-}
-
-// sweep orders a sweep and tells of its progress until it is done.
-func (c *client) sweep(ctx context.Context, source string, body sweepBody, progress func(collect.Swept)) (collect.Swept, error) {
-	path := "/api/v1/sources/" + url.PathEscape(source) + "/sweep"
-	last, err := follow(ctx, c, path, body, func(line sweepLine) { progress(line.Swept) })
-	if err == nil {
-		progress(last.Swept)
-	}
-	return last.Swept, err
 }
 
 // progressOn shows progress on a terminal, and nothing elsewhere.

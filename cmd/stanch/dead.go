@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stanch/cmd/stanch/api"
 	"stanch/dispositions"
 )
 
@@ -43,15 +43,14 @@ func newDeadList(server *running, output *choice) *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	source := command.Flags().String("source", "", "only those of this source")
-	limit := command.Flags().Uint("limit", defaultList, "at most so many; 0 lists all")
+	limit := command.Flags().Uint("limit", api.DefaultList, "at most so many; 0 lists all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		c, err := server.dial()
 		if err != nil {
 			return err
 		}
-		query := url.Values{"limit": {strconv.FormatUint(uint64(*limit), 10)}, "source": {*source}}
-		var list []dispositions.Dead
-		if err := c.get(command.Context(), "/api/v1/dead", query, &list); err != nil {
+		list, err := c.DeadLetters(command.Context(), *source, *limit)
+		if err != nil {
 			return err
 		}
 		return render(command.OutOrStdout(), output.value, list, func(w io.Writer) { tableOfDead(w, list) })
@@ -72,8 +71,8 @@ fingerprint and its size are all that is shown of it.`,
 			if err != nil {
 				return err
 			}
-			var v deadView
-			if err := c.get(command.Context(), "/api/v1/dead/"+url.PathEscape(args[0]), nil, &v); err != nil {
+			v, err := c.DeadLetter(command.Context(), args[0])
+			if err != nil {
 				return err
 			}
 			return render(command.OutOrStdout(), output.value, v, func(w io.Writer) { describeDead(w, v) })
@@ -86,7 +85,7 @@ var deadForm = regexp.MustCompile(`^[0-9]{1,19}$`)
 
 func deadArg(_ *cobra.Command, args []string) error {
 	if !deadForm.MatchString(args[0]) {
-		return errDeadID
+		return api.ErrDeadID
 	}
 	return nil
 }
@@ -122,13 +121,11 @@ no second effect. Who did it and why is in the service's log.`,
 		if err != nil {
 			return err
 		}
-		body := replayBody{Reason: *why, Source: *source}
 		if *all {
-			return replayAll(command, c, output.value, body)
+			return replayAll(command, c, output.value, *source, *why)
 		}
-		var v deadView
-		path := "/api/v1/dead/" + url.PathEscape(args[0]) + "/replay"
-		if err := c.post(command.Context(), path, body, &v); err != nil {
+		v, err := c.Replay(command.Context(), args[0], *why)
+		if err != nil {
 			return err
 		}
 		return render(command.OutOrStdout(), output.value, v, func(w io.Writer) {
@@ -139,13 +136,13 @@ no second effect. Who did it and why is in the service's log.`,
 }
 
 // replayAll puts back whatever can be, and shows progress on a terminal.
-func replayAll(command *cobra.Command, c *client, format string, body replayBody) error {
+func replayAll(command *cobra.Command, c *api.Client, format, source, why string) error {
 	progress := countOn(command.ErrOrStderr(), "putting back")
-	last, err := follow(command.Context(), c, "/api/v1/dead/replay", body, func(line replayLine) { progress(line.Replayed.Replayed, 0) })
+	replayed, err := c.ReplayAll(command.Context(), source, why, func(done int) { progress(done, 0) })
 	if err != nil {
 		return err
 	}
-	return render(command.OutOrStdout(), format, last.Replayed, func(w io.Writer) { tellReplayed(w, last.Replayed) })
+	return render(command.OutOrStdout(), format, replayed, func(w io.Writer) { tellReplayed(w, replayed) })
 }
 
 func tellReplayed(w io.Writer, r dispositions.Replayed) {
@@ -165,7 +162,7 @@ func tableOfDead(w io.Writer, list []dispositions.Dead) {
 	}
 }
 
-func describeDead(w io.Writer, v deadView) {
+func describeDead(w io.Writer, v api.DeadLetter) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer func() { _ = table.Flush() }()
 	lines := [][2]string{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"stanch/cmd/stanch/api"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
@@ -90,8 +91,8 @@ func (d *demonstration) showOrganisation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var v view
-	reported := func(v view) bool { return v.Steps[len(v.Steps)-1].Step == leak.Reported }
+	var v api.Incident
+	reported := func(v api.Incident) bool { return v.Steps[len(v.Steps)-1].Step == leak.Reported }
 	if v, err = d.incidentOf(ctx, d.hub.key.ID, reported); err != nil {
 		return err
 	}
@@ -108,13 +109,13 @@ func (d *demonstration) showOrganisation(ctx context.Context) error {
 }
 
 // incidentOf waits until a key's incident is as it should be.
-func (d *demonstration) incidentOf(ctx context.Context, key string, is func(view) bool) (view, error) {
+func (d *demonstration) incidentOf(ctx context.Context, key string, is func(api.Incident) bool) (api.Incident, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	for {
-		var views []view
-		if err := dial(d.store()).get(ctx, "/api/v1/incidents", nil, &views); err != nil {
-			return view{}, err
+		views, err := api.Dial(d.store()).Incidents(ctx, "", api.DefaultList)
+		if err != nil {
+			return api.Incident{}, err
 		}
 		for _, v := range views {
 			if v.Key.ID == key && is(v) {
@@ -123,7 +124,7 @@ func (d *demonstration) incidentOf(ctx context.Context, key string, is func(view
 		}
 		select {
 		case <-ctx.Done():
-			return view{}, errors.New("an incident did not come to its end in time")
+			return api.Incident{}, errors.New("an incident did not come to its end in time")
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"stanch/cmd/stanch/api"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlabfake"
@@ -132,7 +133,7 @@ func (d *demonstration) showGitLab(ctx context.Context) error {
 		if err := s.tell(ctx, d, s); err != nil {
 			return fmt.Errorf("telling by %s: %w", s.how, err)
 		}
-		v, err := d.incidentOf(ctx, s.key.ID, func(v view) bool { return v.State == leak.Contained })
+		v, err := d.incidentOf(ctx, s.key.ID, func(v api.Incident) bool { return v.State == leak.Contained })
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stanch/cmd/stanch/api"
 	"stanch/receiver/leak"
 )
 
@@ -17,12 +18,12 @@ import (
 const demoTimeout = 30 * time.Second
 
 // wait polls until every sample has come to its end and was told.
-func (d *demonstration) wait(ctx context.Context) ([]view, error) {
+func (d *demonstration) wait(ctx context.Context) ([]api.Incident, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	for {
-		var views []view
-		if err := dial(d.store()).get(ctx, "/api/v1/incidents", nil, &views); err != nil {
+		views, err := api.Dial(d.store()).Incidents(ctx, "", api.DefaultList)
+		if err != nil {
 			return nil, err
 		}
 		if len(views) == len(d.samples) && settled(views) && d.told(ctx) {
@@ -36,7 +37,7 @@ func (d *demonstration) wait(ctx context.Context) ([]view, error) {
 	}
 }
 
-func settled(views []view) bool {
+func settled(views []api.Incident) bool {
 	for _, v := range views {
 		if v.State == leak.Open {
 			return false
@@ -62,9 +63,9 @@ func (d *demonstration) told(ctx context.Context) bool {
 }
 
 // report prints the timeline, and compares what became of each key, as the issuer has it, with its policy.
-func (d *demonstration) report(views []view) error {
+func (d *demonstration) report(views []api.Incident) error {
 	d.say("\nwhat became of each key:\n")
-	byKey := map[string]view{}
+	byKey := map[string]api.Incident{}
 	for _, v := range views {
 		byKey[v.Key.ID] = v
 	}
@@ -75,7 +76,7 @@ func (d *demonstration) report(views []view) error {
 		v := byKey[s.key.ID]
 		now, alive := d.lookUp(s)
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", dash(s.key.Name), s.what, stepsAfter(v), v.State,
-			containedAfter(v.Incident), now)
+			api.ContainedAfter(v.Incident), now)
 		if v.State != s.state || v.Action != s.action || alive != s.alive {
 			wrong = append(wrong, fmt.Errorf("the key that is %s ended %s by %s, want %s by %s",
 				s.what, v.State, v.Action, s.state, s.action))
@@ -101,7 +102,7 @@ func (d *demonstration) lookUp(s *sample) (now string, alive bool) {
 }
 
 // stepsAfter tells an incident's steps with the time from the receipt to each.
-func stepsAfter(v view) string {
+func stepsAfter(v api.Incident) string {
 	var told []string
 	for _, step := range v.Steps {
 		told = append(told, fmt.Sprintf("%s %.1fms", step.Step, float64(step.At.Sub(v.ReceivedAt).Microseconds())/1000))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -14,21 +13,19 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"stanch/cmd/stanch/api"
 	"stanch/receiver/leak"
 )
 
 // longWait is how long an alert may wait in the queue before somebody should look.
 const longWait = 5 * time.Minute
 
-// maxText bounds what is read of an answer in text, in bytes.
-const maxText = 4 << 20
-
 // examineServe asks a serve that runs on the store how it is.
 func examineServe(ctx context.Context, dir string) []leak.Finding {
 	var found leak.Findings
 	const check = "ready"
-	c := dial(dir)
-	status, text, err := c.text(ctx, "/-/ready")
+	c := api.Dial(dir)
+	status, text, err := c.Text(ctx, "/-/ready")
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		found.Doubt(check, "none runs on this store: nothing takes alerts")
@@ -37,7 +34,7 @@ func examineServe(ctx context.Context, dir string) []leak.Finding {
 		found.Broken(check, "we may not ask the one on this store: run doctor as the same user")
 		return found
 	case err != nil:
-		found.Broken(check, "it does not answer: %v", c.explain(err))
+		found.Broken(check, "it does not answer: %v", c.Explain(err))
 		return found
 	case status != http.StatusOK:
 		found.Broken(check, "%s", strings.TrimSpace(text))
@@ -48,24 +45,9 @@ func examineServe(ctx context.Context, dir string) []leak.Finding {
 	return found
 }
 
-// text gets an answer that is for people, or metrics.
-func (c *client) text(ctx context.Context, path string) (status int, text string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxText))
-	return response.StatusCode, string(body), err
-}
-
 // examineMetrics reads what waits, and what nobody can help.
-func examineMetrics(ctx context.Context, c *client, found *leak.Findings) {
-	status, text, err := c.text(ctx, "/metrics")
+func examineMetrics(ctx context.Context, c *api.Client, found *leak.Findings) {
+	status, text, err := c.Text(ctx, "/metrics")
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("it answers %d", status)
 	}

@@ -7,30 +7,20 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"stanch/cmd/stanch/api"
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
-	"stanch/dispositions"
 	"stanch/receiver/leak"
 
 	"github.com/spf13/cobra"
 )
-
-// explained is what explain tells of one key.
-type explained struct {
-	// Secret is set when no issuer knows the key, or none can tell: why there is no explanation.
-	Problem string `json:"problem,omitempty"`
-	*dispositions.Explanation
-	// Decided is what was decided about the incident when it was worked on; empty when there is no incident.
-	Decided string `json:"decided,omitempty"`
-}
 
 // question is what explain is asked about.
 type question struct{ key, alert, incident, source string }
@@ -72,7 +62,7 @@ follow. It reads the key at its issuer and changes nothing.
 	return command
 }
 
-func (q question) ask(command *cobra.Command, server *running) ([]explained, error) {
+func (q question) ask(command *cobra.Command, server *running) ([]api.Explanation, error) {
 	ctx := command.Context()
 	if q.incident != "" {
 		return q.askServe(ctx, server)
@@ -94,13 +84,13 @@ func (q question) ask(command *cobra.Command, server *running) ([]explained, err
 		if errors.Is(err, leak.ErrNotFound) {
 			return nil, errors.New("no configured issuer has a key of that id")
 		}
-		return []explained{{Explanation: &e}}, err
+		return []api.Explanation{{Explanation: &e}}, err
 	}
 	return q.askAlert(ctx, g, command.InOrStdin())
 }
 
 // askServe asks a running serve about an incident: what it decides by, and where the key was seen, it alone knows.
-func (q question) askServe(ctx context.Context, server *running) ([]explained, error) {
+func (q question) askServe(ctx context.Context, server *running) ([]api.Explanation, error) {
 	if !idForm.MatchString(q.incident) {
 		return nil, errID
 	}
@@ -108,13 +98,12 @@ func (q question) askServe(ctx context.Context, server *running) ([]explained, e
 	if err != nil {
 		return nil, err
 	}
-	var e explained
-	err = client.get(ctx, "/api/v1/incidents/"+url.PathEscape(q.incident)+"/explanation", nil, &e)
-	return []explained{e}, err
+	e, err := client.Explanation(ctx, q.incident)
+	return []api.Explanation{e}, err
 }
 
 // askAlert explains every alert of a delivery.
-func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.Reader) ([]explained, error) {
+func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.Reader) ([]api.Explanation, error) {
 	name, err := q.sourceIn(g.Config)
 	if err != nil {
 		return nil, err
@@ -127,12 +116,12 @@ func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.R
 	if err != nil {
 		return nil, fmt.Errorf("reading the delivery: %w", err)
 	}
-	var all []explained
+	var all []api.Explanation
 	for _, content := range parsed.Found {
 		all = append(all, explainContent(ctx, g, name, content))
 	}
 	for _, bad := range parsed.Bad {
-		all = append(all, explained{Problem: "it would become a dead letter: " + bad.Reason})
+		all = append(all, api.Explanation{Problem: "it would become a dead letter: " + bad.Reason})
 	}
 	if len(all) == 0 {
 		return nil, errors.New("the delivery holds no alert")
@@ -140,18 +129,18 @@ func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.R
 	return all, nil
 }
 
-func explainContent(ctx context.Context, g *settings.Settings, source string, c leak.Content) explained {
+func explainContent(ctx context.Context, g *settings.Settings, source string, c leak.Content) api.Explanation {
 	e, err := g.Engine().ExplainAlert(ctx, source, c)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
-		return explained{Problem: "unknown: " + err.Error() + "; it would be looked up again for a day, and nothing done"}
+		return api.Explanation{Problem: "unknown: " + err.Error() + "; it would be looked up again for a day, and nothing done"}
 	case err != nil:
-		return explained{Problem: "nobody can tell now, and it would be tried again: " + err.Error()}
+		return api.Explanation{Problem: "nobody can tell now, and it would be tried again: " + err.Error()}
 	}
-	return explained{Explanation: &e}
+	return api.Explanation{Explanation: &e}
 }
 
-// sourceIn is the source whose delivery is explained.
+// sourceIn is the source whose delivery is api.Explanation.
 func (q question) sourceIn(c *config.Config) (string, error) {
 	if q.source == "" && len(c.Sources) == 1 {
 		return c.Sources[0].Name, nil
@@ -186,59 +175,17 @@ func readDelivery(file string, stdin io.Reader, most int64) ([]byte, error) {
 	return body, nil
 }
 
-// explanation answers GET /api/v1/incidents/{id}/explanation.
-func (o *orders) explanation(w http.ResponseWriter, r *http.Request) {
-	if !o.knowsAll(w, r) {
-		return
-	}
-	id, ok := o.find(w, r)
-	if !ok {
-		return
-	}
-	views, err := o.views(r.Context(), id)
-	if err != nil {
-		o.fail(w, err)
-		return
-	}
-	answer(w, http.StatusOK, o.explain(r.Context(), views[0]))
-}
-
-func (o *orders) explain(ctx context.Context, v view) explained {
-	var told explained
-	for _, step := range v.Steps {
-		if step.Step == leak.Decided {
-			told.Decided = fmt.Sprintf("%s, at %s", step.Text, step.At.UTC().Format("2006-01-02 15:04:05 UTC"))
-		}
-	}
-	seen := leak.Sighting{Source: v.Source}
-	if len(v.Sightings) > 0 {
-		seen = v.Sightings[len(v.Sightings)-1]
-	}
-	e, err := o.engine.Explain(ctx, v.Incident, seen)
-	switch {
-	case errors.Is(err, leak.ErrNotFound) && v.Key.ID != "":
-		told.Problem = "the key is gone, or its issuer is not configured any more: nothing would be done"
-	case errors.Is(err, leak.ErrNotFound):
-		told.Problem = "no issuer told which key it is: nothing would be done"
-	case err != nil:
-		told.Problem = "nobody can tell now: " + err.Error()
-	default:
-		told.Explanation = &e
-	}
-	return told
-}
-
-func tellExplained(w io.Writer, all []explained) {
+func tellExplained(w io.Writer, all []api.Explanation) {
 	for i, e := range all {
 		if i > 0 {
 			_, _ = fmt.Fprintln(w)
 		}
-		e.tell(w)
+		tellOne(w, e)
 	}
 }
 
-// tell prints an explanation as a person reads it: the answer first, then what led to it.
-func (e explained) tell(w io.Writer) {
+// tellOne prints an explanation as a person reads it: the answer first, then what led to it.
+func tellOne(w io.Writer, e api.Explanation) {
 	if e.Decided != "" {
 		_, _ = fmt.Fprintf(w, "decided then  %s\n", printable(e.Decided))
 	}

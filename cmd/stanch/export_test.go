@@ -2,12 +2,8 @@ package main
 
 import (
 	"io"
-	"log/slog"
-	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"stanch/dispositions/ledger"
+	"stanch/cmd/stanch/api"
 	"stanch/receiver/leak"
 )
 
@@ -18,13 +14,5 @@ var (
 	Adapters = adapters
 )
 
-// NewAPI is the API over what it shows.
-func NewAPI(l *ledger.Ledger, x *ledger.Index, s *ledger.Sightings) http.Handler {
-	return (&api{
-		ledger: l, index: x, sightings: s, gatherer: prometheus.NewRegistry(), log: slog.New(slog.DiscardHandler),
-		ready: func() error { return nil },
-	}).handler()
-}
-
 // Timeline prints an incident as people read it.
-func Timeline(w io.Writer, i leak.Incident) { timeline(w, view{Incident: i}) }
+func Timeline(w io.Writer, i leak.Incident) { timeline(w, api.Incident{Incident: i}) }

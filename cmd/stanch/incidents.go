@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stanch/cmd/stanch/api"
 	"stanch/cmd/stanch/config/decode"
 	"stanch/receiver/leak"
 
@@ -52,21 +51,17 @@ func newIncidentsList(server *running, output *choice) *cobra.Command {
 		state.words = append(state.words, string(s))
 	}
 	command.Flags().Var(state, "state", "only those in this state: "+strings.Join(state.words, ", "))
-	limit := command.Flags().Uint("limit", defaultList, "at most so many; 0 lists all")
+	limit := command.Flags().Uint("limit", api.DefaultList, "at most so many; 0 lists all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		query := url.Values{"limit": {strconv.FormatUint(uint64(*limit), 10)}}
-		if state.value != "" {
-			query.Set("state", state.value)
-		}
 		c, err := server.dial()
 		if err != nil {
 			return err
 		}
-		var views []view
-		if err := c.get(command.Context(), "/api/v1/incidents", query, &views); err != nil {
+		list, err := c.Incidents(command.Context(), leak.State(state.value), *limit)
+		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, views, func(w io.Writer) { tableOf(w, views) })
+		return render(command.OutOrStdout(), output.value, list, func(w io.Writer) { tableOf(w, list) })
 	}
 	return command
 }
@@ -83,7 +78,7 @@ func newIncidentsShow(server *running, output *choice) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := getIncident(command.Context(), c, args[0])
+			v, err := c.Incident(command.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -103,12 +98,6 @@ func idArg(_ *cobra.Command, args []string) error {
 }
 
 var errID = errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
-
-func getIncident(ctx context.Context, c *client, id string) (view, error) {
-	var v view
-	err := c.get(ctx, "/api/v1/incidents/"+url.PathEscape(id), nil, &v)
-	return v, err
-}
 
 // render prints a value as JSON, or as people read it.
 func render(w io.Writer, format string, v any, forPeople func(io.Writer)) error {
@@ -142,18 +131,18 @@ func (c *choice) Set(word string) error {
 	return nil
 }
 
-func tableOf(w io.Writer, views []view) {
+func tableOf(w io.Writer, list []api.Incident) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer func() { _ = table.Flush() }()
 	_, _ = fmt.Fprintln(table, "INCIDENT\tSTATE\tACTION\tRULE\tKEY\tNAME\tRECEIVED\tCONTAINED AFTER")
-	for _, v := range views {
+	for _, v := range list {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID.Short(), v.State, dash(string(v.Action)), dash(v.Rule),
-			dash(v.Key.ID), dash(printable(v.Key.Name)), v.ReceivedAt.UTC().Format(time.DateTime), containedAfter(v.Incident))
+			dash(v.Key.ID), dash(printable(v.Key.Name)), v.ReceivedAt.UTC().Format(time.DateTime), api.ContainedAfter(v.Incident))
 	}
 }
 
 // timeline prints an incident as a person reads it at 3 a.m.: what it is first, what happened after.
-func timeline(w io.Writer, v view) {
+func timeline(w io.Writer, v api.Incident) {
 	head := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range append([][2]string{
 		{"incident", string(v.ID)},
@@ -166,9 +155,9 @@ func timeline(w io.Writer, v view) {
 		{"action", fmt.Sprintf("%s by %s", dash(string(v.Action)), dash(v.Rule))},
 		{"reason", dash(printable(v.Reason))},
 		{"failure", dash(printable(v.Failure))},
-		{"contained", containedAfter(v.Incident)},
-	}, reach(v.Incident)...) {
-		_, _ = fmt.Fprintf(head, "%s\t%s\n", line[0], line[1])
+		{"contained", api.ContainedAfter(v.Incident)},
+	}, api.Reach(v.Incident)...) {
+		_, _ = fmt.Fprintf(head, "%s\t%s\n", line[0], printable(line[1]))
 	}
 	_ = head.Flush()
 	_, _ = fmt.Fprintf(w, "\nseen %d times\n", v.SightingCount)
@@ -179,69 +168,6 @@ func timeline(w io.Writer, v view) {
 	for _, s := range v.Steps {
 		_, _ = fmt.Fprintf(w, "  %s  %-8s  %s  (%s)\n", s.At.UTC().Format("15:04:05.000"), s.Step, printable(s.Text), s.By)
 	}
-}
-
-// reach says how far a leak reached, as far as the issuer told.
-func reach(i leak.Incident) [][2]string {
-	return [][2]string{
-		{"tokens live", tokensLive(i)},
-		{"used before", usedBefore(i.Key)},
-		{"used since", usedSince(i.Aftermath)},
-		{"made since", madeSince(i.Aftermath)},
-	}
-}
-
-func containedAfter(i leak.Incident) string {
-	if i.ContainedAt.IsZero() {
-		return "-"
-	}
-	return i.ContainedAt.Sub(i.ReceivedAt).Round(100 * time.Microsecond).String()
-}
-
-func tokensLive(i leak.Incident) string {
-	if i.TokensLiveUntil.IsZero() {
-		return "-"
-	}
-	return "until " + i.TokensLiveUntil.UTC().Format(time.DateTime) + " UTC at most"
-}
-
-// usedBefore says how a key was used until it was looked up.
-func usedBefore(k leak.Key) string {
-	switch {
-	case k.Used.Known && k.Used.Count == 0:
-		return "never"
-	case k.Used.Known && !k.LastUsedAt.IsZero():
-		return fmt.Sprintf("%d times, last at %s UTC", k.Used.Count, k.LastUsedAt.UTC().Format(time.DateTime))
-	case !k.LastUsedAt.IsZero():
-		return "last at " + k.LastUsedAt.UTC().Format(time.DateTime) + " UTC"
-	}
-	return "-"
-}
-
-// usedSince says how often a key was used between its lookup and the second look.
-func usedSince(a *leak.Aftermath) string {
-	if a == nil || !a.Used.Known {
-		return "-"
-	}
-	return fmt.Sprintf("%d times", a.Used.Count)
-}
-
-// madeSince lists what a key's owner made between the first sighting and the second look.
-func madeSince(a *leak.Aftermath) string {
-	switch {
-	case a == nil || !a.Traced:
-		return "-"
-	case len(a.Made) == 0:
-		return "nothing"
-	}
-	var list []string
-	for _, m := range a.Made {
-		list = append(list, fmt.Sprintf("%s %s %s", m.Kind, m.ID, printable(m.Name)))
-	}
-	if a.More > 0 {
-		list = append(list, fmt.Sprintf("and %d more", a.More))
-	}
-	return strings.Join(list, ", ")
 }
 
 func dash(s string) string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/listen"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
@@ -36,7 +37,7 @@ const (
 // listen opens the socket and the listeners and serves them; what it could open is closed when it cannot open the rest.
 func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
 	c := s.current.Load().Config
-	socket, err := listenSocket(c.Store.Dir())
+	socket, err := listen.Socket(c.Store.Dir())
 	if err != nil {
 		return err
 	}
@@ -49,10 +50,10 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 		return errors.Join(err, private.Close(), socket.Close())
 	}
 	checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		checkHost(s.api, s.hostNames()...).ServeHTTP(w, r)
+		listen.CheckHost(s.api, s.hostNames()...).ServeHTTP(w, r)
 	})
 	s.serveOn(ctx, group, socket, "", &http.Server{
-		Handler: s.api, ReadTimeout: privateTimeout, ConnContext: withPeer,
+		Handler: s.api, ReadTimeout: privateTimeout, ConnContext: listen.WithPeer,
 	})
 	s.serveOn(ctx, group, private, c.Web.Private.ConfigFile, &http.Server{Handler: checked, ReadTimeout: privateTimeout})
 	if public == nil {

@@ -115,7 +115,7 @@ func notices(ctx context.Context, server *running, told deliver.Settings, name, 
 	if err != nil {
 		return nil, err
 	}
-	v, err := getIncident(ctx, client, incident)
+	v, err := client.Incident(ctx, incident)
 	if err != nil {
 		return nil, err
 	}

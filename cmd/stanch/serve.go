@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"stanch/cmd/stanch/api"
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
@@ -204,27 +205,25 @@ func (s *service) seen(ctx context.Context, i leak.Incident) ([]leak.Sighting, e
 
 // addAPI makes what operators are answered: every role has health, metrics and reload.
 func (s *service) addAPI(c *config.Config) {
-	reading := &api{
-		index: s.index, sightings: s.sightings, gatherer: scrape{s}, ready: s.probe.Ready, log: s.log,
-	}
-	if s.engine != nil {
-		reading.ledger = s.engine.Ledger
-	}
-	s.api = reading.handler()
-	acting := &orders{
-		api: reading, engine: s.engine, actors: actors{c.Web.Private.ConfigFile}, fingerprints: s.keys.Fingerprints,
-		reload: s.reload, collector: s.collector, audit: &auditor{store: s.store},
-		dead: &dispositions.DeadLetters{
+	operators := &api.API{
+		Index: s.index, Sightings: s.sightings, Engine: s.engine, Collector: s.collector, Store: s.store,
+		Dead: &dispositions.DeadLetters{
 			Store: s.store, Identities: s.keys.Identities, Follows: s.follows, Reread: s.reread,
 		},
+		Fingerprints: s.keys.Fingerprints, WebConfig: c.Web.Private.ConfigFile, Reload: s.reload, Ready: s.probe.Ready,
+		Gatherer: scrape{s}, Log: s.log,
 	}
-	acting.register(s.api)
-	if s.engine != nil {
-		web.Register(s.api, web.Config{
-			Ledger: s.engine.Ledger, Index: s.index, Sightings: s.sightings, Dead: acting.dead, Orders: acting,
-			Settings: func() deliver.Settings { return s.current.Load().Notifier() }, Reach: reach, Gatherer: reading.gatherer, Log: s.log,
-		})
+	if s.engine == nil {
+		s.api = operators.Handler()
+		return
 	}
+	operators.Ledger = s.engine.Ledger
+	s.api = operators.Handler()
+	web.Register(s.api, web.Config{
+		Ledger: operators.Ledger, Index: s.index, Sightings: s.sightings, Dead: operators.Dead, Orders: operators,
+		Settings: func() deliver.Settings { return s.current.Load().Notifier() }, Reach: api.Reach, Gatherer: operators.Gatherer,
+		Log: s.log,
+	})
 }
 
 // follows reports whether pointers of a source are followed, here or elsewhere.

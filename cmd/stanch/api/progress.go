@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"bufio"
@@ -66,7 +66,7 @@ var errUnfinished = errors.New("stanch ended before it was done: begin again, it
 
 // follow posts an order and hands over each line of the answer. It returns the last one, which says that it is done.
 func follow[L interface{ ended() ending }](
-	ctx context.Context, c *client, path string, body any, progress func(L),
+	ctx context.Context, c *Client, path string, body any, progress func(L),
 ) (last L, err error) {
 	patient := *c
 	patient.http = &http.Client{Transport: c.http.Transport, CheckRedirect: c.http.CheckRedirect} // it may take an hour

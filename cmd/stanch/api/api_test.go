@@ -1,7 +1,8 @@
-package main_test
+package api_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	stanch "stanch/cmd/stanch"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stanch/cmd/stanch/api"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -27,10 +30,14 @@ func TestHalfAListIsNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		index := ledger.NewIndex(journal)
-		api := stanch.NewAPI(journal, index, ledger.NewSightings(store, &seal.Recipient{}, &seal.Identities{}))
+		operators := &api.API{
+			Ledger: journal, Index: index, Sightings: ledger.NewSightings(store, &seal.Recipient{}, &seal.Identities{}),
+			Ready: func() error { return nil }, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		}
+		handler := operators.Handler()
 		paths := []string{"/api/v1/incidents", "/api/v1/incidents/aa11"}
 		for _, path := range paths {
-			if got := ask(t, api, path); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" {
+			if got := ask(t, handler, path); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" {
 				t.Errorf("%s before the index is there: got %d %s", path, got.Code, got.Body)
 			}
 		}
@@ -46,16 +53,16 @@ func TestHalfAListIsNone(t *testing.T) {
 			}
 		})
 		for _, path := range paths {
-			if got := ask(t, api, path); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), "aa11") {
+			if got := ask(t, handler, path); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), "aa11") {
 				t.Errorf("%s: got %d %s", path, got.Code, got.Body)
 			}
 		}
 	})
 }
 
-func ask(t *testing.T, api http.Handler, path string) *httptest.ResponseRecorder {
+func ask(t *testing.T, handler http.Handler, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	api.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	return answer
 }

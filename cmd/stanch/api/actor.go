@@ -1,16 +1,15 @@
-package main
+package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/user"
 	"strconv"
 
 	"stanch/cmd/stanch/config/decode"
+	"stanch/cmd/stanch/listen"
 
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/crypto/bcrypt"
@@ -20,31 +19,13 @@ import (
 var errNobody = errors.New("acting needs to be known: use the unix socket in the store's directory, " +
 	"or sign in as a user of web.private.config_file")
 
-// actors tells who sends a request, for what acts. Reading needs no actor.
-type actors struct {
-	webConfig string // the private listener's web configuration file; empty: nobody can sign in over TCP
-}
-
-// peerKey is the context key of the user id at the other end of a unix socket.
-type peerKey struct{}
-
-// withPeer notes who is at the other end of a connection of the unix socket.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	if conn, ok := c.(*net.UnixConn); ok {
-		if uid, err := peerOf(conn); err == nil {
-			return context.WithValue(ctx, peerKey{}, uid)
-		}
-	}
-	return ctx
-}
-
-// of names who sent a request: the peer of the unix socket as the kernel knows it, or a user whose password is right.
-func (a actors) of(r *http.Request) (string, error) {
-	if uid, ok := r.Context().Value(peerKey{}).(uint32); ok {
+// Actor names who sent a request: the peer of the unix socket as the kernel knows it, or a user whose password is right.
+func (a *API) Actor(r *http.Request) (string, error) {
+	if uid, ok := listen.Peer(r.Context()); ok {
 		return nameOf(uid), nil
 	}
 	name, password, ok := r.BasicAuth()
-	if !ok || a.webConfig == "" {
+	if !ok || a.WebConfig == "" {
 		return "", errNobody
 	}
 	if err := a.signIn(name, password); err != nil {
@@ -55,8 +36,8 @@ func (a actors) of(r *http.Request) (string, error) {
 
 // signIn checks a password against the web configuration file as it is now. The toolkit has checked it too, unless the
 // file lost its users since; a name that nobody checked must not get into the log.
-func (a actors) signIn(name, password string) error {
-	data, err := os.ReadFile(a.webConfig)
+func (a *API) signIn(name, password string) error {
+	data, err := os.ReadFile(a.WebConfig)
 	if err != nil {
 		return fmt.Errorf("reading web.private.config_file: %s", decode.Reason(err))
 	}
