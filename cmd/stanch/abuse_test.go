@@ -108,7 +108,7 @@ func (s *site) alone(body []byte, header http.Header) int {
 
 // afterwards posts until the answer is not to come again: what takes the memory for bodies is still being given up.
 func afterwards(post func() int) (status int) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if status = post(); status != http.StatusServiceUnavailable {
 			return status
 		}
@@ -163,14 +163,14 @@ func TestSlowSendersEnd(t *testing.T) {
 	for _, kind := range kinds {
 		open[kind.name] = true
 	}
-	ended, patience := s.slowly(len(kinds), kinds...), time.After(10*time.Minute)
+	ended, hung := s.slowly(len(kinds), kinds...), time.After(patience)
 	s.honest() // it is let in after they are
 	for s.connections() > 0 {
 		select {
 		case kind := <-ended:
 			delete(open, kind)
 		case <-time.After(100 * time.Millisecond):
-		case <-patience:
+		case <-hung:
 			t.Fatalf("connections last, of these: %q", slices.Sorted(maps.Keys(open)))
 		}
 	}

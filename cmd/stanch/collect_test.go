@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/githubfake"
@@ -136,10 +135,7 @@ func TestOneIncidentAKey(t *testing.T) {
 	}
 	h.github.Wait()
 	h.waitFor("every alert resolved", func() bool { return h.resolved() == 10 })
-	h.waitFor("queues empty", func() bool {
-		metrics := h.get("/metrics")
-		return gauge(metrics, `stanch_queue_pending{stream="ALERTS"}`)+gauge(metrics, `stanch_queue_pending{stream="POINTERS"}`) == 0
-	})
+	h.waitFor("the queues empty", h.idle)
 	if list := h.incidents(); len(list) != 1 || list[0].State != "contained" || list[0].outcomes() != 1 {
 		t.Errorf("got %d incidents: %+v", len(list), list)
 	}
@@ -163,8 +159,8 @@ func TestUndoReopensTheAlert(t *testing.T) {
 	id := h.incidents()[0].ID
 	h.order("undo", id, "--reason", "it is the demo key")
 	h.waitFor("the alert open again", func() bool { return h.resolved() == 0 })
-	h.github.Wait()
-	time.Sleep(200 * time.Millisecond) // nothing must come of the hook that this caused
+	h.github.Wait() // nothing must come of the hook that this caused
+	h.waitFor("the queues empty", h.idle)
 	if now, there := h.iam.Key(h.keys[1].id); !alive(now, there) {
 		t.Error("the key that a person enabled was disabled again")
 	}

@@ -63,7 +63,7 @@ func (l *laboratory) leak(keys []leaked) {
 
 // attempt lets GitLab try every set that is due.
 func (l *laboratory) attempt() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	l.revoker.RunDue(ctx)
 }

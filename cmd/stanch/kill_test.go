@@ -107,7 +107,7 @@ func (s *site) postAndKill(keys []leaked, random *rand.Rand) {
 // waitSettled waits until as many incidents are there and none is open, and nothing is queued.
 func (s *site) waitSettled(n int) {
 	s.t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		metrics := s.get("/metrics")
 		settled := 0
@@ -122,6 +122,13 @@ func (s *site) waitSettled(n int) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// idle reports whether nothing waits in a queue.
+func (s *site) idle() bool {
+	metrics := s.get("/metrics")
+	return metrics != "" &&
+		gauge(metrics, `stanch_queue_pending{stream="ALERTS"}`)+gauge(metrics, `stanch_queue_pending{stream="POINTERS"}`) == 0
 }
 
 // gauge reads one sample of a scrape; 0 when it is not there.

@@ -14,12 +14,15 @@ import (
 	"stanch/dispositions/ibmfake"
 )
 
-// wait waits until something is so.
+// patience is how long a test waits for what has to come: only what hangs takes so long, on however busy a machine.
+const patience = 10 * time.Minute
+
+// waitFor waits until something is so.
 func (s *site) waitFor(what string, so func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not in a minute: %s\n%.3000s", what, s.output)
+			s.t.Fatalf("not in %s: %s\n%.3000s", patience, what, s.output)
 		}
 	}
 }

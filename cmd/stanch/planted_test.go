@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
@@ -131,7 +130,7 @@ func TestNoTokenInClear(t *testing.T) {
 	}
 	s.iam.AddFault(ibmfake.Fault{Times: 3, Status: 500, Body: keys[0].key.Value.Reveal()})
 	s.post([]record{{keys[0].key.Value.Reveal(), "ibm_cloud_iam_key", "https://example.com/again", "wiki_content"}})
-	time.Sleep(100 * time.Millisecond)
+	s.waitFor("the queues empty", s.idle)
 	if gauge(s.get("/metrics"), "stanch_dead_letters") == 0 {
 		t.Error("no dead letter was made")
 	}

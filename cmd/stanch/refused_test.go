@@ -24,7 +24,7 @@ func exchange(t *testing.T, address, request string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil { // an answer that never comes
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil { // an answer that never comes
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, strings.ReplaceAll(request, "\n", "\r\n")); err != nil {

@@ -32,7 +32,7 @@ func exitCode(err error) int {
 func (s *site) refuses(config string) string {
 	s.t.Helper()
 	c := s.program("serve", "--config.file", config)
-	guard := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() }) // one that serves would do so for ever
+	guard := time.AfterFunc(patience, func() { _ = c.Process.Kill() }) // one that serves would do so for ever
 	defer guard.Stop()
 	out, err := c.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
@@ -292,10 +292,10 @@ func TestRotatedKeysOpenWhatWasSealedBefore(t *testing.T) {
 // waitContained waits until so many incidents are contained.
 func (s *site) waitContained(n int) {
 	s.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for gauge(s.get("/metrics"), `stanch_incidents{state="contained"}`) < n {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not contained in a minute:\n%s\n%.3000s", grep(s.get("/metrics"), "stanch_incidents"), s.output)
+			s.t.Fatalf("not contained in %s:\n%s\n%.3000s", patience, grep(s.get("/metrics"), "stanch_incidents"), s.output)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

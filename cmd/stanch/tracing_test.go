@@ -301,7 +301,7 @@ func TestCollectorGone(t *testing.T) {
 			if name != "silent" {
 				s.waitFor("a line of what is lost", func() bool { return strings.Contains(s.output.String(), c.says) })
 			}
-			guard := time.AfterFunc(time.Minute, func() { _ = s.process.Process.Kill() })
+			guard := time.AfterFunc(patience, func() { _ = s.process.Process.Kill() })
 			defer guard.Stop()
 			if err := s.stop(); err != nil {
 				t.Errorf("serve ended with %v", err)
