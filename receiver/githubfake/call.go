@@ -13,7 +13,7 @@ import (
 )
 
 // object is a JSON object; a nil value reads null.
-type object map[string]any
+type object = vendorfake.Object
 
 // answer is what a call is answered with.
 type answer = vendorfake.Answer
@@ -38,15 +38,17 @@ type call struct {
 	alert    *alert
 	hook     *hook
 	delivery *delivery
-	body     []byte            // of the request
-	links    map[string]string // of the answer, by relation
+	body     []byte // of the request
+	links    vendorfake.Links
 }
 
 // ServeHTTP answers one call of a route.
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := rt.fake
-	c := &call{fake: f, request: r, route: rt, links: map[string]string{}}
-	c.event = Event{Op: rt.op, Target: target(r), Number: number(r), Query: r.URL.RawQuery}
+	c := &call{fake: f, request: r, route: rt, links: vendorfake.Links{}}
+	c.event = Event{
+		Op: rt.op, Method: r.Method, Path: r.URL.Path, Target: target(r), Number: number(r), Query: r.URL.RawQuery,
+	}
 	w.Header().Set("X-GitHub-Request-Id", strings.ToUpper(vendorfake.Random(16)))
 	c.identify()
 	f.Meet(c.event).Answer(w, r, c.serve, c.record)
@@ -69,16 +71,16 @@ func (c *call) decide() answer {
 	if c.refused != nil {
 		return *c.refused
 	}
-	window := f.window(c.token)
-	if window.spent(f.options.RateLimit) && !c.route.free {
-		return window.mark(f.limited(), f.options.RateLimit)
+	window := window{f.window(c.token), f.options.RateLimit}
+	if window.spent() && !c.route.free {
+		return window.mark(f.limited())
 	}
 	a := c.find().Or(c.permit).Or(func() *answer { return c.route.handle(c) })
 	done := c.conditional(*a)
 	if done.Status != http.StatusNotModified && !c.route.free {
-		window.used++
+		window.Used++
 	}
-	return c.describe(window.mark(done, f.options.RateLimit))
+	return c.describe(window.mark(done))
 }
 
 // conditional turns an answer into 304 when the caller has it already.
@@ -87,7 +89,7 @@ func (c *call) conditional(a answer) answer {
 	if c.request.Method != http.MethodGet || a.Status != http.StatusOK {
 		return a
 	}
-	sum := sha256.Sum256(append(a.Raw, c.linkHeader()...))
+	sum := sha256.Sum256(append(a.Raw, c.links.Header()...))
 	tag := `W/"` + hex.EncodeToString(sum[:]) + `"`
 	if c.request.Header.Get("If-None-Match") == tag {
 		c.event.Secrets = 0
@@ -98,7 +100,7 @@ func (c *call) conditional(a answer) answer {
 
 // describe adds the header fields that go with every answer.
 func (c *call) describe(a answer) answer {
-	if link := c.linkHeader(); link != "" {
+	if link := c.links.Header(); link != "" {
 		a = a.With("Link", link)
 	}
 	for name, value := range c.scopeHeaders() {
@@ -108,16 +110,6 @@ func (c *call) describe(a answer) answer {
 		a = a.With("X-GitHub-Enterprise-Version", "3.16.0")
 	}
 	return a.With("X-GitHub-Media-Type", "github.v3; format=json")
-}
-
-func (c *call) linkHeader() string {
-	var links []string
-	for _, relation := range []string{"prev", "next", "last", "first"} {
-		if url, ok := c.links[relation]; ok {
-			links = append(links, fmt.Sprintf(`<%s>; rel="%s"`, url, relation))
-		}
-	}
-	return strings.Join(links, ", ")
 }
 
 func ok(body any) *answer { return &answer{Status: http.StatusOK, Body: body} }

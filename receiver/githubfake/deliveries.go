@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // Delivery is one POST to a hook, as a test reads it back.
@@ -76,7 +78,7 @@ func (c *call) listDeliveries() *answer {
 			continue
 		}
 		if len(shown) == size {
-			c.link("next", "cursor", strconv.FormatInt(d.ID, 10))
+			c.links.Add(c.request, "next", "cursor", strconv.FormatInt(d.ID, 10))
 			break
 		}
 		shown = append(shown, d.show())
@@ -107,8 +109,8 @@ func (c *call) getDelivery() *answer {
 	d := c.delivery
 	shown := d.show()
 	shown["url"] = d.hook.URL
-	shown["request"] = object{"headers": flat(d.request), "payload": json.RawMessage(d.Payload)}
-	shown["response"] = object{"headers": flat(d.response), "payload": d.answered}
+	shown["request"] = object{"headers": vendorfake.Flat(d.request), "payload": json.RawMessage(d.Payload)}
+	shown["response"] = object{"headers": vendorfake.Flat(d.response), "payload": d.answered}
 	return ok(shown)
 }
 
@@ -129,7 +131,7 @@ func (d *delivery) show() object {
 	shown := object{
 		"id": d.ID, "guid": d.GUID, "delivered_at": d.At.UTC().Format("2006-01-02T15:04:05.000Z"),
 		"redelivery": d.Redelivery, "duration": d.Duration.Seconds(), "status": d.Status, "status_code": d.StatusCode,
-		"event": d.Event, "action": null(d.Action), "installation_id": nil, "repository_id": nil, "throttled_at": nil,
+		"event": d.Event, "action": vendorfake.Null(d.Action), "installation_id": nil, "repository_id": nil, "throttled_at": nil,
 	}
 	if d.repo != nil {
 		shown["repository_id"] = d.repo.id
@@ -138,12 +140,4 @@ func (d *delivery) show() object {
 		shown["installation_id"] = d.installation.id
 	}
 	return shown
-}
-
-func flat(header http.Header) map[string]string {
-	plain := map[string]string{}
-	for name := range header {
-		plain[name] = header.Get(name)
-	}
-	return plain
 }

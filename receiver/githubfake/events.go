@@ -34,7 +34,7 @@ func (f *Fake) happened(a *alert, action string, sender object) {
 func (f *Fake) located(a *alert, l Location) {
 	shown := f.whole(a)
 	maps.Copy(shown, object{"state": a.State, "publicly_leaked": a.PubliclyLeaked, "multi_repo": a.MultiRepo})
-	if !f.switches.NoLocationSecret {
+	if !f.Switches().NoLocationSecret {
 		shown["secret"] = a.Secret.Reveal()
 	}
 	f.emit(event{
@@ -71,7 +71,7 @@ func (f *Fake) ping(h *hook, sender object) {
 	e := event{name: "ping", repo: h.repo, sender: sender, extra: object{
 		"zen": "Keep it logically awesome.", "hook_id": h.ID, "hook": h.show(),
 	}}
-	f.deliver(h, e, uuid())
+	f.deliver(h, e, vendorfake.UUID())
 }
 
 // Emit sends an event of any name to the hooks that listen for it, for a repository, with fields of the caller's choice
@@ -84,7 +84,7 @@ func (f *Fake) Emit(name, action, repository string, fields map[string]any) {
 
 // emit makes a delivery for each hook that listens. They share the GUID, which names the event.
 func (f *Fake) emit(e event) {
-	guid := uuid()
+	guid := vendorfake.UUID()
 	for _, h := range f.hooks {
 		if h.listens(e.name, e.repo.owner, e.repo) {
 			f.deliver(h, e, guid)
@@ -120,10 +120,4 @@ func (e event) installation(h *hook) *installation {
 		return nil
 	}
 	return h.app.in(e.repo.owner)
-}
-
-// uuid is a GUID as GitHub writes it.
-func uuid() string {
-	h := vendorfake.Random(16)
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

@@ -68,19 +68,19 @@ type Fake struct {
 	vendorfake.Faults
 	vendorfake.Calls
 	*vendorfake.Sender // of webhooks
+	*vendorfake.Switchboard[Switches]
 
 	options Options
 	routes  http.Handler
 
-	mu       sync.Mutex
-	switches Switches
-	lastID   int64
+	mu     sync.Mutex
+	lastID int64
 
 	accounts   map[string]*account // by login in lower case
 	repos      map[string]*repo    // by owner/name in lower case
 	lists      map[string][]*alert // what a listing found, until something changes
 	tokens     map[string]*token   // by value
-	windows    map[string]*window
+	windows    vendorfake.Windows  // of the rate limit
 	apps       []*app
 	hooks      map[int64]*hook
 	deliveries []*delivery // oldest first
@@ -89,10 +89,11 @@ type Fake struct {
 // New makes a fake that holds nothing. Close ends its deliveries.
 func New(o Options) *Fake {
 	f := &Fake{
-		options: o.withDefaults(), switches: o.Switches.withDefaults(), lastID: firstID,
+		options: o.withDefaults(), lastID: firstID,
 		accounts: map[string]*account{}, repos: map[string]*repo{}, lists: map[string][]*alert{},
-		tokens: map[string]*token{}, windows: map[string]*window{}, hooks: map[int64]*hook{},
+		tokens: map[string]*token{}, windows: vendorfake.Windows{}, hooks: map[int64]*hook{},
 	}
+	f.Switchboard = vendorfake.NewSwitchboard(o.Switches, Switches.withDefaults)
 	f.Sender = vendorfake.NewSender(f.options.Senders, f.options.HookTimeout)
 	f.routes = f.newRoutes()
 	return f

@@ -18,7 +18,7 @@ func perPage(query url.Values) int {
 // pageOfAlerts cuts the page that a query asks for, by cursor where it may.
 func (c *call) pageOfAlerts(all []*alert, query url.Values) ([]*alert, *answer) {
 	asked := query.Has("after") || query.Has("before")
-	if mode := c.fake.switches.Cursors; mode != "never" && (asked || mode == "always" && !query.Has("page")) {
+	if mode := c.fake.Switches().Cursors; mode != "never" && (asked || mode == "always" && !query.Has("page")) {
 		return c.byCursor(all, query)
 	}
 	return byPage(c, all), nil
@@ -31,12 +31,12 @@ func byPage[T any](c *call, all []T) []T {
 	page, _ := strconv.Atoi(query.Get("page")) // what is no number is the first page
 	page, last := max(page, 1), max((len(all)+size-1)/size, 1)
 	if page > 1 {
-		c.link("first", "page", "1")
-		c.link("prev", "page", strconv.Itoa(min(page-1, last)))
+		c.links.Add(c.request, "first", "page", "1")
+		c.links.Add(c.request, "prev", "page", strconv.Itoa(min(page-1, last)))
 	}
 	if page < last {
-		c.link("next", "page", strconv.Itoa(page+1))
-		c.link("last", "page", strconv.Itoa(last))
+		c.links.Add(c.request, "next", "page", strconv.Itoa(page+1))
+		c.links.Add(c.request, "last", "page", strconv.Itoa(last))
 	}
 	from := min((page-1)*size, len(all))
 	return all[from:min(from+size, len(all))]
@@ -63,20 +63,10 @@ func (c *call) byCursor(all []*alert, query url.Values) ([]*alert, *answer) {
 		from = max(to-size, 0)
 	}
 	if from > 0 && from < to {
-		c.link("prev", "before", positionOf(all[from], query).String())
+		c.links.Add(c.request, "prev", "before", positionOf(all[from], query).String())
 	}
 	if to < len(all) && from < to {
-		c.link("next", "after", positionOf(all[to-1], query).String())
+		c.links.Add(c.request, "next", "after", positionOf(all[to-1], query).String())
 	}
 	return all[from:to], nil
-}
-
-// link adds a link to the answer: the request's own URL with another page or cursor.
-func (c *call) link(relation, name, value string) {
-	query := c.request.URL.Query()
-	for _, other := range []string{"page", "after", "before", "cursor"} {
-		query.Del(other)
-	}
-	query.Set(name, value)
-	c.links[relation] = "http://" + c.request.Host + c.request.URL.Path + "?" + query.Encode()
 }

@@ -9,9 +9,9 @@ func (f *Fake) deliver(h *hook, e event, guid string) {
 	}
 	times := 1
 	switch {
-	case f.switches.Drop:
+	case f.Switches().Drop:
 		times = 0
-	case f.switches.Twice:
+	case f.Switches().Twice:
 		times = 2
 	}
 	for range times {
@@ -24,7 +24,7 @@ func (f *Fake) deliver(h *hook, e event, guid string) {
 func (f *Fake) enqueue(d *delivery) {
 	d.ID = f.nextID()
 	f.deliveries = append(f.deliveries, d)
-	f.Enqueue(f.switches.Reversed, func() { f.transmit(d) })
+	f.Enqueue(f.Switches().Reversed, func() { f.transmit(d) })
 }
 
 // transmit sends a delivery and writes down what became of it.

@@ -5,16 +5,18 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
-// window is the hour in which the requests of a user, an installation or an App are counted.
+// window is the hour in which the requests of a user, an installation or an App are counted, with its limit; 0: none.
 type window struct {
-	used  int
-	reset time.Time
+	*vendorfake.Window
+	limit int
 }
 
-// window returns the hour that a token's requests count in, a new one when the last is over.
-func (f *Fake) window(t *token) *window {
+// window returns the current hour of a token.
+func (f *Fake) window(t *token) *vendorfake.Window {
 	key := "user " + t.Login
 	if t.app != nil {
 		key = "app " + t.app.Slug
@@ -22,12 +24,7 @@ func (f *Fake) window(t *token) *window {
 	if t.installation != nil {
 		key += " " + strconv.FormatInt(t.installation.id, 10)
 	}
-	w, ok := f.windows[key]
-	if !ok || !f.options.Now().Before(w.reset) {
-		w = &window{reset: f.now().Add(time.Hour)}
-		f.windows[key] = w
-	}
-	return w
+	return f.windows.At(key, f.now(), time.Hour)
 }
 
 // ResetLimits starts a new hour for everybody.
@@ -37,22 +34,22 @@ func (f *Fake) ResetLimits() {
 	clear(f.windows)
 }
 
-// spent reports whether nothing is left; a limit of 0 is none.
-func (w *window) spent(limit int) bool { return limit > 0 && w.used >= limit }
+// spent reports whether nothing is left.
+func (w window) spent() bool { return w.limit > 0 && w.Used >= w.limit }
 
 // mark adds what is left to an answer.
-func (w *window) mark(a answer, limit int) answer {
-	if limit == 0 {
+func (w window) mark(a answer) answer {
+	if w.limit == 0 {
 		return a
 	}
-	a = a.With("X-RateLimit-Limit", strconv.Itoa(limit)).With("X-RateLimit-Resource", "core")
-	a = a.With("X-RateLimit-Remaining", strconv.Itoa(limit-w.used)).With("X-RateLimit-Used", strconv.Itoa(w.used))
-	return a.With("X-RateLimit-Reset", strconv.FormatInt(w.reset.Unix(), 10))
+	a = a.With("X-RateLimit-Limit", strconv.Itoa(w.limit)).With("X-RateLimit-Resource", "core")
+	a = a.With("X-RateLimit-Remaining", strconv.Itoa(w.limit-w.Used)).With("X-RateLimit-Used", strconv.Itoa(w.Used))
+	return a.With("X-RateLimit-Reset", strconv.FormatInt(w.Reset.Unix(), 10))
 }
 
 // limited is the answer to a request for which nothing is left.
 func (f *Fake) limited() answer {
-	return *refuse(cmp.Or(f.switches.Limited, http.StatusForbidden), "API rate limit exceeded")
+	return *refuse(cmp.Or(f.Switches().Limited, http.StatusForbidden), "API rate limit exceeded")
 }
 
 // getRateLimit is GET /rate_limit, which is not counted itself.
@@ -61,7 +58,7 @@ func (c *call) getRateLimit() *answer {
 	if limit == 0 {
 		return refuse(http.StatusNotFound, "Rate limiting is not enabled.")
 	}
-	core := object{"limit": limit, "used": w.used, "remaining": limit - w.used, "reset": w.reset.Unix()}
+	core := object{"limit": limit, "used": w.Used, "remaining": limit - w.Used, "reset": w.Reset.Unix()}
 	return ok(object{"resources": object{"core": core}, "rate": core})
 }
 
@@ -69,7 +66,7 @@ func (c *call) getRateLimit() *answer {
 // it must wait, empty when GitHub does not say.
 func SecondaryLimit(status int, retryAfter string) Fault {
 	fault := Fault{
-		Status: status, Header: map[string]string{"Content-Type": "application/json; charset=utf-8"},
+		Status: status, ContentType: mediaType, Header: map[string]string{},
 		Body: `{"message":"You have exceeded a secondary rate limit.",` +
 			`"documentation_url":"https://docs.github.example/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`,
 	}

@@ -96,6 +96,6 @@ func (f *Fake) note(d *delivery, s vendorfake.Sent) {
 	d.At, d.Duration, d.Status, d.StatusCode = f.options.Now(), s.Duration, status(s), s.Code
 	d.response, d.answered = s.Header, s.Body
 	if s.Code == 0 {
-		d.StatusCode = max(f.switches.Unreached, 0)
+		d.StatusCode = max(f.Switches().Unreached, 0)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strconv"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // show writes an alert as the REST API answers it, without its secret and its repository.
@@ -24,7 +26,7 @@ func (f *Fake) show(a *alert) object {
 
 // hooked writes an alert as the secret_scanning_alert event has it: with neither secret nor state.
 func (f *Fake) hooked(a *alert) object {
-	if f.switches.Sparse {
+	if f.Switches().Sparse {
 		return f.sparse(a)
 	}
 	return f.whole(a)
@@ -34,7 +36,7 @@ func (f *Fake) hooked(a *alert) object {
 func (f *Fake) sparse(a *alert) object {
 	return object{
 		"number": a.Number, "secret_type": a.SecretType,
-		"resolution": null(a.Resolution), "resolved_by": f.user(a.ResolvedBy), "resolved_at": stamp(a.ResolvedAt),
+		"resolution": vendorfake.Null(a.Resolution), "resolved_by": f.user(a.ResolvedBy), "resolved_at": stamp(a.ResolvedAt),
 	}
 }
 
@@ -44,7 +46,7 @@ func (f *Fake) whole(a *alert) object {
 	maps.Copy(shown, object{
 		"url": a.apiURL(), "locations_url": a.apiURL() + "/locations",
 		"html_url":   htmlURL + "/" + a.repo.Name + "/security/secret-scanning/" + strconv.Itoa(a.Number),
-		"created_at": stamp(a.CreatedAt), "updated_at": stamp(a.UpdatedAt), "resolution_comment": null(a.Comment),
+		"created_at": stamp(a.CreatedAt), "updated_at": stamp(a.UpdatedAt), "resolution_comment": vendorfake.Null(a.Comment),
 		"push_protection_bypassed":    a.BypassedBy != "",
 		"push_protection_bypassed_by": f.user(a.BypassedBy), "push_protection_bypassed_at": a.bypassedAt(),
 	})
@@ -70,12 +72,4 @@ func (c *call) reveal(shown object, a *alert) object {
 		c.event.Secrets++
 	}
 	return shown
-}
-
-// null is null instead of an empty string.
-func null(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }

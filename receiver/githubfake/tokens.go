@@ -174,12 +174,12 @@ func (t *token) member(a *account) bool {
 	if a.kind != organisation {
 		return false
 	}
-	return t.Organisations == nil || containsFold(t.Organisations, a.login)
+	return t.Organisations == nil || vendorfake.ContainsFold(t.Organisations, a.login)
 }
 
 // sees reports whether a token sees a repository.
 func (t *token) sees(r *repo) bool {
-	return t.member(r.owner) && (t.Repositories == nil || containsFold(t.Repositories, r.Name))
+	return t.member(r.owner) && (t.Repositories == nil || vendorfake.ContainsFold(t.Repositories, r.Name))
 }
 
 // sender is who does what is done with the token.
@@ -188,8 +188,4 @@ func (t *token) sender(f *Fake) object {
 		return f.account(t.app.Slug+"[bot]", "Bot").show()
 	}
 	return f.account(t.Login, "User").show()
-}
-
-func containsFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
 }

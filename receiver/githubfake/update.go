@@ -42,7 +42,7 @@ type update struct {
 func (c *call) updateAlert() *answer {
 	var u update
 	no := c.theAlert().Or(func() *answer { return c.read(&u) })
-	no = no.Or(func() *answer { return u.check(c.fake.switches) })
+	no = no.Or(func() *answer { return u.check(c.fake.Switches()) })
 	no = no.Or(func() *answer { return c.checkState(u) })
 	if no != nil {
 		return no
@@ -76,7 +76,7 @@ func (u update) knownValidity() bool {
 
 // checkState refuses what the alert's state or the organisation does not allow.
 func (c *call) checkState(u update) *answer {
-	s := c.fake.switches
+	s := c.fake.Switches()
 	if u.State == nil {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (c *call) apply(u update) {
 		By: sender["login"].(string), Validity: "unknown",
 	}
 	c.event.Changed = true
-	if u.Validity != nil && f.switches.Validity == "" {
+	if u.Validity != nil && f.Switches().Validity == "" {
 		if text := strings.Trim(string(u.Validity), `"`); text != "null" {
 			change.Validity = text
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // object is a JSON object; a nil value reads null.
-type object map[string]any
+type object = vendorfake.Object
 
 // answer is what a call is answered with.
 type answer = vendorfake.Answer
@@ -37,7 +37,7 @@ type call struct {
 	hook          *hook
 	job           *job
 	vulnerability *vulnerability
-	links         map[string]string // of the answer, by relation
+	links         vendorfake.Links
 	pages         map[string]string // the X- fields of the answer that say where a page stands
 	after         func() answer     // what is left to do without the fake's lock, and the answer then
 }
@@ -45,10 +45,11 @@ type call struct {
 // ServeHTTP answers one call of a route.
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := rt.fake
-	c := &call{fake: f, request: r, route: rt, links: map[string]string{}, pages: map[string]string{}}
+	c := &call{fake: f, request: r, route: rt, links: vendorfake.Links{}, pages: map[string]string{}}
 	c.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a body that is cut reads as bad input
 	c.event = Event{
-		Op: rt.op, Target: target(r), Number: number(r), Query: r.URL.RawQuery, Cause: r.Header.Get(uuidHeader),
+		Op: rt.op, Method: r.Method, Path: r.URL.Path, Target: target(r), Number: number(r), Query: r.URL.RawQuery,
+		Cause: r.Header.Get(uuidHeader),
 	}
 	if rt.op == GraphQL {
 		c.readDocument()
@@ -81,19 +82,19 @@ func (c *call) decide() answer {
 		return *c.refused
 	}
 	limit, w := f.options.RateLimit, f.window(c.token)
-	if w.spend(limit) {
-		return w.mark(limited(), limit)
+	if spend(w, limit) {
+		return f.mark(limited(), w, limit)
 	}
 	a := c.permit().Or(c.find).Or(func() *answer { return c.route.handle(c) })
-	if f.switches.QuietLimits {
+	if f.Switches().QuietLimits {
 		limit = 0
 	}
-	return w.mark(*a, limit)
+	return f.mark(*a, w, limit)
 }
 
 // describe adds the header fields that go with every answer.
 func (c *call) describe(a answer) answer {
-	if link := c.linkHeader(); link != "" {
+	if link := c.links.Header(); link != "" {
 		a = a.With("Link", link)
 	}
 	for name, value := range c.pages {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // How long an event stays listed, how many a page has at most, and how many may be sent again in a minute by a user for a
@@ -76,23 +78,15 @@ func (d *delivery) status() string {
 }
 
 func (d *delivery) show() object {
-	request := flat(d.request)
+	request := vendorfake.Flat(d.request)
 	if _, ok := request["X-Gitlab-Token"]; ok {
 		request["X-Gitlab-Token"] = "[REDACTED]"
 	}
 	return object{
 		"id": d.ID, "url": d.url, "trigger": d.Trigger, "request_headers": request, "request_data": d.data(),
-		"response_headers": flat(d.response), "response_body": d.answered, "response_status": d.status(),
+		"response_headers": vendorfake.Flat(d.response), "response_body": d.answered, "response_status": d.status(),
 		"execution_duration": d.Duration.Seconds(),
 	}
-}
-
-func flat(header http.Header) map[string]string {
-	plain := map[string]string{}
-	for name := range header {
-		plain[name] = header.Get(name)
-	}
-	return plain
 }
 
 // resendEvent is POST .../resend: the same payload and Idempotency-Key are sent again while the caller waits, and listed as
@@ -102,7 +96,7 @@ func (c *call) resendEvent() *answer {
 		return no
 	}
 	f := c.fake
-	if f.minute("resending " + c.hook.owner() + " " + c.token.Login).spend(resendPerMinute) {
+	if spend(f.minute("resending "+c.hook.owner()+" "+c.token.Login), resendPerMinute) {
 		return tooOften()
 	}
 	at := slices.IndexFunc(f.deliveries, func(d *delivery) bool { return d.ID == c.event.Number && f.listed(d, c.hook) })
@@ -114,7 +108,7 @@ func (c *call) resendEvent() *answer {
 		return refuse(http.StatusUnprocessableEntity, "The hook URL has changed, and this log entry cannot be retried")
 	}
 	d := old.Delivery
-	d.Outcome, d.Again, d.EventUUID = Waiting, true, uuid()
+	d.Outcome, d.Again, d.EventUUID = Waiting, true, vendorfake.UUID()
 	c.sendNow(d, func(d *delivery) *answer { return created(object{"response_status": d.StatusCode}) })
 	return noContent()
 }
@@ -125,14 +119,14 @@ func (c *call) testHook() *answer {
 		return no
 	}
 	f := c.fake
-	if f.minute("testing " + c.hook.owner() + " " + c.token.Login).spend(testsPerMinute) {
+	if spend(f.minute("testing "+c.hook.owner()+" "+c.token.Login), testsPerMinute) {
 		return tooOften()
 	}
 	payload, trigger := c.sample()
 	if payload == nil {
 		return refuse(http.StatusUnprocessableEntity, "Ensure the project has something to test the hook with.")
 	}
-	d := Delivery{Hook: c.hook.ID, Trigger: trigger, IdempotencyKey: uuid(), EventUUID: uuid(), Test: true, Payload: payload}
+	d := Delivery{Hook: c.hook.ID, Trigger: trigger, IdempotencyKey: vendorfake.UUID(), EventUUID: vendorfake.UUID(), Test: true, Payload: payload}
 	c.sendNow(d, func(d *delivery) *answer {
 		if d.StatusCode < 200 || d.StatusCode > 299 {
 			return refuse(http.StatusUnprocessableEntity, "Hook execution failed")

@@ -62,14 +62,14 @@ type Fake struct {
 	vendorfake.Faults
 	vendorfake.Calls
 	*vendorfake.Sender // of webhooks
+	*vendorfake.Switchboard[Switches]
 
 	options Options
 	version version
 	routes  http.Handler
 
-	mu       sync.Mutex
-	switches Switches
-	lastID   int64
+	mu     sync.Mutex
+	lastID int64
 
 	users           map[string]int64  // ids by login
 	groups          map[string]*group // by path in lower case
@@ -78,7 +78,7 @@ type Fake struct {
 	vulnerabilities map[int64]*vulnerability
 	lists           map[string][]*vulnerability // what a listing found, until something changes
 	tokens          map[string]*token           // by value
-	windows         map[string]*window
+	windows         vendorfake.Windows
 	hooks           map[int64]*hook
 	deliveries      []*delivery // oldest first
 	chains          map[string]*chain
@@ -88,13 +88,14 @@ type Fake struct {
 // New makes a fake that holds nothing. Close ends its deliveries.
 func New(o Options) *Fake {
 	f := &Fake{
-		options: o.withDefaults(), switches: o.Switches.withDefaults(), lastID: firstID,
+		options: o.withDefaults(), lastID: firstID,
 		users: map[string]int64{}, groups: map[string]*group{}, projects: map[string]*project{},
 		jobs: map[int64]*job{}, vulnerabilities: map[int64]*vulnerability{}, lists: map[string][]*vulnerability{},
-		tokens: map[string]*token{}, windows: map[string]*window{}, hooks: map[int64]*hook{}, chains: map[string]*chain{},
+		tokens: map[string]*token{}, windows: vendorfake.Windows{}, hooks: map[int64]*hook{}, chains: map[string]*chain{},
 		schemas: map[bool]*ast.Schema{},
 	}
 	f.version = parseVersion(f.options.Version)
+	f.Switchboard = vendorfake.NewSwitchboard(o.Switches, Switches.withDefaults)
 	f.Sender = vendorfake.NewSender(f.options.Senders, f.options.HookTimeout)
 	f.routes = f.newRoutes()
 	return f

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"stanch/receiver/outbound/vendorfake"
 )
 
 // firstID is where ids start: above 32 bits, as GitLab's own are for busy tables.
@@ -172,18 +170,4 @@ func stamp(t time.Time) any {
 		return nil
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
-}
-
-// null is null instead of an empty string.
-func null(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// uuid is a UUID as GitLab writes it.
-func uuid() string {
-	h := vendorfake.Random(16)
-	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }

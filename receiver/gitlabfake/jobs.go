@@ -69,7 +69,7 @@ func (f *Fake) Scan(s Scan) Scanned {
 		found = append(found, v)
 		done.Leaked = append(done.Leaked, v.leaked())
 	}
-	j.sha, j.report = p.head, report(found, j.at, f.switches)
+	j.sha, j.report = p.head, report(found, j.at, f.Switches())
 	f.finished(j)
 	if s.Ref == branch {
 		for _, v := range found {

@@ -2,12 +2,10 @@ package gitlabfake
 
 import (
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"net/url"
 	"sort"
 	"strconv"
-	"strings"
 )
 
 // manyItems is above which GitLab does not count: no total and no last page.
@@ -38,18 +36,25 @@ func byNumber[T any](c *call, all []T, size int) []T {
 	c.pages["X-Page"], c.pages["X-Per-Page"] = strconv.Itoa(at), strconv.Itoa(size)
 	c.pages["X-Next-Page"], c.pages["X-Prev-Page"] = "", ""
 	if at > 1 {
-		c.pages["X-Prev-Page"] = c.link("prev", "page", strconv.Itoa(min(at-1, last)))
+		c.pages["X-Prev-Page"] = c.page("prev", min(at-1, last))
 	}
 	if at < last {
-		c.pages["X-Next-Page"] = c.link("next", "page", strconv.Itoa(at+1))
+		c.pages["X-Next-Page"] = c.page("next", at+1)
 	}
-	c.link("first", "page", "1")
+	c.page("first", 1)
 	if len(all) <= manyItems {
 		c.pages["X-Total"], c.pages["X-Total-Pages"] = strconv.Itoa(len(all)), strconv.Itoa(last)
-		c.link("last", "page", strconv.Itoa(last))
+		c.page("last", last)
 	}
 	from := min((at-1)*size, len(all))
 	return all[from:min(from+size, len(all))]
+}
+
+// page adds a link to a page and returns its number.
+func (c *call) page(relation string, number int) string {
+	text := strconv.Itoa(number)
+	c.links.Add(c.request, relation, "page", text)
+	return text
 }
 
 // afterCursor cuts what stands after a cursor; without one, the first page. Nothing is counted.
@@ -67,29 +72,9 @@ func afterCursor[T any](c *call, all []T, size int, id func(T) int64) ([]T, *ans
 	to := min(from+size, len(all))
 	if to < len(all) {
 		cursor := strconv.FormatInt(id(all[to-1]), 10)
-		c.link("next", "cursor", base64.RawURLEncoding.EncodeToString([]byte(cursor)))
+		c.links.Add(c.request, "next", "cursor", base64.RawURLEncoding.EncodeToString([]byte(cursor)))
 	}
 	return all[from:to], nil
-}
-
-// link adds a link to the answer, the request's own URL with another page or cursor, and returns that.
-func (c *call) link(relation, name, value string) string {
-	query := c.request.URL.Query()
-	query.Del("page")
-	query.Del("cursor")
-	query.Set(name, value)
-	c.links[relation] = "http://" + c.request.Host + c.request.URL.EscapedPath() + "?" + query.Encode()
-	return value
-}
-
-func (c *call) linkHeader() string {
-	var links []string
-	for _, relation := range []string{"prev", "next", "first", "last"} {
-		if url, ok := c.links[relation]; ok {
-			links = append(links, fmt.Sprintf(`<%s>; rel="%s"`, url, relation))
-		}
-	}
-	return strings.Join(links, ", ")
 }
 
 // listed answers the page of a list that a call asks for.

@@ -59,22 +59,22 @@ func (f *Fake) Deliveries() []Delivery {
 
 // deliver makes the delivery of an event to a hook, or two, or none, as the switches say.
 func (f *Fake) deliver(h *hook, d Delivery) {
-	d.Hook, d.IdempotencyKey = h.ID, uuid()
+	d.Hook, d.IdempotencyKey = h.ID, vendorfake.UUID()
 	chained := d.EventUUID != ""
 	if !chained {
-		d.EventUUID = uuid()
+		d.EventUUID = vendorfake.UUID()
 	}
 	times := 1
 	switch {
-	case f.switches.Drop:
+	case f.Switches().Drop:
 		times = 0
-	case f.switches.Twice:
+	case f.Switches().Twice:
 		times = 2
 	}
 	for range times {
 		one := f.enter(h, d)
 		one.chained = chained
-		f.Enqueue(f.switches.Reversed, func() {
+		f.Enqueue(f.Switches().Reversed, func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.transmit(one)
@@ -108,7 +108,7 @@ func (f *Fake) transmit(d *delivery) {
 
 // against is why a delivery is not sent; Waiting: it is.
 func (f *Fake) against(d *delivery) Outcome {
-	forced := d.Test || d.Again && f.switches.ResendDisabled
+	forced := d.Test || d.Again && f.Switches().ResendDisabled
 	switch {
 	case !forced && d.hook.status(f.options.Now()) != Executable:
 		return Skipped

@@ -4,28 +4,16 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
-// window is the minute in which the requests of a user are counted.
-type window struct {
-	used  int
-	reset time.Time
-	now   time.Time
-}
-
 // window returns the minute that a token's requests count in.
-func (f *Fake) window(t *token) *window { return f.minute("requests of " + t.Login) }
+func (f *Fake) window(t *token) *vendorfake.Window { return f.minute("requests of " + t.Login) }
 
-// minute returns the minute in which something is counted, a new one when the last is over.
-func (f *Fake) minute(what string) *window {
-	now := f.options.Now()
-	w, ok := f.windows[what]
-	if !ok || !now.Before(w.reset) {
-		w = &window{reset: now.Add(time.Minute)}
-		f.windows[what] = w
-	}
-	w.now = now
-	return w
+// minute returns the current minute of something that is counted.
+func (f *Fake) minute(what string) *vendorfake.Window {
+	return f.windows.At(what, f.options.Now(), time.Minute)
 }
 
 // ResetLimits starts a new minute for everybody, of requests and of resent events.
@@ -36,14 +24,14 @@ func (f *Fake) ResetLimits() {
 }
 
 // spend counts one more, and reports whether that is one too many; a limit of 0 is none.
-func (w *window) spend(limit int) bool {
-	w.used++
-	return limit > 0 && w.used > limit
+func spend(w *vendorfake.Window, limit int) bool {
+	w.Used++
+	return limit > 0 && w.Used > limit
 }
 
 // mark adds what is left to an answer, and to a refusal how long to wait.
-func (w *window) mark(a answer, limit int) answer {
-	wait := strconv.Itoa(int(w.reset.Sub(w.now)/time.Second) + 1)
+func (f *Fake) mark(a answer, w *vendorfake.Window, limit int) answer {
+	wait := strconv.Itoa(int(w.Reset.Sub(f.options.Now())/time.Second) + 1)
 	if a.Status == http.StatusTooManyRequests {
 		a = a.With("Retry-After", wait)
 	}
@@ -51,9 +39,9 @@ func (w *window) mark(a answer, limit int) answer {
 		return a
 	}
 	a = a.With("RateLimit-Name", "throttle_authenticated_api").With("RateLimit-Limit", strconv.Itoa(limit))
-	a = a.With("RateLimit-Observed", strconv.Itoa(w.used)).With("RateLimit-Remaining", strconv.Itoa(max(limit-w.used, 0)))
-	a = a.With("RateLimit-ResetTime", w.reset.UTC().Format(http.TimeFormat))
-	return a.With("RateLimit-Reset", strconv.FormatInt(w.reset.Unix(), 10))
+	a = a.With("RateLimit-Observed", strconv.Itoa(w.Used)).With("RateLimit-Remaining", strconv.Itoa(max(limit-w.Used, 0)))
+	a = a.With("RateLimit-ResetTime", w.Reset.UTC().Format(http.TimeFormat))
+	return a.With("RateLimit-Reset", strconv.FormatInt(w.Reset.Unix(), 10))
 }
 
 // limited is the answer to a request that is one too many: it is no JSON.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // resolver answers a field of a value; what is listed is a []any, and nil is null.
@@ -80,7 +82,7 @@ var resolvers = map[string]map[string]resolver{
 		"confirmedAt":             plain(func(v *vulnerability) any { return instant(v.ConfirmedAt) }),
 		"resolvedAt":              plain(func(v *vulnerability) any { return instant(v.ResolvedAt) }),
 		"dismissedAt":             plain(func(v *vulnerability) any { return instant(v.DismissedAt) }),
-		"stateComment":            plain(func(v *vulnerability) any { return null(v.Comment) }),
+		"stateComment":            plain(func(v *vulnerability) any { return vendorfake.Null(v.Comment) }),
 		"confirmedBy":             plain(func(v *vulnerability) any { return v.who(v.ConfirmedAt) }),
 		"resolvedBy":              plain(func(v *vulnerability) any { return v.who(v.ResolvedAt) }),
 		"dismissedBy":             plain(func(v *vulnerability) any { return v.who(v.DismissedAt) }),
@@ -307,7 +309,7 @@ func (e *execution) mutate(state State, given inputs) any {
 		e.fault(unauthorised)
 		return nil
 	}
-	if v.State == state && e.call.fake.switches.Again == "refused" {
+	if v.State == state && e.call.fake.Switches().Again == "refused" {
 		return payload{v, []string{"Vulnerability is already " + string(state)}, given["clientMutationId"]}
 	}
 	e.call.enter(v, state, given.text("comment"))

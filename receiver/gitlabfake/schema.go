@@ -16,7 +16,7 @@ var schemaText string
 // schema is what GraphQL is asked against: without what is newer than the version, and without the comments that
 // NoComment takes away. The caller holds the lock.
 func (f *Fake) schema() *ast.Schema {
-	withoutComment := f.switches.NoComment
+	withoutComment := f.Switches().NoComment
 	if made := f.schemas[withoutComment]; made != nil {
 		return made
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // maxAnswer is the most that GitLab keeps of what a receiver answers, in bytes.
@@ -50,7 +51,7 @@ func plainHeader(trigger, id string) http.Header {
 	header := http.Header{}
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "User-Agent": "GitLab/19.0.0-ee", "X-Gitlab-Event": headerOf(trigger),
-		"X-Gitlab-Webhook-UUID": uuid(), uuidHeader: uuid(), "X-Gitlab-Instance": htmlURL, "Idempotency-Key": id,
+		"X-Gitlab-Webhook-UUID": vendorfake.UUID(), uuidHeader: vendorfake.UUID(), "X-Gitlab-Instance": htmlURL, "Idempotency-Key": id,
 	} {
 		header.Set(name, value)
 	}
@@ -88,7 +89,7 @@ func (f *Fake) newRequest(d *delivery) *http.Request {
 
 // signMore puts other signatures in front of the good one, as the switch says.
 func (f *Fake) signMore(header http.Header, d *delivery) {
-	if good := header.Get("webhook-signature"); good != "" && f.switches.Signatures == "many" {
+	if good := header.Get("webhook-signature"); good != "" && f.Switches().Signatures == "many" {
 		other := Sign(NewSigningToken(), d.IdempotencyKey, d.At, d.Payload)
 		header.Set("webhook-signature", "v1a"+strings.TrimPrefix(other, "v1")+" "+other+" "+good)
 	}

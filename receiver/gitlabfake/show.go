@@ -35,13 +35,13 @@ func (c *call) finding(v *vulnerability) object {
 	shown := object{
 		"id": v.ID + 1, "vulnerability_id": v.ID, "project_id": v.project.id, "uuid": v.uuid, "name": v.Title,
 		"report_type": v.ReportType, "severity": v.Severity, "confidence": "unknown", "metadata_version": "15.2.1",
-		"location": v.location(c.fake.switches), "raw_metadata": nil,
+		"location": v.location(c.fake.Switches()), "raw_metadata": nil,
 		"created_at": stamp(v.CreatedAt), "updated_at": stamp(v.UpdatedAt),
 	}
-	if c.fake.switches.RawMetadata == "present" {
-		raw, _ := json.Marshal(v.report(c.fake.switches)) // plain values always marshal
+	if c.fake.Switches().RawMetadata == "present" {
+		raw, _ := json.Marshal(v.report(c.fake.Switches())) // plain values always marshal
 		shown["raw_metadata"] = string(raw)
-		if c.fake.switches.Extract != "absent" {
+		if c.fake.Switches().Extract != "absent" {
 			c.event.Secrets++
 		}
 	}
@@ -88,7 +88,7 @@ func (v *vulnerability) identifier() object {
 // hooked writes a vulnerability as a hook's event has it: without id, project and secret.
 func (f *Fake) hooked(v *vulnerability) object {
 	shown := object{
-		"url": v.url(), "title": v.Title, "state": v.State, "project_id": v.project.id, "location": v.location(f.switches),
+		"url": v.url(), "title": v.Title, "state": v.State, "project_id": v.project.id, "location": v.location(f.Switches()),
 		"cvss": []object{}, "severity": v.Severity, "severity_overridden": false, "identifiers": []object{v.identifier()},
 		"issues": append([]object{}, v.issues...), "report_type": v.ReportType, "confidence": "unknown",
 		"confidence_overridden": false, "resolved_on_default_branch": v.Gone, "auto_resolved": false,

@@ -33,7 +33,7 @@ func change(state State) func(*call) *answer {
 		if v.State == state {
 			return &answer{Status: http.StatusNotModified}
 		}
-		if c.fake.switches.NoComment {
+		if c.fake.Switches().NoComment {
 			said.Comment = ""
 		}
 		c.project = v.project

@@ -60,20 +60,6 @@ var choices = [][]func(*Switches){
 // answer occurs, in as few runs as possible. Drop stays off, because it is a loss and not an answer.
 func Positions() []Switches { return vendorfake.Positions(Switches{}.withDefaults(), choices) }
 
-// SetSwitches changes the positions; zero fields are set to their defaults.
-func (f *Fake) SetSwitches(s Switches) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.switches = s.withDefaults()
-}
-
-// Switches returns the positions now.
-func (f *Fake) Switches() Switches {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.switches
-}
-
 func (s Switches) withDefaults() Switches {
 	s.Extract = cmp.Or(s.Extract, "secret")
 	s.RawMetadata = cmp.Or(s.RawMetadata, "present")

@@ -146,7 +146,7 @@ func (t *token) may(needs permission) bool { return t.scoped(needs) && t.Role >=
 
 // sees reports whether a token sees a project.
 func (t *token) sees(p *project) bool {
-	return t.everywhere() || containsFold(t.Projects, p.path) || slices.ContainsFunc(t.Groups, func(path string) bool {
+	return t.everywhere() || vendorfake.ContainsFold(t.Projects, p.path) || slices.ContainsFunc(t.Groups, func(path string) bool {
 		return (&group{path: path}).holds(p.path)
 	})
 }
@@ -159,10 +159,6 @@ func (t *token) member(g *group) bool {
 }
 
 func (t *token) everywhere() bool { return t.Groups == nil && t.Projects == nil }
-
-func containsFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
-}
 
 func (c *call) getUser() *answer {
 	login := c.token.Login

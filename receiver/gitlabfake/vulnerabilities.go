@@ -91,7 +91,7 @@ func (f *Fake) put(v Vulnerability) *vulnerability {
 	if v.Commit == "" {
 		v.Commit = p.commit(map[string]string{v.File: v.content()})
 	}
-	added := &vulnerability{Vulnerability: v, project: p, uuid: uuid(), pipeline: f.nextID()}
+	added := &vulnerability{Vulnerability: v, project: p, uuid: vendorfake.UUID(), pipeline: f.nextID()}
 	f.vulnerabilities[v.ID] = added
 	f.changed()
 	return added

@@ -5,15 +5,35 @@ import (
 	"net/http"
 )
 
-// Answer is what a call is answered with.
+// Object is a JSON object; a nil value reads null.
+type Object map[string]any
+
+// Null is null instead of an empty string.
+func Null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// Flat is a header with one value a field, as vendors list what they sent and got.
+func Flat(header http.Header) map[string]string {
+	plain := map[string]string{}
+	for name := range header {
+		plain[name] = header.Get(name)
+	}
+	return plain
+}
+
+// Answer is the answer to a call.
 type Answer struct {
 	Status int
 	Header map[string]string
-	Body   any    // see Encode; nil: none
-	Raw    []byte // sent as it is
+	Body   any    // JSON, see [Answer.Encode]; nil: none
+	Raw    []byte // bytes that are sent as they are
 }
 
-// Or returns an answer that is there, and otherwise what next gives.
+// Or returns the answer, or what next gives when there is none yet.
 func (a *Answer) Or(next func() *Answer) *Answer {
 	if a != nil {
 		return a
@@ -21,7 +41,7 @@ func (a *Answer) Or(next func() *Answer) *Answer {
 	return next()
 }
 
-// With adds a header field to an answer.
+// With returns the answer with another header field.
 func (a Answer) With(name, value string) Answer {
 	if a.Header == nil {
 		a.Header = map[string]string{}
@@ -30,8 +50,7 @@ func (a Answer) With(name, value string) Answer {
 	return a
 }
 
-// Encode makes JSON of the body, of the media type that the vendor calls it. It is an object of plain values, which always
-// marshals.
+// Encode turns the body into JSON, under the vendor's media type for it. The body must be a value that marshals.
 func (a Answer) Encode(mediaType string) Answer {
 	if a.Body == nil {
 		return a

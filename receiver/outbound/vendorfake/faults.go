@@ -2,7 +2,9 @@ package vendorfake
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"path"
 	"sync"
 	"time"
 )
@@ -15,29 +17,34 @@ type Fault struct {
 	Op     Operation // empty: any
 	Target string    // as in [Event]; empty: any
 	Number int64     // as in [Event]; 0: any
+	Method string    // of HTTP; empty: any
+	Path   string    // a pattern of [path.Match], such as /v1/apikeys/*/disable; empty: any
 	Times  int       // how many calls meet it; 0: one; Forever
 	Skip   int       // how many matching calls go as usual before
 
 	// Delay is waited before anything else happens.
 	Delay time.Duration
 	// Until is waited for before anything else happens; a test closes it.
-	Until <-chan struct{}
+	Until <-chan struct{} `json:"-"`
 	// Commit lets the call have its effect before the fault's answer, or the cut, hides it.
 	Commit bool
+	// Half lets a write reach only this view of what it changes, where a fake keeps several; empty: all.
+	Half string
 	// Cut closes the connection without an answer.
 	Cut bool
 	// Truncate answers as usual, with half of the body.
 	Truncate bool
 
-	Status int               // of the answer instead of the vendor's; 0: the vendor answers
-	Header map[string]string // Retry-After, Location, Content-Type ...
-	Body   string
+	Status      int               // of the answer instead of the vendor's; 0: the vendor answers
+	Header      map[string]string // such as Retry-After or Location
+	ContentType string            // goes into the header; empty: none, unless Header has one
+	Body        string
 }
 
-// BadGateway is a fault of whatever stands before a vendor: 502 and a page of HTML.
+// BadGateway is a fault of a proxy in front of a vendor: 502 and a page of HTML.
 func BadGateway() Fault {
 	return Fault{
-		Status: http.StatusBadGateway, Header: map[string]string{"Content-Type": "text/html"},
+		Status: http.StatusBadGateway, ContentType: "text/html",
 		Body: "<html><head><title>502 Bad Gateway</title></head><body>Taking too much time to respond.</body></html>",
 	}
 }
@@ -54,13 +61,13 @@ func Redirect(status int, url string) Fault {
 	return Fault{Status: status, Header: map[string]string{"Location": url}, Body: "{}"}
 }
 
-// Faults are those in front of a fake's calls. The zero value is none. It is safe for concurrent use.
+// Faults are the faults that calls of a fake will meet. The zero value has none. Safe for concurrent use.
 type Faults struct {
 	mu   sync.Mutex
 	left []*Fault
 }
 
-// AddFault puts a fault in front of the calls that it matches. A call meets the oldest one that is left.
+// AddFault adds a fault, which the calls that it matches will meet. A call meets the oldest matching fault that is left.
 func (f *Faults) AddFault(fault Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,19 +77,19 @@ func (f *Faults) AddFault(fault Fault) {
 	f.left = append(f.left, &fault)
 }
 
-// ClearFaults takes every fault away.
+// ClearFaults removes every fault.
 func (f *Faults) ClearFaults() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.left = nil
 }
 
-// Meet takes the fault that a call meets, used up by one; the zero Fault when there is none.
+// Meet returns the fault that a call meets and counts it as met; the zero Fault: there is none.
 func (f *Faults) Meet(e Event) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, fault := range f.left {
-		if fault.Times == 0 || !e.is(fault.Op, fault.Target, fault.Number) {
+		if fault.Times == 0 || !fault.matches(e) {
 			continue
 		}
 		if fault.Skip > 0 {
@@ -97,9 +104,17 @@ func (f *Faults) Meet(e Event) Fault {
 	return Fault{}
 }
 
-// Answer answers a call as the fault says, with what serve gives where it says nothing else. Serve has the call's effect and
-// returns an encoded answer. Record is called before the answer is sent, with its status; 0: the connection is cut. A caller
-// that goes away while the fault waits gets no answer, and is not recorded.
+func (fault *Fault) matches(e Event) bool {
+	if fault.Method != "" && fault.Method != e.Method || !e.is(fault.Op, fault.Target, fault.Number) {
+		return false
+	}
+	matched, err := path.Match(fault.Path, e.Path)
+	return fault.Path == "" || err == nil && matched
+}
+
+// Answer answers a call as the fault says, or with what serve returns. Serve carries out the call and returns an encoded
+// answer. Record is called before the answer is sent, with its status; 0: the connection is cut. A caller that goes away
+// while the fault waits gets no answer and is not recorded.
 func (fault Fault) Answer(w http.ResponseWriter, r *http.Request, serve func() Answer, record func(status int)) {
 	if !fault.wait(r.Context()) {
 		return
@@ -123,7 +138,11 @@ func (fault Fault) replace(serve func() Answer) Answer {
 	if fault.Commit {
 		serve()
 	}
-	return Answer{Status: fault.Status, Header: fault.Header, Raw: []byte(fault.Body)}
+	a := Answer{Status: fault.Status, Header: maps.Clone(fault.Header), Raw: []byte(fault.Body)}
+	if fault.ContentType != "" {
+		a = a.With("Content-Type", fault.ContentType)
+	}
+	return a
 }
 
 // wait reports whether what the fault waits for came before the caller went away.

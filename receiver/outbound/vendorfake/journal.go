@@ -14,29 +14,31 @@ type Operation string
 type Event struct {
 	At      time.Time
 	Op      Operation
-	Target  string // what the call's path names, such as a repository or a group, as the request had it; empty: nothing
-	Number  int64  // the last number in the call's path, such as an alert's; 0: none
+	Method  string // of HTTP
+	Path    string // of the URL
+	Target  string // what the path names, such as a repository, a group or a key, as the request had it; empty: nothing
+	Number  int64  // the last number in the path, such as an alert's; 0: none
 	Query   string // of the URL
-	By      string // name of the token; empty when it was not known
+	By      string // name of the token, or the identity behind it; empty when it was not known
 	Status  int    // of the answer; 0: the connection was cut
-	Changed bool   // whether what is reported, an alert or a vulnerability, is another than before
+	Changed bool   // whether the call changed the thing that it was about, such as an alert, a vulnerability or a key
 	Secrets int    // how many secrets the answer would have shown
-	Cause   string // what the request says it is a part of, as the vendor calls it; empty: nothing
+	Cause   string // what the request says it is a part of, in the vendor's own terms; empty: nothing
 }
 
-// is reports whether a call asked for an operation on a target and a number; the zero values match every call.
+// is reports whether a call asked for this operation on this target and number; zero values match every call.
 func (e Event) is(op Operation, target string, number int64) bool {
 	return (op == "" || e.Op == op) && (target == "" || strings.EqualFold(e.Target, target)) &&
 		(number == 0 || e.Number == number)
 }
 
-// Calls is the journal of a fake. The zero value is empty. It is safe for concurrent use.
+// Calls is the journal of a fake. The zero value is empty. Safe for concurrent use.
 type Calls struct {
 	mu     sync.Mutex
 	events []Event
 }
 
-// Record puts a call at the end of the journal.
+// Record appends a call to the journal.
 func (c *Calls) Record(e Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +52,7 @@ func (c *Calls) Journal() []Event {
 	return slices.Clone(c.events)
 }
 
-// Count returns how many calls asked for an operation on a target and a number; the zero values match every call.
+// Count returns how many calls asked for this operation on this target and number; zero values match every call.
 func (c *Calls) Count(op Operation, target string, number int64) int {
 	n := 0
 	for _, e := range c.Journal() {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// maxAnswer is the most that is kept of what a receiver answers, in bytes.
+// maxAnswer is how much of a receiver's answer is kept, in bytes.
 const maxAnswer = 64 << 10
 
-// Sender delivers webhooks, so many at a time, in the order in which they were queued. It is safe for concurrent use.
+// Sender delivers webhooks in the order in which they were queued, a limited number at a time. Safe for concurrent use.
 type Sender struct {
 	client *http.Client
 	ctx    context.Context
@@ -22,12 +22,12 @@ type Sender struct {
 
 	mu      sync.Mutex
 	idle    *sync.Cond // on mu: a worker ran out of work
-	queue   []func()   // what is not sent yet
+	queue   []func()   // not sent yet
 	workers int
 	held    bool
 }
 
-// NewClient makes a client that gives a receiver so long to answer, and follows no redirect.
+// NewClient makes a client that gives a receiver this long to answer and follows no redirects.
 func NewClient(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout, Transport: http.DefaultTransport.(*http.Transport).Clone(),
@@ -35,7 +35,7 @@ func NewClient(timeout time.Duration) *http.Client {
 	}
 }
 
-// NewSender makes a sender of so many deliveries at a time, with the client of [NewClient].
+// NewSender makes a sender that makes at most this many deliveries at a time, with the client of [NewClient].
 func NewSender(most int, timeout time.Duration) *Sender {
 	s := &Sender{most: most, client: NewClient(timeout)}
 	s.idle = sync.NewCond(&s.mu)
@@ -43,13 +43,13 @@ func NewSender(most int, timeout time.Duration) *Sender {
 	return s
 }
 
-// Close gives up the deliveries that are under way or waiting.
+// Close gives up the deliveries that are waiting or in progress.
 func (s *Sender) Close() {
 	s.stop()
 	s.client.CloseIdleConnections()
 }
 
-// Enqueue has a delivery sent as soon as it may, before those that wait or after them.
+// Enqueue queues a delivery, ahead of those that wait or behind them.
 func (s *Sender) Enqueue(first bool, send func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,14 +61,14 @@ func (s *Sender) Enqueue(first bool, send func()) {
 	s.work()
 }
 
-// Hold keeps what is queued back until Release.
+// Hold holds queued deliveries back until Release.
 func (s *Sender) Hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = true
 }
 
-// Release sends what was held back.
+// Release sends the deliveries that were held back.
 func (s *Sender) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Sender) Release() {
 	s.work()
 }
 
-// Wait blocks until no delivery waits or is under way. It must not be called between Hold and Release.
+// Wait blocks until no delivery is waiting or in progress. It must not be called between Hold and Release.
 func (s *Sender) Wait() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *Sender) Wait() {
 	}
 }
 
-// work starts a worker if there is something to send and room for one.
+// work starts a worker if there is something to send and room for another worker.
 func (s *Sender) work() {
 	if !s.held && len(s.queue) > 0 && s.workers < s.most {
 		s.workers++
@@ -93,7 +93,7 @@ func (s *Sender) work() {
 	}
 }
 
-// sendAll sends until nothing waits.
+// sendAll sends until nothing is waiting.
 func (s *Sender) sendAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Sender) sendAll() {
 	s.idle.Broadcast()
 }
 
-// NewPost makes a POST that is given up when the sender is closed. A URL that is none makes it go nowhere.
+// NewPost makes a POST that is given up when the sender is closed. With an invalid URL it goes nowhere.
 func (s *Sender) NewPost(to string, body []byte) *http.Request {
 	request, err := http.NewRequestWithContext(s.ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Sender) NewPost(to string, body []byte) *http.Request {
 	return request
 }
 
-// Sent is what became of a POST.
+// Sent is the result of a POST.
 type Sent struct {
 	Code     int // 0: nobody answered
 	Header   http.Header

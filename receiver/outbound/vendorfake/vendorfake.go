@@ -1,6 +1,6 @@
-// Package vendorfake is what the fakes of vendors have in common: calls that are answered and written down, faults in front
-// of them, switches, webhooks that are sent, and a port to listen on. What a vendor does with them stays in its fake. It
-// needs no testing.T, because the demo and child processes of tests run the fakes too.
+// Package vendorfake is what the fakes of vendors share: it answers calls and records them, injects faults, holds switches,
+// sends webhooks and listens on a port. What a vendor does with these is in its own fake. It imports the standard library
+// only, and no testing, because the demo and child processes of tests run the fakes too.
 package vendorfake
 
 import (
@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,7 +19,7 @@ type Server struct {
 	server   *http.Server
 }
 
-// Serve starts a server of a fake; it ends with Close.
+// Serve starts to serve a fake, until Close.
 func Serve(fake http.Handler) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,27 +33,23 @@ func Serve(fake http.Handler) (*Server, error) {
 // Origin is the scheme, the host and the port, without a slash at its end.
 func (s *Server) Origin() string { return "http://" + s.listener.Addr().String() }
 
-// Close stops at once; calls under way are cut.
+// Close stops at once and cuts calls that are in progress.
 func (s *Server) Close() { _ = s.server.Close() }
 
-// Positions returns the default position of every switch in S, and then each other position of each switch with the rest at
-// their defaults: every answer occurs, in as few runs as possible. Choices are the positions of each switch, the default
-// first.
-func Positions[S any](defaults S, choices [][]func(*S)) []S {
-	positions := []S{defaults}
-	for _, others := range choices {
-		for _, choose := range others[1:] {
-			s := defaults
-			choose(&s)
-			positions = append(positions, s)
-		}
-	}
-	return positions
-}
-
-// Random is a number of random bytes, in lower-case hex.
+// Random returns this many random bytes in lower-case hex.
 func Random(bytes int) string {
 	data := make([]byte, bytes)
 	_, _ = rand.Read(data) // it never fails
 	return hex.EncodeToString(data)
+}
+
+// UUID is a random UUID of version 4.
+func UUID() string {
+	h := Random(16)
+	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+}
+
+// ContainsFold reports whether a list contains a text, in capital or small letters.
+func ContainsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
 }
