@@ -1,24 +1,16 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/doctor"
 	"stanch/cmd/stanch/role"
 	"stanch/receiver/leak"
-)
-
-// How long one part may take: who asks is to be done within askTimeout, and is given up after giveUpTimeout.
-const (
-	askTimeout    = 14 * time.Second
-	giveUpTimeout = 15 * time.Second
 )
 
 func newDoctor() *cobra.Command {
@@ -42,7 +34,7 @@ with the same roles: it examines what those need.`,
 		if len(faults) > 0 {
 			return faulty(command.ErrOrStderr(), faults)
 		}
-		found := examine(command.Context(), parts(c))
+		found := doctor.Examine(command.Context(), c)
 		err := render(command.OutOrStdout(), output.value, found, func(w io.Writer) { tableOfFindings(w, found) })
 		if err != nil {
 			return err
@@ -52,69 +44,7 @@ with the same roles: it examines what those need.`,
 	return command
 }
 
-// part is one thing that doctor examines.
-type part struct {
-	name string
-	ask  func(ctx context.Context) []leak.Finding
-}
-
-// partFinding is a finding with the name of its part.
-type partFinding struct {
-	Part string `json:"part"`
-	leak.Finding
-}
-
-// examine examines all parts at once, and returns their findings in the order of the parts.
-func examine(ctx context.Context, parts []part) []partFinding {
-	found := make([][]leak.Finding, len(parts))
-	var group errgroup.Group
-	for n, p := range parts {
-		group.Go(func() error {
-			found[n] = p.examine(ctx)
-			return nil
-		})
-	}
-	_ = group.Wait() // none returns an error
-	all := []partFinding{}
-	for n, p := range parts {
-		for _, f := range found[n] {
-			all = append(all, partFinding{Part: p.name, Finding: f})
-		}
-	}
-	return all
-}
-
-// examine asks one part. One that does not end, and one that panics, has failed, and takes nobody with it.
-func (p part) examine(ctx context.Context) []leak.Finding {
-	done := make(chan []leak.Finding, 1)
-	go func() {
-		asking, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
-		done <- p.guarded(asking)
-	}()
-	var found leak.Findings
-	select {
-	case found = <-done:
-	case <-time.After(giveUpTimeout):
-		found.Broken("examination", "it did not end within %v", giveUpTimeout)
-	}
-	if len(found) == 0 {
-		found.Good("examination", "nothing to examine")
-	}
-	return found
-}
-
-// guarded turns a panic into a finding. What it says is not repeated: it may hold a secret.
-func (p part) guarded(ctx context.Context) (found leak.Findings) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			found.Broken("examination", "it ended in a panic (%T), which is a fault of stanch", cause)
-		}
-	}()
-	return p.ask(ctx)
-}
-
-func tableOfFindings(w io.Writer, found []partFinding) {
+func tableOfFindings(w io.Writer, found []doctor.Finding) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer func() { _ = table.Flush() }()
 	_, _ = fmt.Fprintln(table, "PART\tCHECK\tRESULT\tTEXT")
@@ -124,7 +54,7 @@ func tableOfFindings(w io.Writer, found []partFinding) {
 }
 
 // failures is an error that counts the findings that are failures; nil when there is none.
-func failures(found []partFinding) error {
+func failures(found []doctor.Finding) error {
 	n := 0
 	for _, f := range found {
 		if f.Result == leak.Broken {

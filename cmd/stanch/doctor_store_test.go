@@ -2,16 +2,11 @@ package main_test
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	stanch "stanch/cmd/stanch"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
@@ -101,30 +96,4 @@ func TestDoctorKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.doctor(t).want("keys", "keys", leak.Broken, "missing")
-}
-
-// TestDoctorJudges looks at what a test cannot make a machine do.
-func TestDoctorJudges(t *testing.T) {
-	const mib, gib = 1 << 20, 1 << 30
-	full := &fs.PathError{Op: "write", Path: plant, Err: syscall.ENOSPC}
-	for name, row := range map[string]struct {
-		judge func(*leak.Findings)
-		want  leak.Result
-		text  string
-	}{
-		"room":        {func(f *leak.Findings) { stanch.JudgeSpace(9*gib, 8*gib, f) }, leak.Good, "9.0GiB are free"},
-		"exactly":     {func(f *leak.Findings) { stanch.JudgeSpace(8*gib, 8*gib, f) }, leak.Good, "grow by 8.0GiB"},
-		"little room": {func(f *leak.Findings) { stanch.JudgeSpace(64*mib, 65*mib, f) }, leak.Doubt, "max_bytes"},
-		"no room":     {func(f *leak.Findings) { stanch.JudgeSpace(63*mib, 0, f) }, leak.Broken, "grow by nothing"},
-		"fast":        {func(f *leak.Findings) { stanch.JudgeFlush(50*time.Millisecond, nil, f) }, leak.Good, "50ms"},
-		"slow":        {func(f *leak.Findings) { stanch.JudgeFlush(51*time.Millisecond, nil, f) }, leak.Doubt, "51ms"},
-		"full":        {func(f *leak.Findings) { stanch.JudgeFlush(0, full, f) }, leak.Broken, "no space left"},
-	} {
-		var found leak.Findings
-		row.judge(&found)
-		if len(found) != 1 || found[0].Result != row.want || !strings.Contains(found[0].Text, row.text) {
-			t.Errorf("%s: got %+v, want %s with %q", name, found, row.want, row.text)
-		}
-		wantNot(t, name, fmt.Sprint(found))
-	}
 }

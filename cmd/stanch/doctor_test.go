@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	stanch "stanch/cmd/stanch"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
@@ -287,30 +284,4 @@ func TestDoctorFaultyConfiguration(t *testing.T) {
 	if err == nil || !strings.Contains(out, "did you mean policy?") || !strings.Contains(out, "stanch.yaml:") {
 		t.Errorf("got %v and %q", err, out)
 	}
-}
-
-// TestExamineHangAndPanic checks that a part that does not behave costs nobody but itself.
-func TestExamineHangAndPanic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		end, begin := make(chan struct{}), time.Now()
-		defer close(end)
-		found := stanch.Examine(t.Context(),
-			func(context.Context) []leak.Finding { <-end; return nil },
-			func(context.Context) []leak.Finding { panic("planted") },
-			func(ctx context.Context) []leak.Finding {
-				<-ctx.Done()
-				return []leak.Finding{{Check: "slow", Result: leak.Doubt, Text: "in part"}}
-			},
-			func(context.Context) []leak.Finding { return nil },
-		)
-		want := []leak.Result{leak.Broken, leak.Broken, leak.Doubt, leak.Good}
-		for n, f := range found {
-			if f.Result != want[n] || strings.Contains(f.Text, "planted") {
-				t.Errorf("part %d: got %+v, want %s", n, f, want[n])
-			}
-		}
-		if took := time.Since(begin); len(found) != len(want) || took > 15*time.Second {
-			t.Errorf("got %d findings after %v, want %d within 15 s", len(found), took, len(want))
-		}
-	})
 }

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -12,8 +12,8 @@ var (
 	JudgeFlush = judgeFlush
 )
 
-// Examine examines parts, each of one name, as doctor does, and returns what was found in their order.
-func Examine(ctx context.Context, asks ...func(context.Context) []leak.Finding) []leak.Finding {
+// ExamineParts examines parts, each of one name, as doctor does, and returns what was found in their order.
+func ExamineParts(ctx context.Context, asks ...func(context.Context) []leak.Finding) []leak.Finding {
 	var parts []part
 	for _, ask := range asks {
 		parts = append(parts, part{"part", ask})
