@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +17,7 @@ import (
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
+	"stanch/receiver/queue/natstest"
 )
 
 // site is what a process of stanch runs in: its directory, the vendors around it, and the sender.
@@ -97,19 +96,14 @@ func (s *site) write(name, text string) {
 	}
 }
 
-// freeAddress finds a port that nobody listens on, below those that the system gives to outgoing connections: a process
-// that is killed must find it free again.
+// freeAddress is one that nobody listens on, nor will until it is used.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
-		if err == nil {
-			defer func() { _ = l.Close() }()
-			return l.Addr().String()
-		}
+	ports, err := natstest.Ports(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", ports[0])
 }
 
 // launch runs the binary.

@@ -5,7 +5,6 @@ package natstest
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -84,7 +83,7 @@ func Start(dir string, o Options) (*Cluster, error) {
 
 // plan gives each node a name, a directory and two ports that are free now.
 func plan(dir string, n int) ([]Node, error) {
-	ports, err := freePorts(3 * n)
+	ports, err := Ports(3 * n)
 	if err != nil {
 		return nil, fmt.Errorf("finding free ports: %w", err)
 	}
@@ -101,18 +100,6 @@ func plan(dir string, n int) ([]Node, error) {
 		nodes[i].Routes = strings.Join(routes, ",")
 	}
 	return nodes, nil
-}
-
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // Options is a node with JetStream that flushes what it acknowledges, without users and without TLS.
