@@ -11,27 +11,20 @@ import (
 	"stanch/receiver/queue/span"
 )
 
-// MaxRecords is how many records a delivery can have whatever the limits say: a source that counts more while it
-// parses returns ErrTooMany rather than fill the memory.
-const MaxRecords = 100_000
-
-// ErrTooMany means that a verified delivery holds more records than MaxRecords: 413.
-var ErrTooMany = errors.New("the delivery holds too many records")
-
-// What the Handler itself finds wrong with a delivery.
+// Faults of a delivery that the Handler itself finds.
 var (
 	errUnknownSource = errors.New("there is no such source")
-	errMethod        = errors.New("the path does not take the method")
-	errContentType   = errors.New("the content is not declared as what the source takes")
+	errMethod        = errors.New("the path does not allow the method")
+	errContentType   = errors.New("the source does not accept the declared content type")
 	errTooLarge      = errors.New("the body is too large")
 	errThrottled     = errors.New("the address keeps failing verification")
-	errUnread        = errors.New("the body did not arrive whole and in time")
-	errBusy          = errors.New("the deliveries in flight use up the memory set aside for them")
-	errAnswer        = errors.New("the engine's answer is not one to the question")
+	errUnread        = errors.New("the body did not arrive completely and in time")
+	errBusy          = errors.New("the deliveries in flight use up the memory reserved for them")
+	errAnswer        = errors.New("the engine's answer does not match the question")
 	errPanic         = errors.New("the source panicked")
 )
 
-// answer is how a delivery ends: what the sender is told, and what we call it in metrics and log.
+// answer is how a delivery ends: the status for the sender, and the result for metrics and log.
 type answer struct {
 	result string
 	status int
@@ -40,17 +33,17 @@ type answer struct {
 
 var (
 	stored        = answer{"stored", http.StatusNoContent, slog.LevelInfo}
-	read          = answer{"read", http.StatusOK, slog.LevelInfo} // a document of the source's
+	read          = answer{"read", http.StatusOK, slog.LevelInfo} // one of the source's documents
 	unknownSource = answer{"unknown_source", http.StatusNotFound, slog.LevelDebug}
 )
 
-// notStored is the answer to everything that nobody classified: a failure never looks like a success, nor like
-// something that is not worth sending again.
+// notStored answers every error that nobody classified: a failure never looks like a success, nor like something not worth
+// sending again.
 var notStored = answer{"not_stored", http.StatusServiceUnavailable, slog.LevelError}
 
-// answers is the table of answers of a source, the first that matches wins. Whatever may be an alert gets a 5xx when it is not
-// stored, because a sender gives up on a 4xx; 429 is therefore for those only who have just failed verification.
-// Strangers can cause the lines logged at debug level without end.
+// answers maps errors to answers; the first match wins. Whatever may be an alert gets a 5xx when it is not stored, because a
+// sender gives up on a 4xx; 429 is therefore only for senders that have just failed verification. Results that strangers
+// can cause without end are logged at debug level.
 var answers = []struct {
 	err error
 	answer
@@ -69,7 +62,7 @@ var answers = []struct {
 	{errPanic, answer{"panic", http.StatusServiceUnavailable, slog.LevelError}},
 }
 
-// answerTo is the one place where an error becomes an answer.
+// answerTo is the only place where an error becomes an answer.
 func answerTo(err error) answer {
 	if err == nil {
 		return stored
@@ -85,12 +78,12 @@ func answerTo(err error) answer {
 	return notStored
 }
 
-// write answers with the document that was asked for, or with the status and its name alone.
+// write sends the document that was asked for, or the status and its name alone.
 func (a answer) write(w http.ResponseWriter, d *delivery) {
 	switch a.status {
 	case http.StatusOK:
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, d.document) // who went away does not read it
+		_, _ = io.WriteString(w, d.document) // the reader may be gone
 		return
 	case http.StatusNoContent:
 		w.WriteHeader(a.status)
@@ -105,7 +98,7 @@ func (a answer) write(w http.ResponseWriter, d *delivery) {
 	http.Error(w, http.StatusText(a.status), a.status)
 }
 
-// record counts and logs a delivery: one line, with nothing in it that the sender chose.
+// record counts and logs a delivery: one line, and nothing in it that the sender chose.
 func (h *Handler) record(ctx context.Context, d *delivery, a answer, err error) {
 	took := time.Since(d.at)
 	h.metrics.observe(d, a.result, took)
@@ -120,7 +113,7 @@ func (h *Handler) record(ctx context.Context, d *delivery, a answer, err error) 
 	d.trace(a, err)
 }
 
-// trace says in the delivery's span what the log line says of it, and ends it. What the sender did wrong is no failure.
+// trace puts into the delivery's span what the log line says, and ends it. A mistake of the sender is not a failure.
 func (d *delivery) trace(a answer, err error) {
 	d.span.Set(span.Result, a.result)
 	d.span.SetInt(span.Alerts, d.alerts)

@@ -10,35 +10,36 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// firstStep is how much memory a body gets before any of it is there.
+// firstStep is how much memory a body gets, in bytes, before any of it has arrived.
 const firstStep = 16 << 10
 
-// readBody reads a body whole. A sender cannot make us set memory aside for what it only announces: the buffer grows with
-// what arrived, and each step is taken from the lane first. release gives it back; it is never nil.
-func readBody(w http.ResponseWriter, r *http.Request, lane *semaphore.Weighted, most int64) (data []byte, release func(), err error) {
+// readBody reads a whole body of at most so many bytes. A sender cannot make us reserve memory for what it only announces:
+// the buffer grows with what has arrived, and each step is first taken from the budget. release gives it back and is never
+// nil.
+func readBody(w http.ResponseWriter, r *http.Request, budget *semaphore.Weighted, most int64) (data []byte, release func(), err error) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(readTimeout)) // only a recorder in a test cannot
-	b := &body{lane: lane, most: most + 1}
+	_ = control.SetReadDeadline(time.Now().Add(readTimeout)) // only a recorder in a test has no deadline
+	b := &body{budget: budget, most: most + 1}
 	if r.ContentLength >= 0 {
 		b.most = r.ContentLength + 1
 	}
 	if err := b.readFrom(http.MaxBytesReader(w, r.Body, most)); err != nil {
 		return nil, b.release, err
 	}
-	// A deadline that passes later on would count as the sender hanging up.
+	// A deadline that passes later would look as if the sender had hung up.
 	_ = control.SetReadDeadline(time.Time{})
 	return b.data, b.release, nil
 }
 
 // body is a body as it arrives.
 type body struct {
-	data []byte
-	held int64 // of the lane
-	lane *semaphore.Weighted
-	most int64 // bytes that the body can have, and one to see its end
+	data   []byte
+	held   int64 // of the budget
+	budget *semaphore.Weighted
+	most   int64 // bytes that the body can have, and one more to see its end
 }
 
-func (b *body) release() { b.lane.Release(b.held) }
+func (b *body) release() { b.budget.Release(b.held) }
 
 func (b *body) readFrom(r io.Reader) error {
 	for {
@@ -62,9 +63,9 @@ func (b *body) readFrom(r io.Reader) error {
 func (b *body) grow() error {
 	size := min(max(firstStep, 2*int64(cap(b.data))), b.most)
 	if size <= b.held {
-		return errTooLarge // the transport ends a body where it was announced to end, so this is a guard only
+		return errTooLarge // only a guard: the transport ends a body at its announced length
 	}
-	if !b.lane.TryAcquire(size - b.held) {
+	if !b.budget.TryAcquire(size - b.held) {
 		return errBusy
 	}
 	b.held = size

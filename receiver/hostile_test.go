@@ -225,7 +225,7 @@ func TestHandlerPlantedToken(t *testing.T) {
 	if strings.Contains(shown, planted) {
 		t.Errorf("the planted token is in clear in: %s", shown)
 	}
-	if !strings.Contains(shown, `"reason":"the field token is no string"`) {
+	if !strings.Contains(shown, `"reason":"the field token is not a string"`) {
 		t.Error("the search saw no dead letter, so that it proves nothing")
 	}
 }

@@ -83,6 +83,15 @@ func newSealing(tb testing.TB) (*seal.Recipient, *seal.Identities) {
 	return recipient, identities
 }
 
+func newSigner(tb testing.TB) *feedfake.Signer {
+	tb.Helper()
+	signer, err := feedfake.NewSigner()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return signer
+}
+
 func newPartner(tb testing.TB, keys http.Handler) receiver.Source {
 	tb.Helper()
 	server := httptest.NewServer(keys)

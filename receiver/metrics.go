@@ -12,8 +12,8 @@ import (
 	"stanch/receiver/leak"
 )
 
-// metrics counts deliveries. The names of its sources are the configured ones: a name that only a request knows is
-// counted under the empty label.
+// metrics counts deliveries. Only configured sources have a label; a name that only a request knows is counted under the
+// empty one.
 type metrics struct {
 	deliveries *prometheus.CounterVec
 	alerts     *prometheus.CounterVec
@@ -22,7 +22,7 @@ type metrics struct {
 	duration   *prometheus.HistogramVec
 
 	mu      sync.RWMutex
-	sources []string // that have series; a delivery that outlives its source must not bring them back
+	sources []string // those that have series; a delivery that outlives its source must not bring them back
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"source"}),
 		labels: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stanch_labels_total",
-			Help: "Secrets of which a source was told what they were; untold: nobody could tell in time, and nothing was said.",
+			Help: "Secrets that a source asked about, by what it was told; untold: nobody knew in time, and nothing was said.",
 		}, []string{"source", "label"}),
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "stanch_delivery_duration_seconds",
@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// use forgets the series of sources that are gone, and starts those of new ones.
+// use drops the series of removed sources and starts those of new ones.
 func (m *metrics) use(sources []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,7 +81,7 @@ func (m *metrics) forget(source string) {
 	m.duration.DeletePartialMatch(labels)
 }
 
-// initialise makes every series of a source exist from the start, so that the first failure is an increase.
+// initialise creates every series of a source at the start, so that the first failure shows as an increase.
 func (m *metrics) initialise(source string) {
 	m.deliveries.WithLabelValues(source, stored.result)
 	m.deliveries.WithLabelValues(source, read.result)
@@ -113,7 +113,7 @@ func (m *metrics) observe(d *delivery, result string, took time.Duration) {
 	m.duration.WithLabelValues(d.source).Observe(took.Seconds())
 }
 
-// untold is the label of what is not said.
+// untold stands in the metric for a label that was not told.
 const untold leak.Label = "untold"
 
 func (m *metrics) labelled(source string, labels []leak.Label) {

@@ -235,7 +235,15 @@ func (s *service) reread(ctx context.Context, source string, at time.Time, recor
 	if !ok {
 		return nil, errNoRecords
 	}
-	return receiver.Reread(ctx, s.keys.Recipient, names, source, at, record)
+	content, err := names.Reread(record)
+	if err != nil {
+		return nil, err
+	}
+	message, err := receiver.AlertMessage(s.keys.Recipient, source, at, content)
+	if err != nil {
+		return nil, err
+	}
+	return []queue.Message{message}, nil
 }
 
 // errNoRecords means that a record is of a source that is not configured any more, or has no records now.

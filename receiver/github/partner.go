@@ -10,19 +10,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/batch"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound/secretfile"
+	"stanch/receiver/publickeys"
 )
 
-// programme is GitHub's partner programme, as its guide describes it. Records have the place as their source.
-var programme = receiver.Partner{
+// programme is GitHub's partner programme, as its guide describes it. The place is called source in its records.
+var programme = batch.Programme{
 	KeyIDHeader:     "Github-Public-Key-Identifier",
 	SignatureHeader: "Github-Public-Key-Signature",
-	Records:         receiver.Fields{Token: "token", Type: "type", URL: "url", Place: "source"},
+	Records:         batch.Fields{Token: "token", Type: "type", URL: "url", Place: "source"},
 }
 
-// Open makes the source with its configured name. It reads the token file, and asks nobody for anything: the returned
-// source is a receiver.Starter, and fetches keys when it runs or when the first delivery comes.
+// Open makes the source with its configured name. It reads the token file and makes no request: the source is a
+// receiver.Starter, and fetches keys when it runs or when the first delivery arrives.
 func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Registerer) (receiver.Source, error) {
 	var token leak.Secret
 	if c.KeysTokenFile != "" {
@@ -31,27 +33,20 @@ func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Regis
 			return nil, fmt.Errorf("reading keys_token_file: %w", err)
 		}
 	}
-	source, err := programme.Open(receiver.PublicKeysConfig{
+	source, err := programme.Open(publickeys.Config{
 		Source: name, URL: c.keysURL(), Token: token, Log: log, Metrics: reg,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &partner{source.(signed), c.Feedback}, nil
+	return &partner{source, c.Feedback}, nil
 }
 
-// Records are the fields of a delivery's records.
-func (*PartnerConfig) Records() receiver.Fields { return programme.Records }
+// Records are the names of the fields of a record.
+func (*PartnerConfig) Records() batch.Fields { return programme.Records }
 
-// partner is the source of type github_partner: a partner programme's, which is told what its tokens were.
+// partner is the source of type github_partner. It can tell GitHub what the tokens were.
 type partner struct {
-	signed
+	*batch.Signed
 	feedback string // as configured
-}
-
-// signed is all that the source of a partner programme is.
-type signed interface {
-	receiver.Source
-	receiver.Starter
-	receiver.Examiner
 }

@@ -6,15 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/batch"
 	"stanch/receiver/outbound"
+	"stanch/receiver/publickeys"
 )
 
-// programme is the partner programme of gitlab.com, as its documentation describes it: like GitHub's, without the place and
+// programme is the partner programme of gitlab.com, as its documentation describes it: like GitHub's, but without a place and
 // without feedback.
-var programme = receiver.Partner{
+var programme = batch.Programme{
 	KeyIDHeader:     "Gitlab-Public-Key-Identifier",
 	SignatureHeader: "Gitlab-Public-Key-Signature",
-	Records:         receiver.Fields{Token: "token", Type: "type", URL: "url"},
+	Records:         batch.Fields{Token: "token", Type: "type", URL: "url"},
 }
 
 // PartnerConfig configures a source of type gitlab_partner.
@@ -33,11 +35,15 @@ func (c *PartnerConfig) Check(fault func(field, problem string)) {
 	}
 }
 
-// Open makes the source with its configured name. It asks nobody for anything: the returned source is a receiver.Starter, and
-// fetches keys when it runs or when the first delivery comes.
+// Open makes the source with its configured name. It makes no request: the source is a receiver.Starter, and fetches keys when
+// it runs or when the first delivery arrives.
 func (c *PartnerConfig) Open(name string, log *slog.Logger, reg prometheus.Registerer) (receiver.Source, error) {
-	return programme.Open(receiver.PublicKeysConfig{Source: name, URL: c.KeysURL, Log: log, Metrics: reg})
+	source, err := programme.Open(publickeys.Config{Source: name, URL: c.KeysURL, Log: log, Metrics: reg})
+	if err != nil {
+		return nil, err
+	}
+	return source, nil
 }
 
-// Records are the fields of a delivery's records.
-func (*PartnerConfig) Records() receiver.Fields { return programme.Records }
+// Records are the names of the fields of a record.
+func (*PartnerConfig) Records() batch.Fields { return programme.Records }

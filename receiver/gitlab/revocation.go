@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver"
+	"stanch/receiver/batch"
 )
 
 // Paths of the Token Revocation API below that of the source, and the header field with the token, which has no scheme
@@ -22,8 +23,8 @@ const (
 	revocationTokenHeader = "Authorization"
 )
 
-// revocationRecords is how the tokens of a request are written. GitLab may add the vulnerability, which is passed over.
-var revocationRecords = receiver.Fields{Token: "token", Type: "type", URL: "location"}
+// revocationRecords are the names in a record. GitLab may add the vulnerability, which is skipped.
+var revocationRecords = batch.Fields{Token: "token", Type: "type", URL: "location"}
 
 // RevocationConfig configures a source of type gitlab_revocation: the Token Revocation API for one self-managed GitLab. It
 // asks GET /hooks/NAME/v1/revocable_token_types which types of tokens it may send, and posts those that its secret
@@ -68,8 +69,8 @@ func (c *RevocationConfig) Open(string, *slog.Logger, prometheus.Registerer) (re
 	return &revocation{sharedTokens{revocationTokenHeader, tokens}, string(types)}, nil
 }
 
-// Records are the fields of a delivery's records.
-func (*RevocationConfig) Records() receiver.Fields { return revocationRecords }
+// Records are the names of the fields of a record.
+func (*RevocationConfig) Records() batch.Fields { return revocationRecords }
 
 // revocation is the source of type gitlab_revocation. Its whole proof is in the header, so that whoever has no token gets no
 // answer but 401, however busy we are.
@@ -86,5 +87,5 @@ func (r *revocation) Paths() map[string]string {
 // Parse reads a JSON array of {type, token, location}. A type that was not asked for is as good as any: somebody has found
 // the token.
 func (r *revocation) Parse(_ http.Header, body []byte) (receiver.Parsed, error) {
-	return receiver.ParseRecords(body, revocationRecords)
+	return revocationRecords.Parse(body)
 }

@@ -16,6 +16,7 @@ import (
 	"stanch/dispositions/policy"
 	"stanch/notify/deliver"
 	"stanch/receiver"
+	"stanch/receiver/batch"
 	"stanch/receiver/collect"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -257,16 +258,16 @@ func (s *Settings) Follows(source string) bool {
 }
 
 // recorded is the adapter of a source whose deliveries are records, each with a secret.
-type recorded interface{ Records() receiver.Fields }
+type recorded interface{ Records() batch.Fields }
 
 // Records are the fields of a source's records, if its deliveries hold some.
-func (s *Settings) Records(source string) (receiver.Fields, bool) {
+func (s *Settings) Records(source string) (batch.Fields, bool) {
 	for _, entry := range s.Config.Sources {
 		if adapter, ok := entry.Adapter.(recorded); ok && entry.Name == source {
 			return adapter.Records(), true
 		}
 	}
-	return receiver.Fields{}, false
+	return batch.Fields{}, false
 }
 
 // Limits are the limits as the receiver takes them.

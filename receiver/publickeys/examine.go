@@ -1,4 +1,4 @@
-package receiver
+package publickeys
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"stanch/receiver/leak"
 )
 
-// Examine asks the key server for its document, once and whole, and says what it holds, how many requests are left, and
-// how our clock stands. It leaves the keys as they are, and counts against what the server allows.
-func (p *PublicKeys) Examine(ctx context.Context) []leak.Finding {
+// Examine requests the whole document once, and reports what it holds, how many requests are left, and whether our clock
+// agrees. It leaves the keys as they are; the request counts against the server's limit.
+func (p *Cache) Examine(ctx context.Context) []leak.Finding {
 	var found leak.Findings
 	asked := time.Now()
 	response, err := p.fetcher.ask(ctx, "")
@@ -31,16 +31,16 @@ func (p *PublicKeys) Examine(ctx context.Context) []leak.Finding {
 	return found
 }
 
-// examineDocument says what an answer is worth.
-func (p *PublicKeys) examineDocument(found *leak.Findings, response *http.Response) {
+// examineDocument reports what an answer is worth.
+func (p *Cache) examineDocument(found *leak.Findings, response *http.Response) {
 	const endpoint, keys, etag = "key endpoint", "public keys", "etag"
 	if problem := p.refused(response); problem != "" {
-		found.Broken(endpoint, "%s; what is signed with a key that we lack cannot be verified", problem)
+		found.Broken(endpoint, "%s; deliveries signed with a key that we lack cannot be verified", problem)
 		return
 	}
 	usable, current, err := readKeys(response)
 	if err != nil {
-		found.Broken(endpoint, "it answers 200, and %v", err)
+		found.Broken(endpoint, "it answers 200, but %v", err)
 		return
 	}
 	found.Good(endpoint, "it answers 200, %s", p.asWhom())
@@ -56,15 +56,15 @@ func (p *PublicKeys) examineDocument(found *leak.Findings, response *http.Respon
 	}
 }
 
-func (p *PublicKeys) asWhom() string {
+func (p *Cache) asWhom() string {
 	if p.fetcher.token.Empty() {
 		return "asked without a token"
 	}
 	return "and takes our token"
 }
 
-// refused says why an answer is none; empty: it is one.
-func (p *PublicKeys) refused(response *http.Response) string {
+// refused says why an answer holds no document; empty: it does.
+func (p *Cache) refused(response *http.Response) string {
 	status, header := response.StatusCode, response.Header
 	_, left, told := limit(header)
 	switch {
@@ -91,7 +91,7 @@ func readKeys(response *http.Response) (keys, current int, err error) {
 	var list struct {
 		Keys []json.RawMessage `json:"public_keys"`
 	}
-	_ = json.Unmarshal(data, &list) // parseKeys could
+	_ = json.Unmarshal(data, &list) // parseKeys has read it
 	for _, data := range list.Keys {
 		var entry struct {
 			ID      string `json:"key_identifier"`
@@ -104,10 +104,10 @@ func readKeys(response *http.Response) (keys, current int, err error) {
 	return len(usable), current, nil
 }
 
-// few is the part of the requests allowed below which somebody should look.
+// few: when less than one in so many requests is left, somebody should look.
 const few = 10
 
-// examineLimit says how many requests are left, as far as the server tells in the way that GitHub does.
+// examineLimit reports how many requests are left, if the server says so in GitHub's header fields.
 func examineLimit(found *leak.Findings, header http.Header) {
 	all, left, told := limit(header)
 	if !told {
@@ -118,13 +118,13 @@ func examineLimit(found *leak.Findings, header http.Header) {
 		until = " until " + time.Unix(reset, 0).UTC().Format("15:04:05 UTC")
 	}
 	if left*few < all {
-		found.Doubt("rate limit", "%d of %d requests are left%s; more are allowed to who sends a token", left, all, until)
+		found.Doubt("rate limit", "%d of %d requests are left%s; with a token, more are allowed", left, all, until)
 		return
 	}
 	found.Good("rate limit", "%d of %d requests are left%s", left, all, until)
 }
 
-// limit reads how many requests are allowed and left; false: the server does not say.
+// limit reads how many requests are allowed and how many are left; told is false when the server does not say.
 func limit(header http.Header) (all, left int, told bool) {
 	all, err := strconv.Atoi(header.Get("X-RateLimit-Limit"))
 	if err != nil {

@@ -1,4 +1,4 @@
-package receiver_test
+package publickeys_test
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"stanch/receiver"
 	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
+	"stanch/receiver/publickeys"
 )
 
 func TestExaminePublicKeys(t *testing.T) {
@@ -55,7 +55,7 @@ func TestExaminePublicKeys(t *testing.T) {
 			want: "key endpoint ok|public keys ok|etag ok",
 		},
 	} {
-		keys := newKeysWith(t, receiver.PublicKeysConfig{
+		keys := newKeysWith(t, publickeys.Config{
 			Token: leak.NewSecret(row.token), URL: serve(t, row.status, row.header, row.document) + "/?q=planted",
 		})
 		wantFindings(t, name, keys.Examine(t.Context()), row.want)
@@ -70,12 +70,12 @@ func TestExamineOneOfTwo(t *testing.T) {
 		return strings.ReplaceAll(text, `"is_current":true`, `"is_current":`+current)
 	}
 	document := fmt.Sprintf(`{"public_keys":[7,%s,{"is_current":true},%s]}`, entry(first, "true"), entry(second, "false"))
-	keys := newKeysWith(t, receiver.PublicKeysConfig{URL: serve(t, 0, nil, []byte(document))})
+	keys := newKeysWith(t, publickeys.Config{URL: serve(t, 0, nil, []byte(document))})
 	wantFindings(t, "mixed", keys.Examine(t.Context()), "key endpoint ok|public keys ok 2 usable, 1 of them|etag ok|clock ok")
 }
 
 func TestExamineNobody(t *testing.T) {
-	keys := newKeysWith(t, receiver.PublicKeysConfig{URL: "http://127.0.0.1:1/?q=planted", Token: leak.NewSecret("planted")})
+	keys := newKeysWith(t, publickeys.Config{URL: "http://127.0.0.1:1/?q=planted", Token: leak.NewSecret("planted")})
 	wantFindings(t, "nobody", keys.Examine(t.Context()), "key endpoint failure does not answer")
 }
 

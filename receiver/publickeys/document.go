@@ -1,4 +1,4 @@
-package receiver
+package publickeys
 
 import (
 	"context"
@@ -17,20 +17,20 @@ import (
 	"stanch/receiver/leak"
 )
 
-// A key document has a kilobyte or two; what is larger than this many bytes is none.
+// maxDocument bounds a key document, in bytes. A real one takes a kilobyte or two.
 const maxDocument = 1 << 20
 
-// fetchTimeout leaves a sender that waits 15 seconds for its answer the time to get one.
+// fetchTimeout leaves enough time to answer a sender that waits 15 seconds.
 const fetchTimeout = 5 * time.Second
 
-// document is what a key server said. It never changes.
+// document is what a key server answered. It is never changed.
 type document struct {
 	keys      map[string]*ecdsa.PublicKey // by id
 	etag      string
-	confirmed time.Time // when the server was asked and said so; zero: never
+	confirmed time.Time // when the server, asked then, said so; zero: never
 }
 
-// fetcher asks one server for its key document.
+// fetcher requests the key document of one server.
 type fetcher struct {
 	client *http.Client
 	url    string
@@ -42,16 +42,16 @@ func newFetcher(address string, token leak.Secret, transport http.RoundTripper) 
 	return fetcher{client, address, token}
 }
 
-// sameServer follows a redirect only to where it came from: keys from anywhere else prove nothing.
+// sameServer follows redirects only within the same server: keys from anywhere else prove nothing.
 func sameServer(r *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) > 3 {
-		return errors.New("the key server redirects to somewhere else")
+		return errors.New("the key server redirects elsewhere")
 	}
 	return nil
 }
 
-// fetch returns the server's document: have, confirmed, if it has not changed.
+// fetch returns the server's document; if it has not changed, that is have, confirmed anew.
 func (f fetcher) fetch(ctx context.Context, have *document) (*document, error) {
 	asked := time.Now()
 	response, err := f.ask(ctx, have.etag)
@@ -76,7 +76,7 @@ func (f fetcher) fetch(ctx context.Context, have *document) (*document, error) {
 	return &document{keys, response.Header.Get("ETag"), asked}, nil
 }
 
-// readDocument reads a byte more than a document may have, which parseKeys refuses.
+// readDocument reads one byte more than a document may have, so that parseKeys can refuse a longer one.
 func readDocument(response *http.Response) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err != nil {
@@ -88,7 +88,7 @@ func readDocument(response *http.Response) ([]byte, error) {
 func (f fetcher) ask(ctx context.Context, etag string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
 	if err != nil {
-		return nil, errors.New("the URL of the key document is not one")
+		return nil, errors.New("the URL of the key document is not valid")
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "stanch") // GitHub refuses requests without one
@@ -105,8 +105,8 @@ func (f fetcher) ask(ctx context.Context, etag string) (*http.Response, error) {
 	return response, err
 }
 
-// parseKeys reads a key document. An entry that is no P-256 key with an id is passed over; a document with no other
-// entries is an error, so that it takes nobody's place. Of two keys with one id the first counts.
+// parseKeys reads a key document. Entries that are not a P-256 key with an id are skipped; a document of nothing else is an
+// error, so that it never replaces a good one. Of two keys with the same id the first counts.
 func parseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
 	if len(data) > maxDocument {
 		return nil, errors.New("the key document is too large")
@@ -130,7 +130,7 @@ func parseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
 	return keys, nil
 }
 
-// parseKey returns nil for what is no usable key.
+// parseKey returns a nil key when the entry is not usable.
 func parseKey(data []byte) (string, *ecdsa.PublicKey) {
 	var entry struct {
 		ID  string `json:"key_identifier"`

@@ -1,4 +1,4 @@
-package receiver_test
+package publickeys_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
+	"stanch/receiver/publickeys"
 )
 
 var body = []byte(`[{"token":"planted-token"}]`)
@@ -39,7 +40,7 @@ func TestPublicKeysConfirmUnchangedDocument(t *testing.T) {
 		signer := newSigner(t)
 		server := feedfake.NewKeyServer(signer)
 		registry := prometheus.NewRegistry()
-		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server), Metrics: registry})
+		keys := newKeysWith(t, publickeys.Config{Transport: inProcess(server), Metrics: registry})
 		wantAge(t, registry, 0)
 		refresh(t, keys)
 		time.Sleep(time.Hour)
@@ -97,7 +98,7 @@ func TestPublicKeysServerDown(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
 		server := feedfake.NewKeyServer(signer)
 		server.Fail(http.StatusBadGateway)
-		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
+		keys := newKeysWith(t, publickeys.Config{Transport: inProcess(server)})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- keys.Run(ctx) }()
@@ -129,7 +130,7 @@ func TestPublicKeysRequestBudget(t *testing.T) {
 				stranger := newSigner(t)
 				server := feedfake.NewKeyServer(newSigner(t))
 				server.Fail(status)
-				keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
+				keys := newKeysWith(t, publickeys.Config{Transport: inProcess(server)})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				go func() { _ = keys.Run(ctx) }()
@@ -154,7 +155,7 @@ func TestPublicKeysThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
 		server := feedfake.NewKeyServer(signer)
-		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
+		keys := newKeysWith(t, publickeys.Config{Transport: inProcess(server)})
 		for range 100 {
 			wantVerify(t, keys, stranger, receiver.ErrUnverified)
 		}
@@ -184,7 +185,7 @@ func TestPublicKeysPoisoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
 		server := feedfake.NewKeyServer(signer)
-		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
+		keys := newKeysWith(t, publickeys.Config{Transport: inProcess(server)})
 		wantVerify(t, keys, signer, nil)
 		id, signature := stranger.Sign(body)
 		for range 60 {
@@ -254,7 +255,7 @@ func TestPublicKeysHangUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := keys.Verify(waiter{ctx, cancel}, id, signature, body)
 	if !errors.Is(err, receiver.ErrUnavailable) || !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v from a delivery that hung up, want ErrUnavailable", err)
+		t.Errorf("got %v from a delivery that hung up, want receiver.ErrUnavailable", err)
 	}
 	release()
 	wantVerify(t, keys, signer, nil)
@@ -272,7 +273,7 @@ func TestPublicKeysRedirects(t *testing.T) {
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	for path, want := range map[string]bool{"/away": false, "/round": false, "/moved": true} {
-		keys := newKeysWith(t, receiver.PublicKeysConfig{URL: server.URL + path + "?q=planted", Token: leak.NewSecret("planted")})
+		keys := newKeysWith(t, publickeys.Config{URL: server.URL + path + "?q=planted", Token: leak.NewSecret("planted")})
 		err := keys.Refresh(t.Context())
 		if (err == nil) != want {
 			t.Errorf("%s: got %v, want success: %t", path, err, want)
@@ -285,15 +286,15 @@ func TestPublicKeysRedirects(t *testing.T) {
 
 func TestPublicKeysMetricOnce(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	config := receiver.PublicKeysConfig{Source: "gh", Metrics: registry}
-	if _, err := receiver.NewPublicKeys(config); err != nil {
+	config := publickeys.Config{Source: "gh", Metrics: registry}
+	if _, err := publickeys.New(config); err != nil {
 		t.Fatalf("got %v, want nil", err)
 	}
-	if _, err := receiver.NewPublicKeys(config); err == nil {
+	if _, err := publickeys.New(config); err == nil {
 		t.Error("got no error for a second source with the same name")
 	}
 	config.Source = "gl"
-	if _, err := receiver.NewPublicKeys(config); err != nil {
+	if _, err := publickeys.New(config); err != nil {
 		t.Errorf("got %v for another source, want nil", err)
 	}
 }
@@ -307,20 +308,20 @@ func newSigner(tb testing.TB) *feedfake.Signer {
 	return signer
 }
 
-func newKeys(tb testing.TB, handler http.Handler) *receiver.PublicKeys {
+func newKeys(tb testing.TB, handler http.Handler) *publickeys.Cache {
 	tb.Helper()
 	server := httptest.NewServer(handler)
 	tb.Cleanup(server.Close)
-	return newKeysWith(tb, receiver.PublicKeysConfig{URL: server.URL})
+	return newKeysWith(tb, publickeys.Config{URL: server.URL})
 }
 
-func newKeysWith(tb testing.TB, c receiver.PublicKeysConfig) *receiver.PublicKeys {
+func newKeysWith(tb testing.TB, c publickeys.Config) *publickeys.Cache {
 	tb.Helper()
 	if c.URL == "" {
 		c.URL = "https://keys.example.com/"
 	}
 	c.Source = "gh"
-	keys, err := receiver.NewPublicKeys(c)
+	keys, err := publickeys.New(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -340,14 +341,14 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func refresh(tb testing.TB, keys *receiver.PublicKeys) {
+func refresh(tb testing.TB, keys *publickeys.Cache) {
 	tb.Helper()
 	if err := keys.Refresh(tb.Context()); err != nil {
 		tb.Fatalf("got %v from Refresh, want nil", err)
 	}
 }
 
-func wantVerify(tb testing.TB, keys *receiver.PublicKeys, signer *feedfake.Signer, want error) {
+func wantVerify(tb testing.TB, keys *publickeys.Cache, signer *feedfake.Signer, want error) {
 	tb.Helper()
 	id, signature := signer.Sign(body)
 	if err := keys.Verify(tb.Context(), id, signature, body); !errors.Is(err, want) {

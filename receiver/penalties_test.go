@@ -20,7 +20,7 @@ func (h *house) from(address, path, body string) int {
 	return recorder.Code
 }
 
-func TestStrikesCountAddressesApart(t *testing.T) {
+func TestPenaltiesCountAddressesApart(t *testing.T) {
 	h := newHouse(t)
 	for i := range 1000 { // one network, as far as anybody can tell
 		h.from(fmt.Sprintf("[2001:db8::%x]:4000", i), "/hooks/gh", "[]")
@@ -37,8 +37,8 @@ func TestStrikesCountAddressesApart(t *testing.T) {
 	}
 }
 
-// TestStrikesAreForgotten checks that who has addresses without end does not get memory without end.
-func TestStrikesAreForgotten(t *testing.T) {
+// TestPenaltiesAreForgotten checks that who has addresses without end does not get memory without end.
+func TestPenaltiesAreForgotten(t *testing.T) {
 	h := newHouse(t)
 	for range 200 {
 		h.from("192.0.2.1:1", "/hooks/gh", "[]")

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,18 +17,21 @@ import (
 	"stanch/receiver/queue/span"
 )
 
-// maxRaw is how much of a record a dead letter keeps, in bytes: twice in base64 it still fits its stream.
+// maxRaw is how much of a record a dead letter keeps, in bytes: even twice in base64 it fits its stream.
 const maxRaw = 192 << 10
 
-// What an alert says beside the secret is cut to these lengths, in bytes: no place, however long its name, keeps a
-// good secret out of the queue.
+// What an alert says beside the secret is cut to these lengths, in bytes: a long place must not keep a good secret out of
+// the queue.
 const (
 	maxURL  = 4 << 10
 	maxName = 256
 )
 
-// keep seals everything that a delivery says and waits until all of it is on disk.
-func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) error {
+// errTooLong means that a token is too long for the message of an alert.
+var errTooLong = errors.New("the token is longer than an alert can be")
+
+// enqueue seals everything that a delivery says and waits until all of it is on disk.
+func (h *Handler) enqueue(ctx context.Context, d *delivery, p Parsed, body []byte) error {
 	messages, err := d.messages(ctx, h.seal, p)
 	if err != nil {
 		return err
@@ -36,7 +41,7 @@ func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) 
 		return err
 	}
 	messages = append(messages, pointers...)
-	if err := h.enqueue(ctx, messages); err != nil {
+	if err := h.append(ctx, messages); err != nil {
 		return err
 	}
 	for _, m := range messages {
@@ -52,8 +57,8 @@ func (h *Handler) keep(ctx context.Context, d *delivery, p Parsed, body []byte) 
 	return nil
 }
 
-// enqueue waits until all messages are on disk. Whoever takes one up goes on with the trace from there.
-func (h *Handler) enqueue(ctx context.Context, messages []queue.Message) (err error) {
+// append waits until all messages are on disk. They carry the trace on to whoever takes them.
+func (h *Handler) append(ctx context.Context, messages []queue.Message) (err error) {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -91,27 +96,44 @@ func (d *delivery) messages(ctx context.Context, seal sealer, p Parsed) (_ []que
 	return messages, group.Wait()
 }
 
-// alert makes the message of the alert i, or of a dead letter if no message can hold it.
+// alert makes the message of the alert i, or of a dead letter if no message can hold the alert.
 func (d *delivery) alert(seal sealer, i int, c leak.Content) (queue.Message, error) {
-	c.URL, c.Type, c.Place = cut(c.URL, maxURL), cut(c.Type, maxName), cut(c.Place, maxName)
-	alert, err := seal.Seal(d.source, d.at, c)
-	if err != nil {
-		return queue.Message{}, err
-	}
+	alert, message, err := sealAlert(seal, d.source, d.at, c)
 	d.named[i] = leak.Labelled{Fingerprint: alert.Fingerprint, ID: alert.ID}
-	message, err := encode(queue.AlertSubject(d.source), alert.ID, alert)
-	if err == nil && len(message.Data) > queue.MaxAlertSize {
-		return d.deadLetter(seal, c, "the token is longer than an alert can be")
+	if errors.Is(err, errTooLong) {
+		return d.deadLetter(seal, c, errTooLong.Error())
 	}
 	return message, err
 }
 
-// deadLetter makes the message of a record that cannot be an alert. What is too long for one is cut.
+// AlertMessage seals one alert of a source and makes the message by which a [Handler] queues it; nothing is queued here.
+// at is when its delivery was received. It is for a record that is read again later. The error holds nothing of the
+// alert.
+func AlertMessage(seal sealer, source string, at time.Time, c leak.Content) (queue.Message, error) {
+	_, message, err := sealAlert(seal, source, at, c)
+	return message, err
+}
+
+func sealAlert(seal sealer, source string, at time.Time, c leak.Content) (leak.Alert, queue.Message, error) {
+	c.URL, c.Type, c.Place = cut(c.URL, maxURL), cut(c.Type, maxName), cut(c.Place, maxName)
+	alert, err := seal.Seal(source, at, c)
+	if err != nil {
+		return leak.Alert{}, queue.Message{}, err
+	}
+	message, err := encode(queue.AlertSubject(source), alert.ID, alert)
+	if err == nil && len(message.Data) > queue.MaxAlertSize {
+		return alert, queue.Message{}, errTooLong
+	}
+	return alert, message, err
+}
+
+// deadLetter makes the message of a record that cannot become an alert. A record too long for it is cut.
 func (d *delivery) deadLetter(seal sealer, c leak.Content, reason string) (queue.Message, error) {
 	if raw := c.Secret.Reveal(); len(raw) > maxRaw {
 		c.Secret = leak.NewSecret(raw[:maxRaw])
 		reason = fmt.Sprintf("%s (only its first %d bytes are kept)", reason, maxRaw)
 	}
+	c.URL, c.Type, c.Place = cut(c.URL, maxURL), cut(c.Type, maxName), cut(c.Place, maxName)
 	alert, err := seal.Seal(d.source, d.at, c)
 	if err != nil {
 		return queue.Message{}, err
@@ -120,7 +142,7 @@ func (d *delivery) deadLetter(seal sealer, c leak.Content, reason string) (queue
 	return encode(queue.DeadSubject(d.source), alert.ID, letter)
 }
 
-// pointTo makes the messages of a delivery's pointers. The body is a part of their ids, so that a delivery which is sent
+// pointTo makes the messages of a delivery's pointers. Their ids depend on the body, so that a delivery which is sent
 // again is absorbed while the same thing happening again is not.
 func (d *delivery) pointTo(pointers []leak.Pointer, body []byte) ([]queue.Message, error) {
 	if len(pointers) == 0 {

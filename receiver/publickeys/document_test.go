@@ -1,4 +1,4 @@
-package receiver_test
+package publickeys_test
 
 import (
 	"crypto/ecdsa"
@@ -16,6 +16,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/feedfake"
+	"stanch/receiver/publickeys"
 )
 
 // TestKeyDocumentNotUsable checks that no answer that holds no usable key takes the place of good keys.
@@ -78,7 +79,7 @@ func FuzzDocument(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
 		server := feedfake.NewKeyServer(signer)
-		keys := newKeysWith(t, receiver.PublicKeysConfig{Transport: inProcess(server)})
+		keys := newKeysWith(t, publickeys.Config{Transport: inProcess(server)})
 		refresh(t, keys)
 		server.Publish(document)
 		refreshed := keys.Refresh(t.Context())
@@ -88,7 +89,7 @@ func FuzzDocument(f *testing.F) {
 			t.Errorf("a document that was refused (%v) cost the good key: %v", refreshed, err)
 		}
 		if err != nil && !errors.Is(err, receiver.ErrUnverified) {
-			t.Errorf("got %v with a fresh document, want ErrUnverified", err)
+			t.Errorf("got %v with a fresh document, want receiver.ErrUnverified", err)
 		}
 	})
 }
