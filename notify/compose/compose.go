@@ -62,7 +62,7 @@ func (a Audience) link(id leak.Fingerprint) string {
 	return strings.TrimRight(a.ExternalURL, "/") + "/incidents/" + string(id)
 }
 
-// phase says what a step that is told means for somebody who keeps a list of what is open.
+// phase says what a step means for a channel that keeps a list of what is open.
 func phase(i leak.Incident, news leak.StepName) notify.Phase {
 	switch {
 	case i.State == leak.Open:
@@ -78,7 +78,7 @@ func phase(i leak.Incident, news leak.StepName) notify.Phase {
 }
 
 // outcome returns the newest step of an entry that is worth telling. A step counts only if the incident stands where
-// the step took it: a failure that the same turn overcame is no news. A quiet step was told with another incident.
+// the step took it: a failure that the same reconcile overcame is no news. A quiet step was told with another incident.
 func outcome(e leak.Entry) (leak.Step, bool) {
 	for _, step := range slices.Backward(e.Steps) {
 		if !step.Quiet && slices.Contains(told[step.Step], e.Incident.State) {
@@ -88,8 +88,8 @@ func outcome(e leak.Entry) (leak.Step, bool) {
 	return leak.Step{}, false
 }
 
-// told are the steps that are worth telling, and the states that each leads to. Those of a person that lead to an open
-// incident are for followers only.
+// told are the steps that are worth telling, and the states that each leads to. A person's step that leads to an open
+// incident is for followers only.
 var told = map[leak.StepName][]leak.State{
 	leak.Proved:    {leak.Contained, leak.Held},
 	leak.Spared:    {leak.Left},
@@ -106,13 +106,13 @@ var told = map[leak.StepName][]leak.State{
 	leak.Retried:   {leak.Open},
 }
 
-// story is what a notice is composed from: an incident, the turn that made it news, and the sightings.
+// story is what a notice is composed from: an incident, the reconcile that made it news, and the sightings.
 type story struct {
 	leak.Incident
 	news      leak.StepName // what the notice is about
 	at        time.Time     // of that step
-	who       string        // took that step
-	said      []string      // texts of the turn's outcomes, oldest first
+	who       string        // who took that step
+	said      []string      // texts of the reconcile's outcomes, oldest first
 	warned    []string      // texts of its warnings
 	seen      []leak.Sighting
 	available bool   // whether the sightings could be looked up
@@ -140,7 +140,7 @@ func newStory(e leak.Entry, news leak.Step, sightings []leak.Sighting) story {
 	return s
 }
 
-// withhold takes out of the sightings of some sources where the key was seen.
+// withhold removes from the sightings of some sources where the key was seen.
 func (s *story) withhold(from func(source string) bool) {
 	for i, sighting := range s.seen {
 		if from != nil && from(sighting.Source) {
@@ -155,7 +155,7 @@ func (s story) takenUp() string {
 	return sentence(strings.Join(s.said, "; "))
 }
 
-// listen takes in what a step of the turn says. Of a person's step it adds who took it.
+// listen takes in what a step of the reconcile says. To a person's step it adds who took it.
 func (s *story) listen(step leak.Step) {
 	text := plain(step.Text)
 	switch {
@@ -170,7 +170,7 @@ func (s *story) listen(step leak.Step) {
 	}
 }
 
-// byPersons are the steps whose text is told with who took them.
+// byPersons are the steps that are told together with who took them.
 var byPersons = []leak.StepName{leak.Rejected, leak.Ended, leak.Approved, leak.UndoAsked, leak.Retried}
 
 // gone reports whether a contained key no longer exists; one that is disabled or has expired does.
@@ -179,7 +179,7 @@ func (s story) gone() bool {
 	return dead && (s.Key.Gone || !s.expired() && (s.Action == leak.Delete || !s.Key.Disabled))
 }
 
-// expired reports whether the key is there and works no more because its time is over.
+// expired reports whether the key still exists, but works no more because it has expired.
 func (s story) expired() bool {
 	over := !s.Key.ExpiresAt.IsZero() && s.at.After(s.Key.ExpiresAt)
 	return over && !s.Key.Disabled && !s.Key.Gone
@@ -196,10 +196,10 @@ func (s story) dead() bool {
 	return s.State == leak.Contained || s.Key.Disabled || s.expired()
 }
 
-// valueWorks reports whether the news is that the leaked value works although the issuer says that its key is dead.
+// valueWorks reports whether the news is that the leaked value works although the issuer says that the key is dead.
 func (s story) valueWorks() bool { return s.news == leak.Failure && s.failedFor(leak.ErrAlive) }
 
-// undoFailed reports whether the news is that a key could not be enabled again.
+// undoFailed reports whether the news is that the key could not be enabled again.
 func (s story) undoFailed() bool {
 	return s.news == leak.Failure && s.Intended == leak.Enable
 }

@@ -11,7 +11,7 @@ import (
 
 func (s story) whatWasDone() string {
 	var sentences []string
-	tells := slices.Contains([]leak.StepName{leak.Spared, leak.Alive, leak.Looked}, s.news) // such a step says it all
+	tells := slices.Contains([]leak.StepName{leak.Spared, leak.Alive, leak.Looked}, s.news) // the text of such a step says it all
 	if !tells || len(s.said) == 0 {
 		sentences = append(sentences, s.deed())
 	}
@@ -21,8 +21,8 @@ func (s story) whatWasDone() string {
 	return strings.Join(append(sentences, s.why()...), " ")
 }
 
-// why is the reason of the last decision, as far as the turn did not give it, unless the news is that a person decided
-// otherwise.
+// why is the reason of the last decision, unless the reconcile's own words gave it already or the news is that a person
+// decided otherwise.
 func (s story) why() []string {
 	byPerson := s.news == leak.Rejected || s.news == leak.Ended || s.news == leak.Alive && s.Rule != ruleUndo
 	if byPerson || s.news == leak.Looked {

@@ -10,8 +10,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// facts answers the reader's questions, in the order in which they come up. A question that does not arise has no
-// fact.
+// facts answers the reader's questions, in the order in which they come up. A question that does not arise has no fact.
 func (s story) facts() []notify.Fact {
 	return answered(
 		fact("What leaked", s.whatLeaked()),
@@ -77,7 +76,7 @@ func (s story) whereSeen() string {
 	return text
 }
 
-// whereToLook is where a reader who may see all can look: the link, or the command when there is none.
+// whereToLook is where a reader who may see everything can look: the link, or the command when there is none.
 func (s story) whereToLook() string {
 	if s.link != "" {
 		return s.link
@@ -108,7 +107,7 @@ func place(s leak.Sighting) string {
 	return where + worse(s.Marks)
 }
 
-// worse is what the source knows that makes the leak worse than most.
+// worse is what the source knows that makes this leak worse than most.
 func worse(m leak.Marks) string {
 	var text string
 	if m.Public {
@@ -138,7 +137,7 @@ func (s story) whose() string {
 	return s.owner() + "."
 }
 
-// owner is who the key acts as, by name where the issuer says one.
+// owner is who the key acts as, by name where the issuer gives one.
 func (s story) owner() string {
 	if s.Key.OwnerName == "" {
 		return s.Key.Owner

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// maxListed is how many accounts, and how many of the most urgent incidents, a notice of many names.
+	// maxListed is how many accounts, and how many of the most urgent incidents, a group names.
 	maxListed = 5
-	// maxListedName is how much of a stranger's text stands in such a list, in characters.
+	// maxListedName is how much of a stranger's text such a list shows, in characters.
 	maxListedName = 100
 )
 
@@ -94,7 +94,7 @@ func (g group) facts() []notify.Fact {
 	)
 }
 
-// word is what some of the stories have in common, in words.
+// word is a word for what some of the stories have in common.
 type word struct {
 	text string
 	of   func(story) bool
@@ -105,7 +105,7 @@ func inState(state leak.State, text string) word {
 	return word{text, func(s story) bool { return s.State == state }}
 }
 
-// stateWords say how the incidents stand, what somebody has to look at first.
+// stateWords say how the incidents stand; what needs somebody comes first.
 var stateWords = []word{
 	inState(leak.Failed, "failed"), inState(leak.Held, "waiting for approval"), inState(leak.Unknown, "unknown to every issuer"),
 	inState(leak.Left, "left alone"), inState(leak.Open, "taken up by a person"), inState(leak.Contained, "contained"),
@@ -118,7 +118,7 @@ var severityWords = []word{
 	{"info", func(s story) bool { return s.Severity == leak.Info }},
 }
 
-// counted says of how many stories which word is true.
+// counted says of how many stories each word is true.
 func (g group) counted(words []word) string {
 	var parts []string
 	for _, w := range words {
@@ -158,7 +158,7 @@ func (g group) accounts() string {
 	return strings.Join(parts, "; ") + "."
 }
 
-// urgent names the incidents that somebody should look at first; empty when no one is more urgent than the others.
+// urgent names the incidents that somebody should look at first; empty when none is more urgent than the others.
 func (g group) urgent() string {
 	var parts []string
 	for _, s := range g.stories {

@@ -9,7 +9,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// next says what the reader should do, with the command where there is one.
+// next says what the reader should do, with the command for it where there is one.
 func (s story) next() string {
 	switch s.State {
 	case leak.Contained:
@@ -31,7 +31,7 @@ func (s story) next() string {
 // lists show it.
 func (s story) show() string { return fmt.Sprintf("`stanch incidents show %s`", s.ID.Short()) }
 
-// command is one that takes an incident further, with a reason that the reader puts in.
+// command takes this incident further, once the reader has filled in a reason.
 func (s story) command(name string) string { return "`" + Command(name, s.ID) + "`" }
 
 // commandAll is a command for everything that is held in the key's account.
@@ -39,19 +39,20 @@ func (s story) commandAll(name string) string {
 	return "`" + CommandAll(name, s.Issuer, s.Key.Account) + "`"
 }
 
-// Command is what a person types to order something for an incident, with a reason that the person puts in.
+// Command is what a person types to order something for an incident; the person fills in the reason.
 func Command(verb string, id leak.Fingerprint) string {
 	return fmt.Sprintf(`stanch incidents %s %s --reason "..."`, verb, id.Short())
 }
 
-// CommandAll is what a person types to order something for all that the fuse holds in an account.
+// CommandAll is what a person types to order something for everything that the fuse holds in an account; the person fills in
+// the reason, and an issuer or account that is no plain word.
 func CommandAll(verb, issuer, account string) string {
 	return fmt.Sprintf(`stanch incidents %s --issuer %s --account %s --reason "..."`, verb,
 		argument(issuer, "ISSUER"), argument(account, "ACCOUNT"))
 }
 
-// plainArgument is what a shell takes as it is. An account is the issuer's text, and what is copied into a shell must
-// not be another command.
+// plainArgument is what a shell takes as one word. An account is the issuer's text, and copying it into a shell must not
+// run another command.
 var plainArgument = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*$`)
 
 func argument(text, otherwise string) string {
@@ -73,7 +74,7 @@ func (s story) nextContained() string {
 	return next + "."
 }
 
-// nextLooked tells what to look into after a second look found something.
+// nextLooked tells what to look into after a recheck found something.
 func (s story) nextLooked() string {
 	return fmt.Sprintf("Look through what %s did since the key leaked: what was made in that time and is not known to its "+
 		"owner was made to stay, so disable it at %s too.", s.owner(), s.issuer())
@@ -100,7 +101,7 @@ func (s story) nextHeld() string {
 	return next
 }
 
-// What an incident has for a rule when not policy decided, but the fuse or a person.
+// The rules of decisions that policy did not make, but the fuse, a person or a recheck.
 const (
 	ruleFuse    = "fuse"
 	ruleReject  = "reject"
@@ -137,7 +138,7 @@ func (s story) rotate() string {
 	return fmt.Sprintf("Rotate it: make a new key, put it in place, then disable this one at %s.", s.issuer())
 }
 
-// newSightings says what the log's memory of sightings means for a closed incident.
+// newSightings says what a further sighting means for a closed incident.
 const newSightings = " A new sighting is decided by policy again; one that is known already changes nothing."
 
 func (s story) nextClosed() string {
@@ -185,7 +186,7 @@ func (s story) setting() string {
 	return fmt.Sprintf("change the rule %s in `policy.rules`", s.Rule)
 }
 
-// nextFailed tells what is needed, as far as the incident and the words of the failure say.
+// nextFailed tells what is needed, as far as the incident says.
 func (s story) nextFailed() string {
 	return fmt.Sprintf("%s %s tries at once, %s ends it as it is.", s.remedy(), s.command("retry"), s.command("close"))
 }

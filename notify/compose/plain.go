@@ -7,10 +7,10 @@ import (
 	"stanch/receiver/leak"
 )
 
-// maxText is how much of one text by a stranger a notice shows, in characters. A URL may be long and must stay whole.
+// maxText is how much of one stranger's text a notice shows, in characters. A URL may be long and must stay whole.
 const maxText = 1000
 
-// plain makes a text safe to show on a line: whoever leaked or named a key chose these words. Invalid UTF-8, control
+// plain makes a text safe to show on one line: whoever leaked or named a key chose these words. Invalid UTF-8, control
 // characters (line breaks and terminal escapes among them) and invisible marks that reorder or hide text become U+FFFD,
 // and what is too long is cut.
 func plain(text string) string {

@@ -6,12 +6,12 @@ import (
 	"stanch/receiver/leak"
 )
 
-// title says it all in one line: which key, how it stands, and why that is news.
+// title is the notice in one line: which key, how it stands, and why that is news.
 func (s story) title() string {
 	return s.subject() + " " + s.headline()
 }
 
-// issuer is the configured name of the issuer, or words for it.
+// issuer is the configured name of the issuer, or words for an issuer that is not known.
 func (s story) issuer() string {
 	if s.Issuer == "" {
 		return "its issuer"
@@ -124,7 +124,7 @@ func (s story) headlineClosed() string {
 	return fmt.Sprintf("%s: closed by %s", s.standing(), s.person())
 }
 
-// standing says how a key stood when a person closed its incident, and no more than the log knows.
+// standing says how a key stood when a person closed its incident. It claims no more than the log knows.
 func (s story) standing() string {
 	switch {
 	case s.Key.ID == "":
@@ -156,7 +156,7 @@ func (s story) end() string {
 	return "disabled"
 }
 
-// wanted is the action that is under way, or else the one decided.
+// wanted is the action that is under way, or else the one that was decided.
 func (s story) wanted() leak.Action {
 	if s.Intended != "" {
 		return s.Intended

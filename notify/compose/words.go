@@ -26,7 +26,7 @@ const maxWritten = 64 << 10
 //	{{range .Facts}}{{.Name}}: {{.Text}}
 //	{{end}}
 //
-// is the text as it is composed. A line without a name is a fact called Note.
+// is the text as it is composed. A line without a name becomes a fact called Note.
 type Words struct{ Title, Text Template }
 
 // fault is what is wrong with a template.
@@ -46,8 +46,8 @@ func (f *fault) Error() string {
 // Template is one template of [Words], tried on notices of every kind. The zero Template leaves what is composed.
 type Template struct{ parsed *template.Template }
 
-// ParseTemplate reads a template, and tries it on examples, so that a field that does not exist is found here. The error
-// says in which line the fault is, as far as that is known.
+// ParseTemplate reads a template and tries it on [Examples], so that a field that does not exist is found here. The error
+// says in which line the fault is, where that is known.
 func ParseTemplate(text string) (Template, error) {
 	parsed, err := template.New("template").Parse(text)
 	if err != nil {
@@ -62,7 +62,7 @@ func ParseTemplate(text string) (Template, error) {
 	return t, nil
 }
 
-// errTooMuch is the error of a template that does not come to an end.
+// errTooMuch is the error of a template that never stops writing.
 var errTooMuch = errors.New("it writes too much")
 
 // execute writes a notice by a template.
@@ -74,7 +74,7 @@ func (t Template) execute(n notify.Notice) (string, error) {
 	return out.String(), nil
 }
 
-// limited refuses to be written too much.
+// limited takes so much and then refuses.
 type limited struct {
 	to      io.Writer
 	written int
@@ -126,8 +126,8 @@ func factsOf(text string) []notify.Fact {
 	return facts
 }
 
-// templateError is how text/template words an error: the line, for errors of execution the column, then where it is
-// executing what, then what is wrong.
+// templateError is how text/template words an error: the line, the column if it was executing, what it was executing, and
+// what is wrong.
 var templateError = regexp.MustCompile(`^template: template:(\d+):(?:\d+:)? (?:executing "template" at <[^>]*>: )?(.*)$`)
 
 func faultOf(err error) *fault {
@@ -142,7 +142,7 @@ func faultOf(err error) *fault {
 	return &fault{Line: line, Text: plain(found[2])}
 }
 
-// Examples are notices of every state, and one of many incidents, that tell of nothing that happened.
+// Examples are notices of every state and one of a group, about incidents that never happened.
 func Examples() []notify.Notice {
 	at := time.Date(2026, 1, 31, 15, 4, 5, 0, time.UTC)
 	audience := Audience{ExternalURL: "https://stanch.example.org"}

@@ -138,10 +138,10 @@ func TestMemory(t *testing.T) {
 		store := queue.NewMemory()
 		one := &remembering{channel: &channel{}, running: make(chan bool, 10)}
 		two := &remembering{channel: &channel{}, running: make(chan bool, 10)}
-		terms := func(r *remembering) deliver.Settings {
+		settings := func(r *remembering) deliver.Settings {
 			return deliver.Settings{Routes: map[string]deliver.Route{"c": {Notifier: r}}}
 		}
-		d := run(t, deliver.Config{Store: store, Settings: terms(one)})
+		d := run(t, deliver.Config{Store: store, Settings: settings(one)})
 		if !<-one.running || one.handed != 1 {
 			t.Errorf("got its memory %d times", one.handed)
 		}
@@ -160,7 +160,7 @@ func TestMemory(t *testing.T) {
 			t.Error("got no error for a text that is too long")
 		}
 		for _, r := range []*remembering{one, two} {
-			if err := d.Use(t.Context(), terms(r)); err != nil {
+			if err := d.Use(t.Context(), settings(r)); err != nil {
 				t.Fatal(err)
 			}
 		}

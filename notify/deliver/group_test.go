@@ -125,7 +125,7 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// TestFloodGoesOn: while it lasts gatherings grow, and a minute after it notices are told alone again.
+// TestFloodGoesOn: while it lasts groups grow, and a minute after it notices are told alone again.
 func TestFloodGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, c := queue.NewMemory(), &channel{}
@@ -150,7 +150,7 @@ func TestFloodGoesOn(t *testing.T) {
 	})
 }
 
-// TestFloodCritical: what is critical waits half a minute at most, however long gatherings have become.
+// TestFloodCritical: what is critical waits half a minute at most, however long the windows of groups have become.
 func TestFloodCritical(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, c := queue.NewMemory(), &channel{}
@@ -177,7 +177,7 @@ func TestFloodCritical(t *testing.T) {
 	})
 }
 
-// TestFloodOnDeadChannel: what was gathered is told when the channel is well again, under the id that it was tried under;
+// TestFloodOnDeadChannel: a group is told when the channel is well again, under the id that it was tried under;
 // other channels do not wait.
 func TestFloodOnDeadChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestFloodOnDeadChannel(t *testing.T) {
 	})
 }
 
-// TestFloodCutOff: when the process ends after a gathering was told and before that is on disk, the same entries make the
+// TestFloodCutOff: when the process ends after a group was told and before that is on disk, the same entries make the
 // same notice again, and no other; what was noted as told is not told again.
 func TestFloodCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -307,43 +307,35 @@ func (d *dying) Work(ctx context.Context, c queue.Consumer, handle func(context.
 	})
 }
 
-// TestFloodOnDisk: on the real store, with a restart in the middle, nothing is lost and nothing comes twice.
+// TestFloodOnDisk: on the real store, with a restart before a group is told and another one after it, nothing is lost and
+// nothing comes twice. A group that is full is told at once, so that no window has to pass in real time.
 func TestFloodOnDisk(t *testing.T) {
+	const alone, full, rest = 10, 1000, 5 // told one by one in each run, then in one group, and what is left for the last run
 	dir := filepath.Join(t.TempDir(), "store")
-	store := open(t, dir)
-	first, told := &channel{}, make(chan struct{}, 100)
-	first.answer = func(context.Context, int) error { told <- struct{}{}; return nil }
-	stop := start(t, deliver.Config{Store: store, Settings: calmSettings(map[string]*channel{"c": first})})
-	logAll(t, store, burst(1000, nil)...)
-	for range 10 {
-		<-told
-	}
-	stop() // while the rest is gathered
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	store = open(t, dir)
-	second := &channel{}
-	all := make(chan struct{})
-	var once sync.Once
-	second.answer = func(context.Context, int) error {
-		together := &channel{told: slices.Concat(first.told, second.all())}
-		if len(together.incidents()) == 1000 {
-			once.Do(func() { close(all) })
+	var all []notify.Notice
+	serve := func(burst, notices int, during func(store queue.Store)) {
+		store := open(t, dir)
+		c, told := &channel{}, make(chan struct{}, 100)
+		c.answer = func(context.Context, int) error { told <- struct{}{}; return nil }
+		stop := start(t, deliver.Config{Store: store, Settings: deliver.Settings{
+			Routes: map[string]deliver.Route{"c": {Notifier: c, Burst: burst}},
+		}})
+		during(store)
+		for range notices {
+			<-told
 		}
-		return nil
+		stop()
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c.told...)
 	}
-	stop = start(t, deliver.Config{Store: store, Settings: calmSettings(map[string]*channel{"c": second})})
-	<-all
-	stop()
-	wantAll(t, "both", &channel{told: slices.Concat(first.told, second.told)}, 1000, 1)
-	if n := len(first.ids()) + len(second.ids()); n > 25 {
-		t.Errorf("got %d notices of 1000 incidents and one restart", n)
+	entries := burst(2*alone+full+rest, nil)
+	serve(alone, alone, func(store queue.Store) { logAll(t, store, entries...) })
+	serve(alone, alone+1, func(queue.Store) {})
+	serve(2*rest, rest, func(queue.Store) {})
+	wantAll(t, "all", &channel{told: all}, len(entries), 1)
+	if n := len(all); n != 2*alone+1+rest {
+		t.Errorf("got %d notices, want %d", n, 2*alone+1+rest)
 	}
-}
-
-func (c *channel) all() []notify.Notice {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.told)
 }

@@ -17,7 +17,7 @@ import (
 
 // TestRefused: a notice that the channel refuses is tried for a day, and then given up, once.
 func TestRefused(t *testing.T) {
-	for name, n := range map[string]int{"alone": 1, "gathered": 100} {
+	for name, n := range map[string]int{"alone": 1, "grouped": 100} {
 		synctest.Test(t, func(t *testing.T) {
 			store, reg := queue.NewMemory(), prometheus.NewRegistry()
 			c := &channel{answer: func(context.Context, int) error {
@@ -39,7 +39,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestRefusedAside: a gathering that the channel refuses keeps no other back.
+// TestRefusedAside: a group that the channel refuses keeps no other back.
 func TestRefusedAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, took := queue.NewMemory(), &channel{}
@@ -60,7 +60,7 @@ func TestRefusedAside(t *testing.T) {
 		told := took.incidents()
 		for _, e := range entries[100:] {
 			if told[e.Incident.ID] != 1 {
-				t.Fatalf("got %s told %d times beside a gathering that is refused", e.Incident.ID.Short(), told[e.Incident.ID])
+				t.Fatalf("got %s told %d times beside a group that is refused", e.Incident.ID.Short(), told[e.Incident.ID])
 			}
 		}
 		if len(told) != 110 {

@@ -16,14 +16,14 @@ import (
 	"stanch/receiver/queue"
 )
 
-// turnOf is where the trace of a turn stood when it wrote to the log.
-func turnOf(i int) trace.SpanContext {
+// reconcileOf is where the trace of a reconcile stood when it wrote to the log.
+func reconcileOf(i int) trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1, byte(i)}, SpanID: trace.SpanID{2, byte(i)}, TraceFlags: trace.FlagsSampled,
 	})
 }
 
-// TestTrace: a notice is below the turn that it tells of; one that gathers several is a trace of its own and links to theirs.
+// TestTrace: a notice is below the reconcile that it tells of; a group is a trace of its own and links to theirs.
 func TestTrace(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
@@ -34,7 +34,7 @@ func TestTrace(t *testing.T) {
 			Store: store, Registerer: prometheus.NewRegistry(), Tracer: tracer, Settings: calmSettings(map[string]*channel{"c": c}),
 		})
 		for i, e := range burst(all, nil) {
-			logIn(t, store, turnOf(i), e)
+			logIn(t, store, reconcileOf(i), e)
 		}
 		time.Sleep(time.Hour)
 		stop()
@@ -53,11 +53,11 @@ func TestTrace(t *testing.T) {
 		}
 	}
 	if len(recorder.Ended()) != alone+1 || len(below) != alone || len(linked) != all-alone {
-		t.Errorf("got %d spans, %d below a turn, with %d links", len(recorder.Ended()), len(below), len(linked))
+		t.Errorf("got %d spans, %d below a reconcile, with %d links", len(recorder.Ended()), len(below), len(linked))
 	}
 	for i := range all {
-		if id := turnOf(i).SpanID(); below[id] == linked[id] {
-			t.Errorf("turn %d: a notice is below it: %v, linked to it: %v", i, below[id], linked[id])
+		if id := reconcileOf(i).SpanID(); below[id] == linked[id] {
+			t.Errorf("reconcile %d: a notice is below it: %v, linked to it: %v", i, below[id], linked[id])
 		}
 	}
 }

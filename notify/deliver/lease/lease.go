@@ -15,13 +15,12 @@ import (
 )
 
 const (
-	// leaseTerm is for how long a process serves a notifier without having said again that it does. Another one that has
-	// seen nothing new for that long takes its place.
-	leaseTerm = 15 * time.Second
-	// leaseEvery is how often it says so, and how often those who wait look.
-	leaseEvery = leaseTerm / 5
-	// leaseTimeout bounds one write or read of it.
-	leaseTimeout = leaseTerm / 3
+	// term is how long a holder may stay silent. Another process that has seen nothing new for that long takes its place.
+	term = 15 * time.Second
+	// every is how often the holder writes, and how often those who wait look.
+	every = term / 5
+	// timeout bounds one write or read.
+	timeout = term / 3
 )
 
 // Lease is what one process holds, or waits for. Who waits measures by its own clock for how long nothing was written. A
@@ -47,7 +46,7 @@ func New(store queue.Store, subject string, log *slog.Logger) *Lease {
 // Hold waits for do to return. When do returns by itself, the lease is given back; an error of do is logged.
 func (l *Lease) Hold(ctx context.Context, do func(context.Context) error) {
 	for l.acquire(ctx) {
-		l.log.Info("serving notifier")
+		l.log.Info("lease taken")
 		serving, stop := context.WithCancel(ctx)
 		var keeping sync.WaitGroup
 		keeping.Go(func() {
@@ -59,12 +58,12 @@ func (l *Lease) Hold(ctx context.Context, do func(context.Context) error) {
 		keeping.Wait()
 		l.release(ctx)
 		if err != nil && ctx.Err() == nil {
-			l.log.Error("serving notifier failed", "err", err)
+			l.log.Error("work under the lease failed", "err", err)
 		}
 	}
 }
 
-// acquire waits until the lease is ours. It reports false when ctx has ended.
+// acquire waits until this process holds the lease. It reports false when ctx has ended.
 func (l *Lease) acquire(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		free, err := l.free(ctx)
@@ -74,25 +73,25 @@ func (l *Lease) acquire(ctx context.Context) bool {
 			}
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrConflict) {
-			l.log.Warn("notifier cannot be taken up yet", "err", err)
+			l.log.Warn("lease cannot be taken yet", "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(leaseEvery):
+		case <-time.After(every):
 		}
 	}
 	return false
 }
 
-// free looks whether nobody holds the lease, as far as one can see.
+// free reports whether nobody seems to hold the lease.
 func (l *Lease) free(ctx context.Context) (bool, error) {
 	holder, err := l.look(ctx)
-	return holder == "" || holder == l.holder || time.Since(l.since) >= leaseTerm, err
+	return holder == "" || holder == l.holder || time.Since(l.since) >= term, err
 }
 
-// look reads who wrote the lease last, and notes when that was seen; empty: nobody, or it was given back.
+// look reads who wrote the lease last, and notes when that was seen first; empty: nobody, or it was given back.
 func (l *Lease) look(ctx context.Context) (holder string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	last, err := l.store.Last(ctx, l.subject)
 	if errors.Is(err, queue.ErrNoMessage) {
@@ -100,7 +99,7 @@ func (l *Lease) look(ctx context.Context) (holder string, err error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("looking who serves it: %w", err)
+		return "", fmt.Errorf("reading the lease: %w", err)
 	}
 	l.saw(last.Seq)
 	return string(last.Data), nil
@@ -112,9 +111,10 @@ func (l *Lease) saw(seq uint64) {
 	}
 }
 
-// write writes the lease after the message that was seen last. Of a write without an answer it finds out what became.
+// write writes the lease after the message that was seen last. When a write of our own got no answer but was stored, it
+// finds that out.
 func (l *Lease) write(ctx context.Context, text string) error {
-	writing, cancel := context.WithTimeout(ctx, leaseTimeout)
+	writing, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	seq, err := l.store.AppendAfter(writing, queue.Message{Subject: l.subject, Data: []byte(text)}, l.seq)
 	if errors.Is(err, queue.ErrConflict) {
@@ -124,20 +124,20 @@ func (l *Lease) write(ctx context.Context, text string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("saying who serves it: %w", err)
+		return fmt.Errorf("writing the lease: %w", err)
 	}
 	l.saw(seq)
 	return nil
 }
 
-// keep writes the lease until ctx ends or it is lost: to somebody else, or because nothing could be written for too long.
+// keep writes the lease until ctx ends or the lease is lost: to somebody else, or because no write succeeded for too long.
 func (l *Lease) keep(ctx context.Context) {
 	written := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(leaseEvery):
+		case <-time.After(every):
 		}
 		err := l.write(ctx, l.holder)
 		switch {
@@ -145,14 +145,14 @@ func (l *Lease) keep(ctx context.Context) {
 			written = time.Now()
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, queue.ErrConflict), time.Since(written) >= leaseTerm-leaseEvery-leaseTimeout:
-			l.log.Warn("notifier is another process's now", "err", err)
+		case errors.Is(err, queue.ErrConflict), time.Since(written) >= term-every-timeout:
+			l.log.Warn("lease lost", "err", err)
 			return
 		}
 	}
 }
 
-// release gives the lease back, even while everything ends, so that nobody has to wait.
+// release gives the lease back, even while the process ends, so that nobody has to wait.
 func (l *Lease) release(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	if holder, err := l.look(ctx); err == nil && holder == l.holder {
