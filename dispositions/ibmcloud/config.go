@@ -6,20 +6,26 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
-	"os"
-	"strings"
+	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	iam "github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"stanch/dispositions"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
+	"stanch/receiver/outbound/secretfile"
 )
 
-// maxKeyFile is how large a key file may be, in bytes.
-const maxKeyFile = 4096
+const (
+	// callTimeout bounds a call whose context sets no sooner end, a token request among them.
+	callTimeout = 20 * time.Second
+	// maxConnections is how many connections are kept open: one for each reconcile that the engine can take up, and half as many
+	// for what a reconcile asks at the same time.
+	maxConnections = dispositions.MaxInFlight * 3 / 2
+)
 
 // Config is what an issuer of type ibmcloud needs besides what every issuer has.
 type Config struct {
@@ -33,7 +39,7 @@ type Config struct {
 	ResourceControllerURL string `yaml:"resource_controller_url"`
 	Auth                  Auth   `yaml:"auth"`
 	// Dial opens the connections to IAM, for simulations without a network; nil: the network's.
-	Dial dialer `yaml:"-"`
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
 }
 
 // Auth is how we prove to IAM who we are.
@@ -74,8 +80,8 @@ func (c *Config) Open(name string, log *slog.Logger) (dispositions.Issuer, error
 	if err != nil {
 		return nil, fmt.Errorf("opening issuer %s: %w", name, err)
 	}
-	last := new(atomic.Pointer[exchange])
-	client, service := newClient(last, c.Dial), or(c.URL, iam.DefaultServiceURL)
+	last := new(atomic.Pointer[outbound.Exchange])
+	client, service := c.client(last), or(c.URL, iam.DefaultServiceURL)
 	api, err := iam.NewIamIdentityV1(&iam.IamIdentityV1Options{URL: service, Authenticator: &core.NoAuthAuthenticator{}})
 	if err != nil {
 		return nil, fmt.Errorf("opening issuer %s: the SDK refuses the url", name)
@@ -95,47 +101,31 @@ func (c *Config) Open(name string, log *slog.Logger) (dispositions.Issuer, error
 	return i, nil
 }
 
-// key reads the key file. Errors are worded to follow the name of the field.
-func (a Auth) key() (leak.Secret, error) {
-	if a.APIKeyFile == "" {
-		return leak.Secret{}, errors.New("is missing")
-	}
-	info, err := os.Stat(a.APIKeyFile)
-	if err != nil {
-		return leak.Secret{}, fmt.Errorf("cannot be read: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxKeyFile {
-		return leak.Secret{}, fmt.Errorf("is not a file of at most %d bytes", maxKeyFile)
-	}
-	data, err := os.ReadFile(a.APIKeyFile)
-	if err != nil {
-		return leak.Secret{}, fmt.Errorf("cannot be read: %w", err)
-	}
-	key := strings.TrimSpace(string(data))
-	if !sendable(key) || core.HasBadFirstOrLastChar(key) {
-		return leak.Secret{}, errors.New("holds no API key: the value alone, without quotes or braces")
-	}
-	return leak.NewSecret(key), nil
+// client makes the one client for tokens and keys. It notes the last answer, from which is read how IAM's clock stands.
+func (c *Config) client(last *atomic.Pointer[outbound.Exchange]) *http.Client {
+	return outbound.NewClient(outbound.Config{
+		Timeout: callTimeout, Connections: maxConnections, Dial: c.Dial,
+		Answered: func(e outbound.Exchange) { last.Store(&e) },
+	})
 }
 
-// checkURL reports what is wrong with a URL, without repeating it: it may hold a password.
+// key reads the key file. Errors are worded to follow the name of the field.
+func (a Auth) key() (leak.Secret, error) {
+	key, err := secretfile.Token(a.APIKeyFile)
+	if err == nil && core.HasBadFirstOrLastChar(key.Reveal()) {
+		return leak.Secret{}, errors.New("holds no API key: the value alone, without quotes or braces")
+	}
+	return key, err
+}
+
+// checkURL reports what is wrong with a URL that may be left out.
 func checkURL(s, field string, fault func(field, problem string)) {
 	if s == "" {
 		return
 	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		fault(field, "is not an http or https URL")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		fault(field, "must not hold a user, a query or a fragment")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		fault(field, "must be https: keys would travel in clear")
+	if err := outbound.CheckURL(s, outbound.URLRules{}); err != nil {
+		fault(field, err.Error())
 	}
-}
-
-func loopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 func or(s, otherwise string) string {

@@ -2,19 +2,16 @@ package ibmcloud
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // maxWait bounds what is taken of a Retry-After; IAM's own limits are by the minute.
@@ -30,8 +27,6 @@ var (
 	errOwn        = errors.New("the key is one of our own")
 	errNoToken    = errors.New("the answer holds no token")
 	errUnreadable = errors.New("the answer cannot be read")
-	errNoAnswer   = errors.New("no answer")
-	errTimeout    = errors.New("no answer in time")
 )
 
 // unknownValueCode is how IAM's token endpoint, and perhaps its lookup by value, says that no key has a value.
@@ -121,35 +116,19 @@ func meaning(r *refusal, code string) error {
 
 // throttled adds how long IAM asks to wait, if it does.
 func throttled(r *refusal, header http.Header) error {
-	after := header.Get("Retry-After")
-	if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable && after != "" {
-		return &leak.Throttled{After: parseWait(after, time.Now()), Err: r}
+	wait, asked := outbound.RetryAfter(header)
+	if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable && asked {
+		return &leak.Throttled{After: min(wait, maxWait), Err: r}
 	}
 	return r
 }
 
 // unanswered says why there is no answer, or none that can be read.
 func unanswered(ctx context.Context, doing string, response *core.DetailedResponse, err error) error {
-	var netErr *net.OpError
-	var dnsErr *net.DNSError
-	var tlsErr *tls.CertificateVerificationError
-	var urlErr *url.Error
-	why := errNoAnswer
-	switch {
-	case ctx.Err() != nil:
-		why = ctx.Err()
-	case response != nil:
-		why = errUnreadable
-	case errors.As(err, &urlErr) && urlErr.Timeout():
-		why = errTimeout
-	case errors.As(err, &dnsErr):
-		why = dnsErr
-	case errors.As(err, &tlsErr):
-		why = tlsErr
-	case errors.As(err, &netErr):
-		why = netErr
+	if ctx.Err() == nil && response != nil {
+		return fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
-	return fmt.Errorf("%s: %w", doing, why)
+	return fmt.Errorf("%s: %w", doing, outbound.Cause(ctx, err))
 }
 
 // codes reads IBM's two shapes of error bodies: that of /v1, of which only a single error is taken, and that of the
@@ -165,15 +144,4 @@ func codes(body map[string]any) (code, message string) {
 		message = ""
 	}
 	return code, message
-}
-
-// parseWait reads a Retry-After, which is seconds or a date, as a time between none and maxWait.
-func parseWait(s string, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
-		wait = time.Duration(min(seconds, int64(maxWait/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(s); err == nil {
-		wait = at.Sub(now)
-	}
-	return max(0, min(wait, maxWait))
 }

@@ -26,7 +26,7 @@ func (i *issuer) Examine(ctx context.Context) []leak.Finding {
 		found.Good("changing keys", "not tried: whether the credential may change keys cannot be proved without changing one")
 	}
 	if last := i.last.Load(); last != nil {
-		found.Clock(last.date, last.asked, last.answered)
+		found.Clock(last.Header.Get("Date"), last.Asked, last.Answered)
 	}
 	return found
 }

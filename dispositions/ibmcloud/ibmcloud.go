@@ -20,6 +20,7 @@ import (
 	"github.com/IBM/platform-services-go-sdk/resourcecontrollerv2"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // activityTimeout bounds the question for a key's last use, which IBM calls expensive: nobody waits long for a detail
@@ -36,7 +37,7 @@ type issuer struct {
 	controller *resourcecontrollerv2.ResourceControllerV2
 	tokens     *tokens
 	own        *own
-	last       *atomic.Pointer[exchange] // nil in it: IAM has not answered yet
+	last       *atomic.Pointer[outbound.Exchange] // nil in it: IAM has not answered yet
 	log        *slog.Logger
 }
 
