@@ -20,6 +20,8 @@ import (
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
@@ -92,7 +94,7 @@ type burstWorld struct {
 
 func (s burst) world(b *testing.B) *burstWorld {
 	b.Helper()
-	w := &burstWorld{b: b, keys: b.TempDir(), log: slog.New(slog.DiscardHandler), store: queue.NewMemory()}
+	w := &burstWorld{b: b, keys: b.TempDir(), log: slog.New(slog.DiscardHandler), store: memory.New()}
 	w.check(seal.Ensure(w.keys))
 	var err error
 	w.iam, err = ibmfake.Start(ibmfake.Options{})
@@ -101,7 +103,7 @@ func (s burst) world(b *testing.B) *burstWorld {
 	w.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: s.latency})
 	w.iam.SetLimit(s.limit)
 	if !s.memory {
-		store, err := queue.OpenEmbedded(b.Context(), queue.Config{Dir: b.TempDir(), Keys: "burst", Log: w.log})
+		store, err := embedded.Open(b.Context(), embedded.Config{Dir: b.TempDir(), Keys: "burst", Log: w.log})
 		w.check(err)
 		b.Cleanup(func() { _ = store.Close() })
 		w.store = store

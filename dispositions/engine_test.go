@@ -22,6 +22,7 @@ import (
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
@@ -50,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	if err := seal.Ensure(dir); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: queue.NewMemory(), cloud: newCloud()}
+	w := &world{t: t, store: memory.New(), cloud: newCloud()}
 	w.logger = slog.New(slog.NewJSONHandler(&w.log, nil))
 	var err error
 	if w.recipient, err = seal.LoadRecipient(dir); err != nil {

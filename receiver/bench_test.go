@@ -20,7 +20,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/feedfake"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 )
 
 // connections is how many senders there are at once, each on a connection that it keeps.
@@ -44,7 +44,7 @@ func BenchmarkPartnerHandler(b *testing.B) {
 // stanch is a Handler of one source with a store on disk.
 func stanch(b *testing.B, source receiver.Source) http.Handler {
 	b.Helper()
-	store, err := queue.OpenEmbedded(b.Context(), queue.Config{Dir: b.TempDir(), Keys: "bench"})
+	store, err := embedded.Open(b.Context(), embedded.Config{Dir: b.TempDir(), Keys: "bench"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,13 +6,14 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 )
 
 // TestHandlerOnDisk takes a delivery to the real store and looks for it in the next run.
 func TestHandlerOnDisk(t *testing.T) {
-	config := queue.Config{Dir: t.TempDir(), Keys: "keys of the test"}
-	open := func() *queue.Embedded {
-		store, err := queue.OpenEmbedded(t.Context(), config)
+	config := embedded.Config{Dir: t.TempDir(), Keys: "keys of the test"}
+	open := func() *embedded.Store {
+		store, err := embedded.Open(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
 		}

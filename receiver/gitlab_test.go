@@ -21,6 +21,7 @@ import (
 	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlab"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 const revocationToken = "a-token-of-the-revocation-api"
@@ -113,8 +114,8 @@ func TestRevocationAnswers(t *testing.T) {
 // TestRevocationResends: GitLab sends the whole set until it succeeds. A store that was full for a while costs nothing, and of
 // what is sent twice nothing is stored twice.
 func TestRevocationResends(t *testing.T) {
-	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
-	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New(), err: queue.ErrFull}
+	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	body := "[" + revocable(planted) + `,{"token":"` + planted + `","location":7},` + revocable("second") + "]"
 	wantStatus(t, h.revoke(t, revocationToken, body), http.StatusServiceUnavailable)
 	wantStatus(t, h.revoke(t, planted, body), http.StatusUnauthorized) // a stranger does not learn that we are full
@@ -205,8 +206,8 @@ func TestGitLabHookAnswers(t *testing.T) {
 // TestGitLabHookReplay: a copy is refused, but only of what was stored; hooks of a group and of its project say the same under
 // different ids, and that is one pointer.
 func TestGitLabHookReplay(t *testing.T) {
-	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
-	h := newHouse(t, withSource(newGitLabHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New(), err: queue.ErrFull}
+	h := newHouse(t, withSource(newGitLabHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	body := vulnerabilityHook(7, "detected")
 	deliver := func(header http.Header) *http.Response {
 		return h.send(t, http.MethodPost, "/hooks/gh", header, strings.NewReader(body))

@@ -14,6 +14,7 @@ import (
 	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // newGitLab starts a fake GitLab that delivers to a house.
@@ -91,8 +92,8 @@ func TestGitLabSendsJobs(t *testing.T) {
 // under the same ids, and comes to the same pointers.
 func TestGitLabHookRecovers(t *testing.T) {
 	server := newGitLab(t, gitlabfake.Options{})
-	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
-	h := newHouse(t, withSource(newGitLabHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New(), err: queue.ErrFull}
+	h := newHouse(t, withSource(newGitLabHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	hook := server.AddHook(gitlabfake.Hook{URL: h.url + "/hooks/gh", SigningToken: leak.NewSecret(signingToken)})
 	for range 5 {
 		server.Detect(gitlabfake.Vulnerability{})
@@ -132,8 +133,8 @@ func TestGitLabHookRecovers(t *testing.T) {
 
 // TestGitLabRevokes: the whole set comes again until it is stored, the tokens of the types that were asked for.
 func TestGitLabRevokes(t *testing.T) {
-	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
-	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New(), err: queue.ErrFull}
+	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	for _, older := range []bool{false, true} {
 		revoker := feedfake.NewRevoker(feedfake.RevokerOptions{
 			TypesURL: h.url + "/hooks/gh/v1/revocable_token_types", URL: h.url + "/hooks/gh/v1/revoke_tokens",

@@ -13,6 +13,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 func TestHandlerStoresADelivery(t *testing.T) {
@@ -197,8 +198,8 @@ func TestHandlerLargeRecords(t *testing.T) {
 }
 
 func TestHandlerStoreFails(t *testing.T) {
-	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
-	h := newHouse(t, func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New(), err: queue.ErrFull}
+	h := newHouse(t, func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	body := "[" + record(planted) + ",7]"
 	wantStatus(t, h.deliver(t, body), http.StatusServiceUnavailable)
 	h.wantStored(t, 0, 0)
@@ -210,7 +211,7 @@ func TestHandlerStoreFails(t *testing.T) {
 
 // failing is a store that is full, say, while err is set.
 type failing struct {
-	*queue.Memory
+	*memory.Store
 	err error
 }
 
@@ -218,7 +219,7 @@ func (f *failing) Append(ctx context.Context, messages ...queue.Message) error {
 	if f.err != nil {
 		return f.err
 	}
-	return f.Memory.Append(ctx, messages...)
+	return f.Store.Append(ctx, messages...)
 }
 
 func TestHandlerWithoutKeys(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // scripted is a source that does as a test says.
@@ -112,7 +113,7 @@ func TestHandlerSlowBody(t *testing.T) {
 	recipient, _ := newSealing(t)
 	synctest.Test(t, func(t *testing.T) {
 		handler := receiver.New(receiver.Config{
-			Sources: map[string]receiver.Source{"gh": scripted{}}, Seal: recipient, Store: queue.NewMemory(),
+			Sources: map[string]receiver.Source{"gh": scripted{}}, Seal: recipient, Store: memory.New(),
 		})
 		client, serverSide := net.Pipe()
 		listener := &pipeListener{conns: make(chan net.Conn, 1), closed: make(chan struct{})}

@@ -21,6 +21,7 @@ import (
 	"stanch/receiver/github"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
@@ -30,7 +31,7 @@ const planted = "planted-token-77aa"
 type house struct {
 	signer   *feedfake.Signer
 	keys     *feedfake.KeyServer
-	store    *queue.Memory
+	store    *memory.Store
 	queued   map[string][]queue.Message // taken off each work queue
 	seal     *seal.Recipient
 	opener   *seal.Identities
@@ -43,7 +44,7 @@ type house struct {
 func newHouse(tb testing.TB, change ...func(*house, *receiver.Config)) *house {
 	tb.Helper()
 	h := &house{
-		signer: newSigner(tb), store: queue.NewMemory(), registry: prometheus.NewRegistry(),
+		signer: newSigner(tb), store: memory.New(), registry: prometheus.NewRegistry(),
 		queued: map[string][]queue.Message{},
 	}
 	h.keys = feedfake.NewKeyServer(h.signer)

@@ -11,6 +11,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // wide is a source with further paths, whose proof of origin is in the header alone.
@@ -123,8 +124,8 @@ func TestHandlerRemembers(t *testing.T) {
 	parsed := receiver.Parsed{Found: []leak.Content{{Secret: leak.NewSecret(planted)}}}
 	var fails error
 	source := remembering{scripted{parse: func() (receiver.Parsed, error) { return parsed, fails }}, &remembered}
-	store := &failing{Memory: queue.NewMemory()}
-	h := newHouse(t, withSource(source), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New()}
+	h := newHouse(t, withSource(source), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	for i, row := range []struct {
 		parse, store error
 		want         int

@@ -17,6 +17,7 @@ import (
 	"stanch/receiver/github"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 const (
@@ -239,8 +240,8 @@ func TestHandlerPointersOfOneDelivery(t *testing.T) {
 
 // TestHandlerPointerNotStored: GitHub does not send a hook again, yet it lists it as failed, and so it can be asked for.
 func TestHandlerPointerNotStored(t *testing.T) {
-	store := &failing{Memory: queue.NewMemory(), err: queue.ErrFull}
-	h := newHouse(t, withSource(newHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Memory, store })
+	store := &failing{Store: memory.New(), err: queue.ErrFull}
+	h := newHouse(t, withSource(newHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
 	wantStatus(t, h.deliverHook(t, form, "payload="+url.QueryEscape(alertHook(7, "created", "now"))), 503)
 	h.wantCounted(t, "gh", "not_stored", 1)
 	if !strings.Contains(h.metrics(t), `stanch_pointers_total{source="gh"} 0`) {

@@ -12,7 +12,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/feedfake"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 const tracedBody = `[{"source":"commit","token":"token-1","type":"ibm_cloud_iam_key","url":"https://example.com/r"}]`
@@ -32,7 +32,7 @@ func tracing(tb testing.TB, signer *feedfake.Signer, tracer trace.Tracer) http.H
 	return receiver.New(receiver.Config{
 		Sources: map[string]receiver.Source{"gh": newPartner(tb, feedfake.NewKeyServer(signer))},
 		Limits:  receiver.Limits{Body: 1 << 20, AlertsPerDelivery: 10, InFlightBytes: 1 << 26},
-		Seal:    recipient, Store: queue.NewMemory(), Tracer: tracer,
+		Seal:    recipient, Store: memory.New(), Tracer: tracer,
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"stanch/dispositions/ledger"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 )
 
 func newAudit() *cobra.Command {
@@ -90,7 +90,7 @@ func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, pr
 	if err != nil {
 		return ledger.Audit{}, err
 	}
-	store, err := queue.OpenCopy(ctx, dir, slog.New(slog.DiscardHandler))
+	store, err := embedded.OpenCopy(ctx, dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return ledger.Audit{}, err
 	}

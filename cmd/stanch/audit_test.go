@@ -13,6 +13,7 @@ import (
 	"stanch/dispositions/ibmfake"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 )
 
 // audited runs audit verify, which must end with the code.
@@ -235,7 +236,7 @@ func (s *site) chosen() (middle, head uint64) {
 // stored is what the store of a site that is stopped holds.
 func (s *site) stored(filter string) (all []queue.Message) {
 	s.t.Helper()
-	store, err := queue.OpenCopy(s.t.Context(), filepath.Join(s.dir, "data"), nil)
+	store, err := embedded.OpenCopy(s.t.Context(), filepath.Join(s.dir, "data"), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -253,7 +254,7 @@ func (s *site) stored(filter string) (all []queue.Message) {
 func (s *site) forge(dir, filter string, change func([]queue.Message) []queue.Message) {
 	s.t.Helper()
 	all := change(s.stored(filter))
-	s.withStore(dir, func(store *queue.Embedded) error {
+	s.withStore(dir, func(store *embedded.Store) error {
 		for _, m := range all {
 			if err := store.Append(s.t.Context(), queue.Message{Subject: m.Subject, Data: m.Data}); err != nil {
 				return err
@@ -266,7 +267,7 @@ func (s *site) forge(dir, filter string, change func([]queue.Message) []queue.Me
 // TestAuditRefuses verifies where nobody can: beside a process that has the store open and does not answer.
 func TestAuditRefuses(t *testing.T) {
 	s := archived(t)
-	s.withStore(filepath.Join(s.dir, "data"), func(*queue.Embedded) error {
+	s.withStore(filepath.Join(s.dir, "data"), func(*embedded.Store) error {
 		out, err := s.command("audit", "verify")
 		if exitCode(err) != 1 || !strings.Contains(out, "copying the store data: it is in use by another process") {
 			t.Errorf("got %v: %s", err, out)

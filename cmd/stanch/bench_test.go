@@ -19,6 +19,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 	"stanch/receiver/seal"
 )
 
@@ -239,7 +240,7 @@ func (s *site) fill(b *testing.B, incidents, alerts int) {
 		b.Fatal(err)
 	}
 	ctx := context.Background()
-	store, err := queue.OpenEmbedded(ctx, queue.Config{Dir: filepath.Join(s.dir, "data"), Keys: fingerprints.ID()})
+	store, err := embedded.Open(ctx, embedded.Config{Dir: filepath.Join(s.dir, "data"), Keys: fingerprints.ID()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 	"stanch/receiver/seal"
 )
 
@@ -152,7 +153,7 @@ func (s *site) buryRecords(records ...record) {
 		}
 		messages = append(messages, queue.Message{Subject: queue.DeadSubject("gh"), Data: data})
 	}
-	s.withStore(filepath.Join(s.dir, "data"), func(store *queue.Embedded) error {
+	s.withStore(filepath.Join(s.dir, "data"), func(store *embedded.Store) error {
 		return store.Append(s.t.Context(), messages...)
 	})
 }
@@ -198,13 +199,13 @@ func TestReplayKilled(t *testing.T) {
 }
 
 // withStore opens a store that belongs to the site's keys.
-func (s *site) withStore(dir string, use func(*queue.Embedded) error) {
+func (s *site) withStore(dir string, use func(*embedded.Store) error) {
 	s.t.Helper()
 	key, err := seal.LoadFingerprintKey(filepath.Join(s.dir, "keys"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	store, err := queue.OpenEmbedded(s.t.Context(), queue.Config{Dir: dir, Keys: key.ID()})
+	store, err := embedded.Open(s.t.Context(), embedded.Config{Dir: dir, Keys: key.ID()})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
 	"stanch/notify/deliver"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/cluster"
 )
 
 // newStreams makes the command that lays out the store in a cluster.
@@ -53,11 +53,11 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 		if err != nil {
 			return err
 		}
-		cluster := settings.Cluster(c, keys, newLog(command.ErrOrStderr()))
+		target := settings.Cluster(c, keys, newLog(command.ErrOrStderr()))
 		if operator.creds != "" || operator.nkey != "" {
-			cluster.CredsFile, cluster.NKeyFile = operator.creds, operator.nkey
+			target.CredsFile, target.NKeyFile = operator.creds, operator.nkey
 		}
-		store, err := queue.OpenCluster(command.Context(), cluster)
+		store, err := cluster.Open(command.Context(), target)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 				return err
 			}
 		}
-		_, err = fmt.Fprintf(command.OutOrStdout(), "every stream is there, on %d servers each\n", cluster.Replicas)
+		_, err = fmt.Fprintf(command.OutOrStdout(), "every stream is there, on %d servers each\n", target.Replicas)
 		return err
 	}
 	return command

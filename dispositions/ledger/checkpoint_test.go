@@ -13,6 +13,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // outside is what lies outside the store: the lines of the log.
@@ -99,7 +100,7 @@ func TestCheckpointsGoOn(t *testing.T) {
 // TestCheckpointsInTime: one comes after a thousand entries, or five minutes after an entry, and at the end.
 func TestCheckpointsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := queue.NewMemory()
+		store := memory.New()
 		lines, stop := making(t, store)
 		synctest.Wait()
 		want := func(seqs ...uint64) {
@@ -134,7 +135,7 @@ func TestCheckpointsInTime(t *testing.T) {
 // TestCheckpointsOfSeveral: engines that share a store make one row of checkpoints, and each is logged.
 func TestCheckpointsOfSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := queue.NewMemory()
+		store := memory.New()
 		var logs []outside
 		var stops []func()
 		for range 4 {
@@ -169,7 +170,7 @@ func TestCheckpointsOfSeveral(t *testing.T) {
 
 // TestCheckpointAfterALostAnswer: the one that was stored is logged.
 func TestCheckpointAfterALostAnswer(t *testing.T) {
-	store := queue.NewMemory()
+	store := memory.New()
 	grow(t, store, "a1", 3)
 	if c := checkpointed(t, lossy{store}); c.Seq != 3 {
 		t.Errorf("got %v", c)
@@ -192,7 +193,7 @@ func (c clockless) Follow(
 
 // TestCheckpointsAfterTheClockWentBack reads everything again, and goes on rightly.
 func TestCheckpointsAfterTheClockWentBack(t *testing.T) {
-	store := queue.NewMemory()
+	store := memory.New()
 	grow(t, store, "a1", 3)
 	checkpointed(t, store)
 	grow(t, store, "b2", 4)
@@ -215,7 +216,7 @@ func TestNoCheckpointsOfABrokenLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t)
-			store := queue.NewMemory()
+			store := memory.New()
 			if forge == nil {
 				b.checkpoints = nil
 			} else {

@@ -11,6 +11,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // counted counts the scans of a store.
@@ -96,7 +97,7 @@ func TestHistoriesRefuseWhatIsNotThere(t *testing.T) {
 
 // TestHistoriesCheckChains breaks the chain of one incident: it is told, and only to who asks for that one.
 func TestHistoriesCheckChains(t *testing.T) {
-	store := queue.NewMemory()
+	store := memory.New()
 	l := ledger.New(store)
 	for _, id := range []string{"a1", "b2", "c3"} {
 		h := appended(t, l, ledger.Head{}, incident(id, leak.Open), step(leak.Seen, "s1"))

@@ -2,7 +2,7 @@
 // turn and the incident as it stands after them, so the last entry of an incident is its state; it is written only if
 // the state that it follows is still the last one, and it names the hash of the entry before it. A chain alone misses a cut
 // end and a missing incident, so [Checkpoints] commit to the whole log, in a stream and outside the store; [Verify] finds
-// the first entry that does not fit. A ledger over queue.Memory is the twin for simulations.
+// the first entry that does not fit. A ledger over memory.Store is the twin for simulations.
 package ledger
 
 import (

@@ -17,14 +17,16 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
 // onEachStore runs a test on a ledger in the real store, and on its twin.
 func onEachStore(t *testing.T, test func(t *testing.T, store queue.Store)) {
-	t.Run("memory", func(t *testing.T) { test(t, queue.NewMemory()) })
+	t.Run("memory", func(t *testing.T) { test(t, memory.New()) })
 	t.Run("embedded", func(t *testing.T) {
-		store, err := queue.OpenEmbedded(t.Context(), queue.Config{Dir: t.TempDir(), Keys: "test"})
+		store, err := embedded.Open(t.Context(), embedded.Config{Dir: t.TempDir(), Keys: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +143,7 @@ func TestChain(t *testing.T) {
 		"another outcome": func(e *leak.Entry) { e.Incident.State = leak.Left },
 	} {
 		t.Run(name, func(t *testing.T) {
-			store, copied := queue.NewMemory(), queue.NewMemory()
+			store, copied := memory.New(), memory.New()
 			l := ledger.New(store)
 			h := ledger.Head{}
 			for range 3 {
@@ -185,7 +187,7 @@ func changed(t *testing.T, data []byte, tamper func(e *leak.Entry)) []byte {
 }
 
 func TestReadRefusesWhatItCannotRead(t *testing.T) {
-	store := queue.NewMemory()
+	store := memory.New()
 	for subject, data := range map[string]string{"incidents.a1": "not json", "incidents.b2": `{"v":2}`} {
 		if err := store.Append(t.Context(), queue.Message{Subject: subject, Data: []byte(data)}); err != nil {
 			t.Fatal(err)
@@ -201,7 +203,7 @@ func TestReadRefusesWhatItCannotRead(t *testing.T) {
 }
 
 func TestKnows(t *testing.T) {
-	l := ledger.New(queue.NewMemory())
+	l := ledger.New(memory.New())
 	h := ledger.Head{}
 	for n := 1; n <= 4; n++ {
 		i := incident("a1", leak.Open)
@@ -354,7 +356,7 @@ func TestSightings(t *testing.T) {
 // TestForgottenOnDisk: of the key of a day that is forgotten nothing is left on the disk.
 func TestForgottenOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	store, err := queue.OpenEmbedded(t.Context(), queue.Config{Dir: dir, Keys: "test"})
+	store, err := embedded.Open(t.Context(), embedded.Config{Dir: dir, Keys: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
+	"stanch/receiver/queue/memory"
 )
 
 // book is the log and its checkpoints as somebody forged them between the store and who reads.
@@ -66,7 +68,7 @@ func renumber(messages []queue.Message) {
 // which were logged too.
 func open(t *testing.T) *book {
 	t.Helper()
-	store := queue.NewMemory()
+	store := memory.New()
 	l := ledger.New(store)
 	heads := make([]ledger.Head, 4)
 	b := &book{}
@@ -400,7 +402,7 @@ func FuzzVerify(f *testing.F) {
 // BenchmarkVerify verifies a log of 100,000 entries; an operation is all of them. Beside it the same log is only read.
 func BenchmarkVerify(b *testing.B) {
 	const entries, life = 100_000, 4
-	store, err := queue.OpenEmbedded(b.Context(), queue.Config{Dir: b.TempDir(), Keys: "test"})
+	store, err := embedded.Open(b.Context(), embedded.Config{Dir: b.TempDir(), Keys: "test"})
 	if err != nil {
 		b.Fatal(err)
 	}

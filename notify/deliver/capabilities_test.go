@@ -15,7 +15,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // follower is told what persons take up as well.
@@ -31,7 +31,7 @@ func (outsider) Outside() bool { return true }
 // TestTakenUp: who follows hears that a person takes an incident up, and nobody else does.
 func TestTakenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, follows, calm := queue.NewMemory(), &channel{}, &channel{}
+		store, follows, calm := memory.New(), &channel{}, &channel{}
 		stop := start(t, deliver.Config{Store: store, Settings: deliver.Settings{Routes: map[string]deliver.Route{
 			"follows": {Notifier: follower{follows}}, "calm": {Notifier: calm},
 		}}})
@@ -52,7 +52,7 @@ func TestOutsiders(t *testing.T) {
 	}
 	for _, url := range []string{externalURL, ""} {
 		synctest.Test(t, func(t *testing.T) {
-			store, inside, outside := queue.NewMemory(), &channel{}, &channel{}
+			store, inside, outside := memory.New(), &channel{}, &channel{}
 			stop := start(t, deliver.Config{
 				Store:     store,
 				Sightings: func(context.Context, leak.Incident) ([]leak.Sighting, error) { return slices.Clone(seen), nil },
@@ -92,7 +92,7 @@ func TestOutsiders(t *testing.T) {
 // TestConditionFails: a condition that cannot tell keeps nothing back.
 func TestConditionFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, reg, c := queue.NewMemory(), prometheus.NewRegistry(), &channel{}
+		store, reg, c := memory.New(), prometheus.NewRegistry(), &channel{}
 		stop := start(t, deliver.Config{Store: store, Registerer: reg, Settings: deliver.Settings{Routes: map[string]deliver.Route{
 			"c": {Notifier: c, When: func(leak.Incident) (bool, error) { return false, errDead }},
 		}}})
@@ -135,7 +135,7 @@ func (r *remembering) Run(ctx context.Context) error {
 // runs while it is in force.
 func TestMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := queue.NewMemory()
+		store := memory.New()
 		one := &remembering{channel: &channel{}, running: make(chan bool, 10)}
 		two := &remembering{channel: &channel{}, running: make(chan bool, 10)}
 		settings := func(r *remembering) deliver.Settings {

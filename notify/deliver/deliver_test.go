@@ -22,6 +22,7 @@ import (
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // channel is a notifier that notes when it was told what, and answers as the test says; nil: all is well.
@@ -120,7 +121,7 @@ func routes(channels map[string]*channel) map[string]deliver.Route {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const attempts = 14
-		store := queue.NewMemory()
+		store := memory.New()
 		c := &channel{answer: func(_ context.Context, attempt int) error {
 			if attempt < attempts {
 				return errDead
@@ -152,7 +153,7 @@ func TestThrottled(t *testing.T) {
 		"less than nothing":   {-time.Hour, time.Second, 1200 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			store := queue.NewMemory()
+			store := memory.New()
 			c := &channel{answer: func(_ context.Context, attempt int) error {
 				if attempt == 1 {
 					return fmt.Errorf("posting: %w", &leak.Throttled{After: row.after, Err: errDead})
@@ -194,7 +195,7 @@ func TestDeadChannel(t *testing.T) {
 			"panicky":  {answer: ill(func(context.Context) error { panic("s3cret") })},
 		}
 		var logged bytes.Buffer
-		store, reg := queue.NewMemory(), prometheus.NewRegistry()
+		store, reg := memory.New(), prometheus.NewRegistry()
 		stop := start(t, deliver.Config{
 			Store: store, Settings: deliver.Settings{Routes: routes(channels)}, Registerer: reg, Log: slog.New(slog.NewTextHandler(&logged, nil)),
 		})
@@ -276,7 +277,7 @@ func count(t *testing.T, reg prometheus.Gatherer, notifier, result string) float
 
 func TestRouting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, reg := queue.NewMemory(), prometheus.NewRegistry()
+		store, reg := memory.New(), prometheus.NewRegistry()
 		all, critical := &channel{}, &channel{}
 		stop := start(t, deliver.Config{Store: store, Registerer: reg, Settings: deliver.Settings{Routes: map[string]deliver.Route{
 			"all": {Notifier: all},
@@ -308,7 +309,7 @@ func TestRouting(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged bytes.Buffer
-		store, reg, c := queue.NewMemory(), prometheus.NewRegistry(), &channel{}
+		store, reg, c := memory.New(), prometheus.NewRegistry(), &channel{}
 		stop := start(t, deliver.Config{
 			Store: store, Settings: deliver.Settings{Routes: routes(map[string]*channel{"c": c})}, Registerer: reg,
 			Log: slog.New(slog.NewTextHandler(&logged, nil)),
@@ -366,7 +367,7 @@ func TestSightings(t *testing.T) {
 		"not connected": {nil, "Not available"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			store, c := queue.NewMemory(), &channel{}
+			store, c := memory.New(), &channel{}
 			stop := start(t, deliver.Config{Store: store, Settings: deliver.Settings{Routes: routes(map[string]*channel{"c": c})}, Sightings: row.lookup})
 			log(t, store, news("one"))
 			time.Sleep(time.Minute)
@@ -385,7 +386,7 @@ func TestWordsFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		store, c := queue.NewMemory(), &channel{}
+		store, c := memory.New(), &channel{}
 		words := compose.Words{Title: broken, Text: broken}
 		stop := start(t, deliver.Config{Store: store, Settings: deliver.Settings{
 			Routes: map[string]deliver.Route{"c": {Notifier: c, Words: words}},
@@ -403,7 +404,7 @@ func TestWordsFail(t *testing.T) {
 func TestNobodyToTell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		d := deliver.New(deliver.Config{Store: queue.NewMemory()})
+		d := deliver.New(deliver.Config{Store: memory.New()})
 		<-d.Ready()
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()

@@ -18,6 +18,7 @@ import (
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // newsOf is news of one of many incidents.
@@ -99,7 +100,7 @@ func calmSettings(channels map[string]*channel) deliver.Settings {
 // TestFlood: of a thousand incidents at once ten are told alone and the rest in one notice, soon.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, reg, c := queue.NewMemory(), prometheus.NewRegistry(), &channel{}
+		store, reg, c := memory.New(), prometheus.NewRegistry(), &channel{}
 		stop := start(t, deliver.Config{Store: store, Registerer: reg, Settings: calmSettings(map[string]*channel{"c": c})})
 		begun := time.Now()
 		logAll(t, store, burst(1000, nil)...)
@@ -128,7 +129,7 @@ func TestFlood(t *testing.T) {
 // TestFloodGoesOn: while it lasts groups grow, and a minute after it notices are told alone again.
 func TestFloodGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, c := queue.NewMemory(), &channel{}
+		store, c := memory.New(), &channel{}
 		stop := start(t, deliver.Config{Store: store, Settings: calmSettings(map[string]*channel{"c": c})})
 		entries := burst(3600, nil)
 		for _, e := range entries {
@@ -153,7 +154,7 @@ func TestFloodGoesOn(t *testing.T) {
 // TestFloodCritical: what is critical waits half a minute at most, however long the windows of groups have become.
 func TestFloodCritical(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, c := queue.NewMemory(), &channel{}
+		store, c := memory.New(), &channel{}
 		stop := start(t, deliver.Config{Store: store, Settings: calmSettings(map[string]*channel{"c": c})})
 		logged := map[leak.Fingerprint]time.Time{}
 		for i, e := range burst(1500, nil) {
@@ -193,7 +194,7 @@ func TestFloodOnDeadChannel(t *testing.T) {
 				return errDead
 			}
 		}
-		store := queue.NewMemory()
+		store := memory.New()
 		stop := start(t, deliver.Config{Store: store, Settings: calmSettings(map[string]*channel{"dead": dead, "alive": alive})})
 		entries := burst(1500, nil)
 		logAll(t, store, entries[:1200]...)
@@ -227,7 +228,7 @@ func TestFloodOnDeadChannel(t *testing.T) {
 // same notice again, and no other; what was noted as told is not told again.
 func TestFloodCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := &dying{Memory: queue.NewMemory()}
+		disk := &dying{Store: memory.New()}
 		first := &channel{}
 		first.answer = func(context.Context, int) error {
 			if len(first.ids()) == 11 {
@@ -259,7 +260,7 @@ func TestFloodCutOff(t *testing.T) {
 
 // dying is a store that can stop taking anything, as if the process had been killed; acknowledgements are lost with it.
 type dying struct {
-	*queue.Memory
+	*memory.Store
 	mu   sync.Mutex
 	dead bool
 }
@@ -283,11 +284,11 @@ func (d *dying) Append(ctx context.Context, messages ...queue.Message) error {
 	if d.gone() {
 		return errDead
 	}
-	return d.Memory.Append(ctx, messages...)
+	return d.Store.Append(ctx, messages...)
 }
 
 func (d *dying) Work(ctx context.Context, c queue.Consumer, handle func(context.Context, queue.Message) error) error {
-	return d.Memory.Work(ctx, c, func(ctx context.Context, m queue.Message) error {
+	return d.Store.Work(ctx, c, func(ctx context.Context, m queue.Message) error {
 		err := handle(ctx, m)
 		postponed, ok := errors.AsType[*queue.Postponed](err)
 		if !ok {

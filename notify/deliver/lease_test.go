@@ -11,6 +11,7 @@ import (
 
 	"stanch/notify/deliver"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // process is a dispatcher of its own on a store that several share, as another process would have it.
@@ -32,7 +33,7 @@ func newProcess(t *testing.T, store queue.Store) *process {
 // when it vanishes within half a minute, and each entry is told once.
 func TestSharedNotifier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := queue.NewMemory()
+		shared := memory.New()
 		one := &cutOff{Store: shared}
 		first := newProcess(t, one)
 		time.Sleep(time.Second)

@@ -12,14 +12,14 @@ import (
 
 	"stanch/notify"
 	"stanch/notify/deliver"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // TestRefused: a notice that the channel refuses is tried for a day, and then given up, once.
 func TestRefused(t *testing.T) {
 	for name, n := range map[string]int{"alone": 1, "grouped": 100} {
 		synctest.Test(t, func(t *testing.T) {
-			store, reg := queue.NewMemory(), prometheus.NewRegistry()
+			store, reg := memory.New(), prometheus.NewRegistry()
 			c := &channel{answer: func(context.Context, int) error {
 				return fmt.Errorf("posting: %w", &notify.Refused{Err: errDead})
 			}}
@@ -42,7 +42,7 @@ func TestRefused(t *testing.T) {
 // TestRefusedAside: a group that the channel refuses keeps no other back.
 func TestRefusedAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, took := queue.NewMemory(), &channel{}
+		store, took := memory.New(), &channel{}
 		poison := newsOf(50, nil).Incident.ID
 		picky := judge(func(n notify.Notice) error {
 			if slices.ContainsFunc(n.Members, func(m notify.Member) bool { return m.Incident.ID == poison }) {

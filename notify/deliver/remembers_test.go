@@ -9,7 +9,7 @@ import (
 	"stanch/notify"
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // keeper is a notifier that remembers what it was told of.
@@ -31,7 +31,7 @@ func (k *keeper) Notify(ctx context.Context, n notify.Notice) error {
 // them: what paged must be resolved although it pages no more.
 func TestHowItGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := queue.NewMemory()
+		store := memory.New()
 		critical := func(i leak.Incident) (bool, error) { return i.Severity == leak.Critical, nil }
 		keeps, forgets := &keeper{channel: &channel{}}, &channel{}
 		stop := start(t, deliver.Config{Store: store, Settings: deliver.Settings{Routes: map[string]deliver.Route{

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"stanch/notify/deliver"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 )
 
 // TestNothingLost: what was logged while a notifier was down, while nobody ran, and before a restart is delivered by
@@ -77,9 +77,9 @@ func TestNothingLost(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, dir string) *queue.Embedded {
+func open(t *testing.T, dir string) *embedded.Store {
 	t.Helper()
-	store, err := queue.OpenEmbedded(t.Context(), queue.Config{Dir: dir, MaxStore: 256 << 20, Keys: "test"})
+	store, err := embedded.Open(t.Context(), embedded.Config{Dir: dir, MaxStore: 256 << 20, Keys: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // reconcileOf is where the trace of a reconcile stood when it wrote to the log.
@@ -29,7 +30,7 @@ func TestTrace(t *testing.T) {
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
 	const alone, all = 10, 15
 	synctest.Test(t, func(t *testing.T) {
-		store, c := queue.NewMemory(), &channel{}
+		store, c := memory.New(), &channel{}
 		stop := start(t, deliver.Config{
 			Store: store, Registerer: prometheus.NewRegistry(), Tracer: tracer, Settings: calmSettings(map[string]*channel{"c": c}),
 		})

@@ -19,6 +19,7 @@ import (
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 )
 
 // run runs a dispatcher until the test ends.
@@ -48,7 +49,7 @@ func use(t *testing.T, d *deliver.Dispatcher, channels map[string]*channel, url 
 // hears of what comes; one that is gone hears no more, until its name is there again.
 func TestUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, reg := queue.NewMemory(), prometheus.NewRegistry()
+		store, reg := memory.New(), prometheus.NewRegistry()
 		stays, before, after, gone, fresh := &channel{}, &channel{}, &channel{}, &channel{}, &channel{}
 		first := map[string]*channel{"stays": stays, "changes": before, "gone": gone}
 		d := run(t, deliver.Config{Store: store, Settings: deliver.Settings{Routes: routes(first), ExternalURL: "https://old.example"}, Registerer: reg})
@@ -110,7 +111,7 @@ func notifiersOf(t *testing.T, reg prometheus.Gatherer) []string {
 // TestUseUnderWay: what a notifier has under way when it goes is ended, and its metrics do not come back.
 func TestUseUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, reg := queue.NewMemory(), prometheus.NewRegistry()
+		store, reg := memory.New(), prometheus.NewRegistry()
 		var finished atomic.Bool
 		slow := &channel{answer: func(ctx context.Context, _ int) error {
 			time.Sleep(5 * time.Second)
@@ -135,7 +136,7 @@ func TestUseUnderWay(t *testing.T) {
 // TestUseBeforeReady: a consumer that does not come into being keeps nobody waiting once its notifier is gone.
 func TestUseBeforeReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &stalled{Memory: queue.NewMemory(), consumer: "notify-stuck"}
+		store := &stalled{Store: memory.New(), consumer: "notify-stuck"}
 		stuck := map[string]deliver.Route{"stuck": {Notifier: &channel{}}}
 		d := deliver.New(deliver.Config{Store: store, Settings: deliver.Settings{Routes: stuck}})
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -163,7 +164,7 @@ func TestUseBeforeReady(t *testing.T) {
 
 // stalled is a store that does not come to make one consumer.
 type stalled struct {
-	*queue.Memory
+	*memory.Store
 	consumer string
 }
 
@@ -172,7 +173,7 @@ func (s *stalled) Prepare(ctx context.Context, c queue.Consumer) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return s.Memory.Prepare(ctx, c)
+	return s.Store.Prepare(ctx, c)
 }
 
 // TestUseLosesNothing changes everything again and again on the real store while entries are logged: the notifier whose

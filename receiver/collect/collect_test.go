@@ -19,6 +19,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
@@ -131,7 +132,7 @@ func inFakeTime(t *testing.T, test func(w *world)) {
 		if err := seal.Ensure(dir); err != nil {
 			t.Fatal(err)
 		}
-		w := &world{t: t, store: queue.NewMemory(), vendor: newVendor()}
+		w := &world{t: t, store: memory.New(), vendor: newVendor()}
 		var err error
 		if w.to, err = seal.LoadRecipient(dir); err != nil {
 			t.Fatal(err)

@@ -9,10 +9,12 @@ import (
 )
 
 const (
+	// probeSubject is where the probe writes.
+	probeSubject = "probes.store"
 	// probeEvery is the time between two probes of the store, and how long each may take.
 	probeEvery = 5 * time.Second
-	// maxProbeFailures is how many probes in a row may fail where the store is in the process: one whose disk was full or
-	// failed stays dead until its process starts anew.
+	// maxProbeFailures is how many probes in a row may fail where the store is in the process: once its disk was full or
+	// failed, such a store stays dead until the process starts again.
 	maxProbeFailures = 3
 )
 
@@ -27,14 +29,14 @@ type Probe struct {
 	err error // of the last probe
 }
 
-// NewProbe returns a probe of a store. It is not ready before Run wrote for the first time. The embedded store does not
-// recover from a failure of its disk; a cluster does, as soon as most of it is there again.
+// NewProbe returns a probe of a store. It is not ready before Run has written once. recovers says whether the store can
+// recover from a failed disk by itself: the embedded one cannot, and a cluster does as soon as most of it is back.
 func NewProbe(store Store, recovers bool) *Probe {
 	return &Probe{store: store, recovers: recovers, err: errNotProbed}
 }
 
-// Run probes until ctx ends, and then returns nil. Of a store that cannot recover it returns an error after three failures
-// in a row: the process must exit then, and be started again.
+// Run probes until ctx ends, and then returns nil. For a store that cannot recover it returns an error after three failures
+// in a row: the process must then exit, and be started again.
 func (p *Probe) Run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()

@@ -3,16 +3,24 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
+	"stanch/receiver/queue/memory"
+	"stanch/receiver/queue/queuetest"
 )
 
 func TestProbe(t *testing.T) {
-	s := open(t, queue.Config{})
+	s, err := embedded.Open(t.Context(), embedded.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
 	p := queue.NewProbe(s, false)
 	if p.Ready() == nil {
 		t.Error("ready before the first probe")
@@ -50,7 +58,7 @@ func (f *failing) Append(ctx context.Context, messages ...queue.Message) error {
 
 func TestProbeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory := queue.NewMemory()
+		memory := memory.New()
 		s := &failing{Store: memory}
 		p := queue.NewProbe(s, false)
 		ended := make(chan error, 1)
@@ -60,7 +68,7 @@ func TestProbeFails(t *testing.T) {
 		if err := p.Ready(); err != nil {
 			t.Errorf("not ready: %v", err)
 		}
-		wantMessages(t, memory, queue.Probes, 1)
+		queuetest.WantMessages(t, memory, queue.Probes, 1)
 		// 2. Failures that pass are told and forgotten.
 		s.fails.Store(true)
 		time.Sleep(8 * time.Second)
@@ -86,7 +94,7 @@ func TestProbeFails(t *testing.T) {
 // TestProbeOutlivesACluster: what can recover is waited for.
 func TestProbeOutlivesACluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &failing{Store: queue.NewMemory()}
+		s := &failing{Store: memory.New()}
 		p := queue.NewProbe(s, true)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

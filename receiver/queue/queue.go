@@ -1,6 +1,7 @@
-// Package queue is what stanch stores: the streams of NATS JetStream, by name and limit, and the few things that stages
-// do with them. [Embedded] runs the real server inside the process; [Memory] is its twin for simulations. Both pass
-// the suite in queuetest. Nothing is acknowledged before it is on disk.
+// Package queue is the contract of what stanch stores: the streams of NATS JetStream, by name and limit, and the few
+// things that a part may do with them. Nothing is acknowledged before it is on disk. The packages below it keep the
+// contract: embedded runs a NATS server inside the process, cluster uses one outside, and memory is their twin for tests
+// and simulations. All of them pass the suite in queuetest.
 package queue
 
 import (
@@ -16,31 +17,32 @@ import (
 var (
 	// ErrNoMessage means that a subject holds no message.
 	ErrNoMessage = errors.New("no such message")
-	// ErrConflict means that the subject's last sequence is not the one expected, or that nobody can tell whether the
+	// ErrConflict means that the last sequence on the subject is not the expected one, or that nobody can tell whether the
 	// message was stored: read the last message and compare.
 	ErrConflict = errors.New("somebody else wrote first")
 	// ErrFull means that a limit of the stream or of the store is reached. Nothing of that message was stored.
 	ErrFull = errors.New("the queue is full")
 	// ErrTooLarge means that a message is larger than its stream takes.
 	ErrTooLarge = errors.New("the message is too large for its stream")
+	// ErrForbidden means that the server does not let our credential do that. Nothing was done, and trying again is no use.
+	ErrForbidden = errors.New("the server does not allow it")
 )
 
 // Message is one stored message. No raw token is ever in a subject or an id.
 type Message struct {
 	Subject string
-	ID      string // absorbs the same message sent again within the stream's window; empty: none
+	ID      string // the stream ignores a second message with the same ID within its window; empty: none
 	Data    []byte
 
 	// The rest is set on messages read, and ignored on messages written.
-	Seq       uint64    // in the stream
-	Time      time.Time // when it was stored
-	Delivered int       // how often Work handed it out, this time included
-
-	origin trace.SpanContext // of whoever stored it
+	Seq       uint64            // in the stream
+	Time      time.Time         // when it was stored
+	Delivered int               // how often Work has delivered it, this time included
+	Origin    trace.SpanContext // of whoever stored it; only Work sets it
 }
 
-// Store keeps messages in streams. A message belongs to the stream whose subjects match its own. The trace context that
-// ctx has is stored with a message. Methods are safe for concurrent use.
+// Store keeps messages in streams. A message belongs to the stream whose subjects match its own. The trace context in ctx
+// is stored with a message. Methods are safe for concurrent use.
 type Store interface {
 	// Append stores messages and returns when every one of them is on disk. On an error some may be stored: append
 	// them again.
@@ -52,22 +54,24 @@ type Store interface {
 	Last(ctx context.Context, subject string) (Message, error)
 	// Scan yields the messages that match a filter and were stored when it was called, oldest first. An error ends it.
 	Scan(ctx context.Context, filter string) iter.Seq2[Message, error]
-	// Follow hands over every message that matches a filter and was stored since a time (zero: all), oldest first,
-	// then those that come, one at a time. It calls caughtUp once, when what was stored at the call has been handed
-	// over. It returns nil when ctx ends, or the error of handle.
+	// Follow passes every message that matches a filter and was stored since a time (zero: all) to handle, oldest first,
+	// and then those that come, one at a time. It calls caughtUp once, after everything that was stored at the call. It
+	// returns nil when ctx ends, or the error of handle.
 	Follow(ctx context.Context, filter string, since time.Time, caughtUp func(), handle func(Message) error) error
-	// Prepare makes the consumer that c names, if it does not exist yet, so that nothing stored from then on passes it by.
+	// Prepare makes the consumer that c names, if it does not exist yet, so that it misses nothing stored from then on.
 	Prepare(ctx context.Context, c Consumer) error
-	// Work consumes a stream as c says, until ctx ends. Handlers still running then have DrainTimeout to end; their
-	// context outlives ctx by that much. A nil error settles the message for good; [Later] brings it back after the
-	// delay it names, [Postponed] when its verdict says so, any other error after a delay that grows from one second to
-	// five minutes. While a handler runs, or its verdict is awaited, its message is kept from being handed out again. The
-	// handler's context has the trace context, as a remote one, of whoever stored the message. It returns nil when ctx ends.
+	// Work consumes a stream as c says. It returns nil when ctx ends. Handlers that still run then have DrainTimeout to
+	// end; their context outlives ctx by that much.
+	//
+	// The handler's error decides about the message: nil settles it for good, [Later] brings it back after the delay it
+	// names, [Postponed] when its verdict says so, and any other error after a delay that grows from one second to five
+	// minutes. While a handler runs, or its verdict is awaited, nobody else gets the message. The handler's context
+	// carries the trace context of whoever stored the message, as a remote one.
 	Work(ctx context.Context, c Consumer, handle func(context.Context, Message) error) error
 	// Remove deletes what a subject holds; none is no error.
 	Remove(ctx context.Context, subject string) error
-	// Discard deletes one message of a stream, by its sequence; that it is gone already is no error. Of a work queue
-	// nothing is deleted like that: whoever takes of it settles.
+	// Discard deletes one message of a stream, by its sequence; that it is gone already is no error. It refuses a work
+	// queue, where consumers settle messages.
 	Discard(ctx context.Context, stream string, seq uint64) error
 	// Stats reports on a stream.
 	Stats(ctx context.Context, stream string) (Stats, error)
@@ -88,9 +92,9 @@ type Stats struct {
 	Bytes    uint64
 	// Oldest is when the oldest message was stored; zero when there is none.
 	Oldest time.Time
-	// First and Last are the sequences of the oldest message that is there and of the newest that ever was; where nothing
-	// was ever deleted First is 1 and Last is Messages. Without a message First is the one after Last; both are 0 when there
-	// never was one.
+	// First and Last are the sequences of the oldest message that is there and of the newest that ever was. Where nothing
+	// was ever deleted, First is 1 and Last is Messages. Without a message First is the one after Last; both are 0 when
+	// there never was one.
 	First, Last uint64
 	// Changed names a setting of the stream, as NATS calls it, that is not as stanch made it; empty: there is none.
 	Changed string
@@ -111,8 +115,8 @@ func (l *Later) Unwrap() error { return l.Err }
 // newerDelay is how long a message waits for a program that can read it.
 const newerDelay = 10 * time.Second
 
-// LeftToNewer is the error of a handler that cannot read a message because a newer program wrote it: one of those that run
-// beside this one will take it.
+// LeftToNewer is the error of a handler that cannot read a message because a newer version wrote it. Another process of
+// that version will take it.
 func LeftToNewer(err error) error { return &Later{Delay: newerDelay, Err: err} }
 
 // Postponed is the error of a handler that frees its worker before it knows what becomes of its message, such as one that
@@ -125,6 +129,6 @@ type Postponed struct {
 // Error says that there is no verdict yet.
 func (*Postponed) Error() string { return "not decided yet" }
 
-// DrainTimeout is how long handlers may still run when Work is told to end: longer than an issuer's slowest answer is
-// not worth waiting for, because every turn can be taken up again.
+// DrainTimeout is how long handlers may still run once Work is told to end. An issuer that takes longer is not worth
+// waiting for, because every reconcile can be taken up again.
 const DrainTimeout = 10 * time.Second

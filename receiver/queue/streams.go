@@ -6,7 +6,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// The streams. Their limits are in the table below; the sum of the MaxBytes is reserved, so it must fit the store.
+// The streams. Package layout has their limits in a table. The sum of the MaxBytes is reserved, so it must fit the store.
 const (
 	Alerts    = "ALERTS"    // work queue: sealed alerts on their way to the engine
 	Pointers  = "POINTERS"  // work queue: reports without the secret on their way to the collector
@@ -27,7 +27,7 @@ func AlertSubject(source string) string { return "alerts." + source }
 // PointerSubject is where a source's pointers are queued.
 func PointerSubject(source string) string { return "pointers." + source }
 
-// IncidentSubject is the subject of one incident in the log; IncidentSubjects matches all of them.
+// IncidentSubject is the subject of one incident in the log; AllIncidents matches all of them.
 func IncidentSubject(f leak.Fingerprint) string { return "incidents." + string(f) }
 
 // RetrySubject is where the retry queue keeps the sealed alert of an unfinished incident.
@@ -50,10 +50,10 @@ func ToldSubject(notifier string, f leak.Fingerprint) string {
 	return "told." + notifier + "." + string(f)
 }
 
-// LeaseSubject is where is said which process serves a notifier.
+// LeaseSubject is where the process that serves a notifier says so.
 func LeaseSubject(notifier string) string { return "told." + notifier + ".lease.holder" }
 
-// ProgressSubject is where is kept how far a notifier has come.
+// ProgressSubject is where a notifier keeps how far it has come.
 func ProgressSubject(notifier string) string { return "told." + notifier }
 
 // CheckpointSubject is where checkpoints of the log are appended, one after the other.
@@ -67,8 +67,24 @@ const (
 	AllRetries   = "sealed.>"
 )
 
-// MaxAlertSize is the largest message that ALERTS takes, in bytes. A record that would not fit becomes a dead letter.
-const MaxAlertSize = 64 << 10
-
-// MaxRetryAge is how long the retry queue keeps the secret of an unfinished incident at most.
-const MaxRetryAge = 30 * 24 * time.Hour
+// The limits of streams that others rely on.
+const (
+	// DefaultMaxStore is the size of the whole store, in bytes, when none is configured.
+	DefaultMaxStore = 8 << 30
+	// MinMaxStore is the smallest store in which each stream has room for its largest message, in bytes.
+	MinMaxStore = 16 << 20
+	// MaxAlertSize is the largest message that ALERTS takes, in bytes. A record that would not fit becomes a dead letter.
+	MaxAlertSize = 64 << 10
+	// MaxRetryAge is how long the retry queue keeps the secret of an unfinished incident at most.
+	MaxRetryAge = 30 * 24 * time.Hour
+	// MaxDeadSize is the largest message that DEAD takes, in bytes.
+	MaxDeadSize = 512 << 10
+	// MaxSightingAge is how long a sighting is kept.
+	MaxSightingAge = 30 * 24 * time.Hour
+	// MaxDeadAge is how long a dead letter is kept.
+	MaxDeadAge = 90 * 24 * time.Hour
+	// MaxToldSize is the largest message that TOLD takes, in bytes.
+	MaxToldSize = 48 << 10
+	// MaxToldAge is how long a notifier remembers, after the last change, what it did about an incident.
+	MaxToldAge = 90 * 24 * time.Hour
+)

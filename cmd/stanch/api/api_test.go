@@ -16,14 +16,14 @@ import (
 	"stanch/cmd/stanch/api"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
 // TestHalfAListIsNone asks before the index has read the log, and after.
 func TestHalfAListIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := queue.NewMemory()
+		store := memory.New()
 		journal := ledger.New(store)
 		_, err := journal.Append(t.Context(), ledger.Head{}, leak.Incident{ID: "aa11", State: leak.Left}, leak.Step{Step: leak.Spared})
 		if err != nil {

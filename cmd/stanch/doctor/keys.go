@@ -11,7 +11,7 @@ import (
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
 	"stanch/receiver/leak"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 	"stanch/receiver/seal"
 )
 
@@ -25,7 +25,7 @@ func examineKeys(c *config.Config) []leak.Finding {
 	}
 	info, err := os.Stat(c.KeysDir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && c.Store.NATS == nil && !queue.Exists(c.Store.Embedded.Dir):
+	case errors.Is(err, fs.ErrNotExist) && c.Store.NATS == nil && !embedded.Exists(c.Store.Embedded.Dir):
 		found.Doubt(check, "it is not there: the first start makes it, and its keys")
 		return found
 	case err != nil:

@@ -17,6 +17,7 @@ import (
 	"stanch/cmd/stanch/settings"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/inspect"
 )
 
 const (
@@ -40,7 +41,7 @@ func examineStore(ctx context.Context, c *config.Config) []leak.Finding {
 		if err != nil {
 			return notOpened(err)
 		}
-		return queue.ExamineCluster(ctx, settings.Cluster(c, keys, quiet), n.MonitoringURLs)
+		return inspect.Cluster(ctx, settings.Cluster(c, keys, quiet), n.MonitoringURLs)
 	}
 	return examineEmbedded(c.Store.Embedded)
 }

@@ -3,7 +3,7 @@ package settings
 import (
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/role"
-	"stanch/receiver/queue"
+	"stanch/receiver/queue/embedded"
 	"stanch/receiver/seal"
 )
 
@@ -18,7 +18,7 @@ type Keys struct {
 // OpenKeys reads the keys, and makes them at the first start of a process that has its store to itself: new ones are of no
 // use to a store that was made with others.
 func OpenKeys(c *config.Config) (k Keys, err error) {
-	if c.Store.NATS == nil && !queue.Exists(c.Store.Embedded.Dir) {
+	if c.Store.NATS == nil && !embedded.Exists(c.Store.Embedded.Dir) {
 		if err := seal.Ensure(c.KeysDir); err != nil {
 			return k, err
 		}

@@ -6,6 +6,8 @@ import (
 
 	"stanch/cmd/stanch/config"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/cluster"
+	"stanch/receiver/queue/embedded"
 )
 
 // Store is an opened store, with the request-reply that goes through the same server.
@@ -18,17 +20,17 @@ type Store interface {
 // OpenStore opens the store that a configuration names.
 func OpenStore(ctx context.Context, c *config.Config, keys Keys, log *slog.Logger) (Store, error) {
 	if c.Store.NATS != nil {
-		return queue.OpenCluster(ctx, Cluster(c, keys, log))
+		return cluster.Open(ctx, Cluster(c, keys, log))
 	}
-	return queue.OpenEmbedded(ctx, queue.Config{
+	return embedded.Open(ctx, embedded.Config{
 		Dir: c.Store.Embedded.Dir, MaxStore: int64(c.Store.Embedded.MaxBytes), Keys: keys.id(), Log: log,
 	})
 }
 
 // Cluster is store.nats as the roles of a process connect to it.
-func Cluster(c *config.Config, keys Keys, log *slog.Logger) queue.ClusterConfig {
+func Cluster(c *config.Config, keys Keys, log *slog.Logger) cluster.Config {
 	n := c.Store.NATS
-	return queue.ClusterConfig{
+	return cluster.Config{
 		URL: n.URL, CredsFile: n.CredsFile, NKeyFile: n.NKeyFile, CAFile: n.CAFile, CertFile: n.CertFile, KeyFile: n.KeyFile,
 		Role: c.Roles().User(), Replicas: n.Replicas, MaxStore: int64(n.MaxBytes), Keys: keys.id(), Log: log,
 	}

@@ -11,7 +11,7 @@ import (
 // testDiscard: one message goes, its neighbours on the same subject stay, and what went stays gone.
 func testDiscard(t *testing.T, s queue.Store) {
 	letters, _ := deadLetters("", 5)
-	mustAppend(t, s, letters...)
+	Append(t, s, letters...)
 	for _, seq := range []uint64{2, 5, 2, 99} { // one that is gone, or never was, is no error
 		if err := s.Discard(t.Context(), queue.Dead, seq); err != nil {
 			t.Fatalf("discarding %d: %v", seq, err)
@@ -23,7 +23,7 @@ func testDiscard(t *testing.T, s queue.Store) {
 		t.Errorf("last: got message %d, %v, want 4", last.Seq, err)
 	}
 	// A sequence is given once.
-	mustAppend(t, s, queue.Message{Subject: letters[0].Subject, Data: []byte("new")})
+	Append(t, s, queue.Message{Subject: letters[0].Subject, Data: []byte("new")})
 	if last, err = s.Last(t.Context(), letters[0].Subject); err != nil || last.Seq != 6 {
 		t.Errorf("after another: got message %d, %v, want 6", last.Seq, err)
 	}
@@ -32,7 +32,7 @@ func testDiscard(t *testing.T, s queue.Store) {
 // testDiscardRefused: neither the log, nor its checkpoints, nor a work queue gives anything away.
 func testDiscardRefused(t *testing.T, s queue.Store) {
 	checkpoint := queue.Message{Subject: queue.CheckpointSubject, Data: []byte("checkpoint")}
-	mustAppend(t, s, entry("a", "step"), alert("alert"), checkpoint)
+	Append(t, s, entry("a", "step"), alert("alert"), checkpoint)
 	for _, stream := range []string{queue.Incidents, queue.Checkpoints, queue.Alerts, "ELSEWHERE"} {
 		if err := s.Discard(t.Context(), stream, 1); err == nil {
 			t.Errorf("discarding from %s: no error", stream)
@@ -57,7 +57,7 @@ func testStatsSequences(t *testing.T, s queue.Store) {
 	}
 	for i := range 3 {
 		subject := queue.RetrySubject(leak.Fingerprint(fmt.Sprint(i)))
-		mustAppend(t, s, queue.Message{Subject: subject, Data: []byte("x")})
+		Append(t, s, queue.Message{Subject: subject, Data: []byte("x")})
 	}
 	want(3, 1, 3)
 	if err := s.Discard(t.Context(), queue.Retries, 2); err != nil {

@@ -29,7 +29,7 @@ func testAppendMany(t *testing.T, s queue.Store) {
 	var want []string
 	for _, n := range []int{1, 2, 15, 16, 1000, 1001, 2500} {
 		messages, data := deadLetters(fmt.Sprint(n, ":"), n)
-		mustAppend(t, s, messages...)
+		Append(t, s, messages...)
 		want = append(want, data...)
 	}
 	wantSame(t, scanned(t, s, allDead), want)
@@ -57,7 +57,7 @@ func testAppendManyTwoStreams(t *testing.T, s queue.Store) {
 		steps[i] = fmt.Sprint("step", i)
 		mixed = append(mixed, letter, alert(fmt.Sprint(i)), entry(fmt.Sprint(i%3), steps[i]))
 	}
-	mustAppend(t, s, mixed...)
+	Append(t, s, mixed...)
 	wantSame(t, scanned(t, s, allDead), want)
 	wantSame(t, scanned(t, s, queue.AllIncidents), steps)
 	wantCount(t, s, queue.Alerts, uint64(len(letters)))
@@ -75,7 +75,7 @@ func testAppendManyTooLarge(t *testing.T, s queue.Store) {
 		messages[i].Data = append(messages[i].Data, bytes.Repeat([]byte("x"), queue.MaxDeadSize-len(want[i]))...)
 		want[i] = string(messages[i].Data)
 	}
-	mustAppend(t, s, messages...)
+	Append(t, s, messages...)
 	wantSame(t, scanned(t, s, allDead), want)
 }
 
@@ -87,11 +87,11 @@ func testAppendManySameIDOnce(t *testing.T, s queue.Store) {
 	for i := range alerts {
 		alerts[i].ID = letters[i].ID
 	}
-	mustAppend(t, s, slices.Concat(letters[:60], letters[20:40], alerts)...)
-	mustAppend(t, s, letters[:60]...)
-	mustAppend(t, s, letters...)
+	Append(t, s, slices.Concat(letters[:60], letters[20:40], alerts)...)
+	Append(t, s, letters[:60]...)
+	Append(t, s, letters...)
 	wantSame(t, scanned(t, s, allDead), want)
-	mustAppend(t, s, alerts...)
+	Append(t, s, alerts...)
 	wantCount(t, s, queue.Alerts, 100)
 }
 

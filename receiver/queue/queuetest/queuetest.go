@@ -79,13 +79,6 @@ func entry(incident, data string) queue.Message {
 	return queue.Message{Subject: queue.IncidentSubject(leak.Fingerprint(incident)), Data: []byte(data)}
 }
 
-func mustAppend(t *testing.T, s queue.Store, messages ...queue.Message) {
-	t.Helper()
-	if err := s.Append(t.Context(), messages...); err != nil {
-		t.Fatalf("appending: %v", err)
-	}
-}
-
 // mustWait returns the next value of a channel.
 func mustWait[T any](t *testing.T, from <-chan T, what string) T {
 	t.Helper()
@@ -155,4 +148,21 @@ func numbered(n int) []queue.Message {
 		messages = append(messages, alert(fmt.Sprint(i)))
 	}
 	return messages
+}
+
+// Append stores messages, or fails the test.
+func Append(t testing.TB, s queue.Store, messages ...queue.Message) {
+	t.Helper()
+	if err := s.Append(t.Context(), messages...); err != nil {
+		t.Fatalf("appending: %v", err)
+	}
+}
+
+// WantMessages wants a stream to hold so many messages now.
+func WantMessages(t testing.TB, s queue.Store, stream string, want uint64) {
+	t.Helper()
+	got, err := s.Stats(t.Context(), stream)
+	if err != nil || got.Messages != want {
+		t.Errorf("%s: got %d messages, error %v, want %d", stream, got.Messages, err, want)
+	}
 }

@@ -19,9 +19,9 @@ func testScan(t *testing.T, s queue.Store) {
 		data := fmt.Sprint(i)
 		all = append(all, data)
 		subject := queue.SightingSubject(f, data)
-		mustAppend(t, s, queue.Message{Subject: subject, Data: []byte(data)})
+		Append(t, s, queue.Message{Subject: subject, Data: []byte(data)})
 	}
-	mustAppend(t, s, queue.Message{Subject: queue.SightingSubject("g", "1"), Data: []byte("g1")})
+	Append(t, s, queue.Message{Subject: queue.SightingSubject("g", "1"), Data: []byte("g1")})
 	wantData(t, "one incident", scanned(t, s, queue.SightingSubject(f, "*")), all...)
 	wantData(t, "one subject", scanned(t, s, queue.SightingSubject(f, "7")), "7")
 	wantData(t, "the whole stream", scanned(t, s, "sightings.>"), append(all, "g1")...)
@@ -29,7 +29,7 @@ func testScan(t *testing.T, s queue.Store) {
 }
 
 func testScanStops(t *testing.T, s queue.Store) {
-	mustAppend(t, s, entry("a", "1"), entry("b", "2"), entry("c", "3"))
+	Append(t, s, entry("a", "1"), entry("b", "2"), entry("c", "3"))
 	// 1. When the loop does.
 	var seen []string
 	for m, err := range s.Scan(t.Context(), queue.AllIncidents) {
@@ -47,7 +47,7 @@ func testScanStops(t *testing.T, s queue.Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustAppend(t, s, entry("d", "later"))
+		Append(t, s, entry("d", "later"))
 		seen = append(seen, string(m.Data))
 	}
 	wantData(t, "what was there at the call", seen, "1", "2", "3")
@@ -80,7 +80,7 @@ func testScanRemoval(t *testing.T, s queue.Store) {
 	for i := range stored {
 		messages = append(messages, queue.Message{Subject: subject(i), Data: []byte("x")})
 	}
-	mustAppend(t, s, messages...)
+	Append(t, s, messages...)
 	seen := 0
 	for _, err := range s.Scan(t.Context(), "sightings.>") {
 		if err != nil {
@@ -121,12 +121,12 @@ func wantSaw(t *testing.T, saw <-chan string, want ...string) {
 }
 
 func testFollow(t *testing.T, s queue.Store) {
-	mustAppend(t, s, entry("a", "1"), entry("b", "2"))
+	Append(t, s, entry("a", "1"), entry("b", "2"))
 	r, saw := follower(t, s, queue.AllIncidents, time.Time{})
 	wantSaw(t, saw, "1", "2", "")
-	mustAppend(t, s, entry("a", "3"))
-	mustAppend(t, s, alert("of another stream"))
-	mustAppend(t, s, entry("c", "4"))
+	Append(t, s, entry("a", "3"))
+	Append(t, s, alert("of another stream"))
+	Append(t, s, entry("c", "4"))
 	wantSaw(t, saw, "3", "4")
 	r.stop(t)
 	if len(saw) > 0 {
@@ -135,12 +135,12 @@ func testFollow(t *testing.T, s queue.Store) {
 }
 
 func testFollowSince(t *testing.T, s queue.Store) {
-	mustAppend(t, s, entry("a", "1"))
+	Append(t, s, entry("a", "1"))
 	first, err := s.Last(t.Context(), entry("a", "").Subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, s, entry("a", "2"))
+	Append(t, s, entry("a", "2"))
 	second, err := s.Last(t.Context(), entry("a", "").Subject)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func testFollowSince(t *testing.T, s queue.Store) {
 	if !second.Time.After(first.Time) {
 		t.Skip("the clock of this store stands still")
 	}
-	mustAppend(t, s, entry("b", "3"))
+	Append(t, s, entry("b", "3"))
 	r, saw := follower(t, s, queue.AllIncidents, second.Time)
 	wantSaw(t, saw, "2", "3", "")
 	r.stop(t)
@@ -160,18 +160,18 @@ func testFollowSince(t *testing.T, s queue.Store) {
 func testFollowNothing(t *testing.T, s queue.Store) {
 	r, saw := follower(t, s, queue.AllIncidents, time.Time{})
 	wantSaw(t, saw, "")
-	mustAppend(t, s, entry("a", "1"))
+	Append(t, s, entry("a", "1"))
 	wantSaw(t, saw, "1")
 	r.stop(t)
 	r, saw = follower(t, s, entry("b", "").Subject, time.Time{})
 	wantSaw(t, saw, "")
-	mustAppend(t, s, entry("a", "2"), entry("b", "3"))
+	Append(t, s, entry("a", "2"), entry("b", "3"))
 	wantSaw(t, saw, "3")
 	r.stop(t)
 }
 
 func testFollowHandleError(t *testing.T, s queue.Store) {
-	mustAppend(t, s, entry("a", "1"), entry("a", "2"))
+	Append(t, s, entry("a", "1"), entry("a", "2"))
 	wrong, calls := errors.New("wrong"), 0
 	err := s.Follow(t.Context(), queue.AllIncidents, time.Time{}, func() {}, func(queue.Message) error {
 		calls++

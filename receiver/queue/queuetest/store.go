@@ -10,12 +10,13 @@ import (
 
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/streams"
 )
 
 func testAppend(t *testing.T, s queue.Store) {
-	mustAppend(t, s)
-	mustAppend(t, s, entry("a", "1"))
-	mustAppend(t, s, entry("b", "2"), entry("a", "3"), entry("c", "4"))
+	Append(t, s)
+	Append(t, s, entry("a", "1"))
+	Append(t, s, entry("b", "2"), entry("a", "3"), entry("c", "4"))
 	wantData(t, "stored", scanned(t, s, queue.AllIncidents), "1", "2", "3", "4")
 }
 
@@ -23,7 +24,7 @@ func testAppendTooLarge(t *testing.T, s queue.Store) {
 	fits := alert("")
 	fits.Data = bytes.Repeat([]byte("x"), queue.MaxAlertSize)
 	fits.ID = "an id of its own takes nothing away"
-	mustAppend(t, s, fits)
+	Append(t, s, fits)
 
 	large := alert("")
 	large.Data = bytes.Repeat([]byte("x"), queue.MaxAlertSize+1)
@@ -54,16 +55,16 @@ func testAppendUnknownSubject(t *testing.T, s queue.Store) {
 func testAppendSameIDOnce(t *testing.T, s queue.Store) {
 	first, second := alert("first"), alert("second")
 	first.ID, second.ID = "one", "one"
-	mustAppend(t, s, first)
-	mustAppend(t, s, second)
-	mustAppend(t, s, second, alert("another"))
+	Append(t, s, first)
+	Append(t, s, second)
+	Append(t, s, second, alert("another"))
 	wantCount(t, s, queue.Alerts, 2)
 	handle, saw := telling()
 	r := worker(t, s, engine, handle)
 	wantData(t, "stored", datas(t, saw, 2), "another", "first")
 	r.stop(t)
 	// The id is still known when the message has long been settled.
-	mustAppend(t, s, second)
+	Append(t, s, second)
 	wantCount(t, s, queue.Alerts, 0)
 }
 
@@ -156,10 +157,10 @@ func testLast(t *testing.T, s queue.Store) {
 	wantError(t, err, queue.ErrNoMessage)
 	older := entry("a", "older")
 	older.ID = "older id"
-	mustAppend(t, s, older, entry("b", "other"))
+	Append(t, s, older, entry("b", "other"))
 	newer := entry("a", "newer")
 	newer.ID = "newer id"
-	mustAppend(t, s, newer)
+	Append(t, s, newer)
 	last, err := s.Last(t.Context(), newer.Subject)
 	if err != nil {
 		t.Fatalf("last: %v", err)
@@ -178,8 +179,8 @@ func testRetryOverwrites(t *testing.T, s queue.Store) {
 	kept := func(f, data string) queue.Message {
 		return queue.Message{Subject: queue.RetrySubject(leak.Fingerprint(f)), Data: []byte(data)}
 	}
-	mustAppend(t, s, kept("a", "1"), kept("b", "2"))
-	mustAppend(t, s, kept("a", "3"))
+	Append(t, s, kept("a", "1"), kept("b", "2"))
+	Append(t, s, kept("a", "3"))
 	wantData(t, "kept", scanned(t, s, queue.AllRetries), "2", "3")
 	wantCount(t, s, queue.Retries, 2)
 	last, err := s.Last(t.Context(), kept("a", "").Subject)
@@ -191,7 +192,7 @@ func testRetryOverwrites(t *testing.T, s queue.Store) {
 func testRemove(t *testing.T, s queue.Store) {
 	kept := queue.Message{Subject: queue.RetrySubject("a"), Data: []byte("x")}
 	other := queue.Message{Subject: queue.RetrySubject("b"), Data: []byte("y")}
-	mustAppend(t, s, kept, other)
+	Append(t, s, kept, other)
 	for range 2 { // nothing to remove is no error
 		if err := s.Remove(t.Context(), kept.Subject); err != nil {
 			t.Fatalf("removing: %v", err)
@@ -205,7 +206,7 @@ func testRemove(t *testing.T, s queue.Store) {
 		t.Errorf("storing again: %v", err)
 	}
 	// The log gives nothing away.
-	mustAppend(t, s, entry("a", "step"))
+	Append(t, s, entry("a", "step"))
 	if err := s.Remove(t.Context(), entry("a", "").Subject); err == nil {
 		t.Error("removing from the log: no error")
 	}
@@ -213,13 +214,13 @@ func testRemove(t *testing.T, s queue.Store) {
 }
 
 func testStats(t *testing.T, s queue.Store) {
-	for _, name := range queue.Streams() {
-		got, err := s.Stats(t.Context(), name)
+	for _, stream := range streams.All() {
+		got, err := s.Stats(t.Context(), stream.Name)
 		if err != nil || got != (queue.Stats{}) {
-			t.Errorf("%s: got %+v, error %v, want nothing", name, got, err)
+			t.Errorf("%s: got %+v, error %v, want nothing", stream.Name, got, err)
 		}
 	}
-	mustAppend(t, s, alert("1"), alert("2"))
+	Append(t, s, alert("1"), alert("2"))
 	got, err := s.Stats(t.Context(), queue.Alerts)
 	if err != nil || got.Messages != 2 || got.Bytes == 0 {
 		t.Errorf("got %+v, error %v, want 2 messages with some bytes", got, err)
@@ -249,7 +250,7 @@ func wantCount(t *testing.T, s queue.Store, stream string, want uint64) {
 // testTold: what is remembered is overwritten, listed by notifier, and forgotten; progress is apart from it.
 func testTold(t *testing.T, s queue.Store) {
 	told := func(subject, data string) queue.Message { return queue.Message{Subject: subject, Data: []byte(data)} }
-	mustAppend(t, s,
+	Append(t, s,
 		told(queue.ToldSubject("slack", "a"), "older"), told(queue.ToldSubject("slack", "a"), "newer"),
 		told(queue.ToldSubject("slack", "b"), "b"), told(queue.ToldSubject("slack-two", "a"), "of another"),
 		told(queue.ProgressSubject("slack"), "progress"))

@@ -46,14 +46,14 @@ func datas(t *testing.T, saw <-chan queue.Message, n int) []string {
 func testWorkSettles(t *testing.T, s queue.Store) {
 	first := alert("1")
 	first.ID = "id"
-	mustAppend(t, s, first)
+	Append(t, s, first)
 	handle, saw := telling()
 	r := worker(t, s, engine, handle)
 	m := mustWait(t, saw, "message")
 	if m.Subject != first.Subject || m.ID != first.ID || m.Seq != 1 || m.Delivered != 1 || m.Time.IsZero() {
 		t.Errorf("got %+v, want the message, delivered once", m)
 	}
-	mustAppend(t, s, alert("2"), alert("3"))
+	Append(t, s, alert("2"), alert("3"))
 	wantData(t, "what comes", datas(t, saw, 2), "2", "3")
 	r.stop(t)
 	wantCount(t, s, queue.Alerts, 0)
@@ -61,7 +61,7 @@ func testWorkSettles(t *testing.T, s queue.Store) {
 
 // testWorkLater: Later brings a message back after the delay, delivered once more.
 func testWorkLater(t *testing.T, s queue.Store) {
-	mustAppend(t, s, alert("1"))
+	Append(t, s, alert("1"))
 	const delay = 300 * time.Millisecond
 	times := make(chan time.Time, 10)
 	r := worker(t, s, engine, func(_ context.Context, m queue.Message) error {
@@ -84,7 +84,7 @@ func testWorkLater(t *testing.T, s queue.Store) {
 
 // testWorkError: an error brings a message back, and does not keep others waiting.
 func testWorkError(t *testing.T, s queue.Store) {
-	mustAppend(t, s, alert("bad"), alert("good"))
+	Append(t, s, alert("bad"), alert("good"))
 	saw := make(chan string, 10)
 	r := worker(t, s, engine, func(_ context.Context, m queue.Message) error {
 		saw <- fmt.Sprint(string(m.Data), m.Delivered)
@@ -99,7 +99,7 @@ func testWorkError(t *testing.T, s queue.Store) {
 }
 
 func testWorkPanic(t *testing.T, s queue.Store) {
-	mustAppend(t, s, alert("1"))
+	Append(t, s, alert("1"))
 	handle, saw := telling()
 	r := worker(t, s, engine, func(ctx context.Context, m queue.Message) error {
 		if m.Delivered == 1 {
@@ -116,8 +116,8 @@ func testWorkPanic(t *testing.T, s queue.Store) {
 // testWorkManyWait: however many messages wait to come back, what is new is handled.
 func testWorkManyWait(t *testing.T, s queue.Store) {
 	const waiting = 1500
-	mustAppend(t, s, numbered(waiting)...)
-	mustAppend(t, s, alert("new"))
+	Append(t, s, numbered(waiting)...)
+	Append(t, s, alert("new"))
 	handle, saw := telling()
 	var sent atomic.Int32
 	r := worker(t, s, engine, func(ctx context.Context, m queue.Message) error {
@@ -138,7 +138,7 @@ func testWorkManyWait(t *testing.T, s queue.Store) {
 // testWorkParallel: as many handlers run at once as there are workers, and no more.
 func testWorkParallel(t *testing.T, s queue.Store) {
 	const workers, messages = 4, 20
-	mustAppend(t, s, numbered(messages)...)
+	Append(t, s, numbered(messages)...)
 	var running, most atomic.Int32
 	entered, leave := make(chan struct{}, messages), make(chan struct{})
 	c := engine
@@ -167,7 +167,7 @@ func testWorkParallel(t *testing.T, s queue.Store) {
 }
 
 func testWorkTwoNames(t *testing.T, s queue.Store) {
-	mustAppend(t, s, entry("a", "1"), entry("b", "2"))
+	Append(t, s, entry("a", "1"), entry("b", "2"))
 	for _, name := range []string{"console", "slack"} {
 		handle, saw := telling()
 		r := worker(t, s, queue.Consumer{Stream: queue.Incidents, Name: name}, handle)
@@ -178,7 +178,7 @@ func testWorkTwoNames(t *testing.T, s queue.Store) {
 }
 
 func testWorkOneConsumerAQueue(t *testing.T, s queue.Store) {
-	mustAppend(t, s, alert("1"))
+	Append(t, s, alert("1"))
 	handle, saw := telling()
 	r := worker(t, s, engine, handle)
 	mustWait(t, saw, "message")
@@ -195,7 +195,7 @@ func testWorkOneConsumerAQueue(t *testing.T, s queue.Store) {
 }
 
 func testWorkNew(t *testing.T, s queue.Store) {
-	mustAppend(t, s, entry("a", "old"))
+	Append(t, s, entry("a", "old"))
 	c := queue.Consumer{Stream: queue.Incidents, Name: "console", New: true}
 	// 1. The consumer starts with what comes after it was made, whether or not anybody works yet.
 	for range 2 {
@@ -203,13 +203,13 @@ func testWorkNew(t *testing.T, s queue.Store) {
 			t.Fatal(err)
 		}
 	}
-	mustAppend(t, s, entry("b", "new"))
+	Append(t, s, entry("b", "new"))
 	handle, saw := telling()
 	r := worker(t, s, c, handle)
 	wantData(t, "at first", datas(t, saw, 1), "new")
 	r.stop(t)
 	// 2. Then it goes on where it stopped: New no longer matters.
-	mustAppend(t, s, entry("c", "meanwhile"))
+	Append(t, s, entry("c", "meanwhile"))
 	handle, saw = telling()
 	r = worker(t, s, c, handle)
 	wantData(t, "then", datas(t, saw, 1), "meanwhile")
@@ -218,7 +218,7 @@ func testWorkNew(t *testing.T, s queue.Store) {
 
 // testWorkDrains: when ctx ends, a running handler ends undisturbed, its message is settled, and no other is begun.
 func testWorkDrains(t *testing.T, s queue.Store) {
-	mustAppend(t, s, numbered(5)...)
+	Append(t, s, numbered(5)...)
 	entered, leave := make(chan context.Context, 5), make(chan struct{})
 	r := worker(t, s, engine, func(ctx context.Context, _ queue.Message) error {
 		entered <- ctx
@@ -245,12 +245,12 @@ func testWorkDrains(t *testing.T, s queue.Store) {
 
 func testWorkResumes(t *testing.T, s queue.Store) {
 	c := queue.Consumer{Stream: queue.Incidents, Name: "console"}
-	mustAppend(t, s, entry("a", "1"), entry("a", "2"))
+	Append(t, s, entry("a", "1"), entry("a", "2"))
 	handle, saw := telling()
 	r := worker(t, s, c, handle)
 	wantData(t, "at first", datas(t, saw, 2), "1", "2")
 	r.stop(t)
-	mustAppend(t, s, entry("a", "3"))
+	Append(t, s, entry("a", "3"))
 	handle, saw = telling()
 	r = worker(t, s, c, handle)
 	wantData(t, "then", datas(t, saw, 1), "3")
@@ -264,7 +264,7 @@ func testWorkResumes(t *testing.T, s queue.Store) {
 // would have returned.
 func testWorkPostponed(t *testing.T, s queue.Store) {
 	const waiting = 300
-	mustAppend(t, s, numbered(waiting)...)
+	Append(t, s, numbered(waiting)...)
 	verdicts := make(chan chan error, waiting)
 	saw := make(chan queue.Message, waiting)
 	r := worker(t, s, engine, func(_ context.Context, m queue.Message) error {
@@ -280,7 +280,7 @@ func testWorkPostponed(t *testing.T, s queue.Store) {
 	for range waiting {
 		all = append(all, mustWait(t, verdicts, "message"))
 	}
-	mustAppend(t, s, alert("new"))
+	Append(t, s, alert("new"))
 	if m := mustWait(t, saw, "new message"); string(m.Data) != "new" {
 		t.Errorf("got %q, delivered %d times, before there was a verdict", m.Data, m.Delivered)
 	}
@@ -297,7 +297,7 @@ func testWorkPostponed(t *testing.T, s queue.Store) {
 
 // testWorkPostponedEnds: what has no verdict when Work ends comes back to the next one at once.
 func testWorkPostponedEnds(t *testing.T, s queue.Store) {
-	mustAppend(t, s, numbered(20)...)
+	Append(t, s, numbered(20)...)
 	taken := make(chan struct{}, 20)
 	r := worker(t, s, engine, func(context.Context, queue.Message) error {
 		taken <- struct{}{}
@@ -332,7 +332,7 @@ func testWorkTrace(t *testing.T, s queue.Store) {
 	if _, err := s.AppendAfter(traced, entry("a", "step"), 0); err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, s, alert("none"))
+	Append(t, s, alert("none"))
 	saw := make(chan trace.SpanContext, 200)
 	handle := func(ctx context.Context, m queue.Message) error {
 		got := trace.SpanContextFromContext(ctx)

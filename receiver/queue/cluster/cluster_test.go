@@ -1,0 +1,59 @@
+package cluster_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"stanch/receiver/queue"
+	"stanch/receiver/queue/cluster"
+	"stanch/receiver/queue/natstest"
+	"stanch/receiver/queue/queuetest"
+)
+
+// TestCluster runs the suite on three nodes, which all its tests share; the streams are made anew for each.
+func TestCluster(t *testing.T) {
+	nodes := natstest.New(t, natstest.Options{})
+	queuetest.Run(t, func(t *testing.T) queue.Store {
+		wipe(t, nodes.URLs())
+		return openCluster(t, cluster.Config{URL: nodes.URLs()})
+	})
+}
+
+// openCluster opens a store on a cluster until the test ends.
+func openCluster(t testing.TB, c cluster.Config) *cluster.Store {
+	t.Helper()
+	if c.Keys == "" {
+		c.Keys = "test"
+	}
+	if c.MaxStore == 0 {
+		c.MaxStore = 1 << 30
+	}
+	c.Log = slog.New(slog.DiscardHandler)
+	s, err := cluster.Open(t.Context(), c)
+	if err != nil {
+		t.Fatalf("opening: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	return s
+}
+
+// wipe deletes every stream there is.
+func wipe(t testing.TB, url string, options ...nats.Option) {
+	t.Helper()
+	js := natstest.Connect(t, url, options...)
+	names := js.StreamNames(t.Context())
+	for name := range names.Name() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatalf("deleting %s: %v", name, err)
+		}
+	}
+	if err := names.Err(); err != nil {
+		t.Fatalf("listing streams: %v", err)
+	}
+}
