@@ -171,7 +171,7 @@ var oddRows = []oddRow{
 	{state: "429, Retry-After garbage", actions: disabling, before: answering(retryAfter("soon")), after: forAnHour},
 	{state: "500 after the deed", actions: effective, before: failing(ibmfake.Fault{Status: 500, Commit: true})},
 	{state: "cut after the deed", actions: effective, before: failing(ibmfake.Fault{Cut: true, Commit: true})},
-	{state: "lying 204", actions: effective, before: failing(ibmfake.Fault{Lie: true}), after: forAnHour},
+	{state: "lying 204", actions: effective, before: failing(ibmfake.Fault{Status: 204}), after: forAnHour},
 	{state: "redirect", actions: disabling, before: answering(ibmfake.Fault{
 		Status: 307, Header: map[string]string{"Location": "http://elsewhere.example/"},
 	}), after: forAnHour},

@@ -243,7 +243,7 @@ func (o *odd) effects() string {
 	var all []string
 	counts := map[string]int{}
 	for _, e := range o.Journal() {
-		call := e.Op
+		call := string(e.Op)
 		if e.Status != 204 {
 			call += fmt.Sprintf(" (%d)", e.Status)
 		}

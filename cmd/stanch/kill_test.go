@@ -183,7 +183,7 @@ func (s *site) wantEnds(keys []leaked) {
 	}
 	for _, e := range s.iam.Journal() {
 		if e.Op == "unlock" {
-			s.t.Errorf("key %s was unlocked against policy", e.Key)
+			s.t.Errorf("key %s was unlocked against policy", e.Target)
 		}
 	}
 }

@@ -171,7 +171,7 @@ func (f *iam) breakAs(how issuertest.Breakage) {
 			})
 		}
 	case how == issuertest.Lie:
-		f.breakChanges(ibmfake.Fault{Lie: true})
+		f.breakChanges(ibmfake.Fault{Status: 204})
 	case how == issuertest.Committed:
 		f.breakChanges(ibmfake.Fault{Status: 500, Commit: true})
 	default:

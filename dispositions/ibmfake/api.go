@@ -44,13 +44,16 @@ func (f *Fake) apiRoutes() *http.ServeMux {
 	return mux
 }
 
-// serve answers a call as IAM does. A request that IAM has no route for is answered 404 or 405 without a body.
-func (c *call) serve() answer {
+// serve answers a call as IAM does.
+func (c *call) serve() answer { return c.decide().Encode("application/json") }
+
+// decide does what a call asks for. A request that IAM has no route for is answered 404 or 405 without a body.
+func (c *call) decide() answer {
 	f := c.fake
 	found, _ := f.api.Handler(c.request)
 	route, ok := found.(served)
 	if !ok {
-		return answer{status: http.StatusNotFound}
+		return answer{Status: http.StatusNotFound}
 	}
 	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, 1<<16)) // a body that is cut reads as bad input
 	f.mu.Lock()
@@ -95,12 +98,12 @@ type exceptionError struct {
 // refuse is an error answer of /v1.
 func (f *Fake) refuse(status int, code, messageCode, message, details string) answer {
 	e := exception{Context: map[string]string{"transaction_id": transactionID()}, StatusCode: fmt.Sprint(status)}
-	if f.switches.NumericStatus {
+	if f.Switches().NumericStatus {
 		e.StatusCode = status
 	}
 	e.Errors = []exceptionError{{Code: code, MessageCode: messageCode, Message: message, Details: details}}
 	e.Trace = transactionID()
-	return answer{status: status, body: e}
+	return answer{Status: status, Body: e}
 }
 
 // flag reads a boolean query parameter or header.

@@ -76,10 +76,10 @@ func (f *Fake) setting(k *key) string {
 	switch {
 	case k.Setting != "":
 		return k.Setting
-	case f.switches.Unset == "absent":
+	case f.Switches().Unset == "absent":
 		return ""
 	}
-	return f.switches.Unset
+	return f.Switches().Unset
 }
 
 // details is GET /v1/apikeys/details.
@@ -91,14 +91,14 @@ func (f *Fake) details(c *call) answer {
 	k, ok := f.byValue[value]
 	known := ok && !k.fresh()
 	switch {
-	case !known && f.switches.Unknown == http.StatusBadRequest:
+	case !known && f.Switches().Unknown == http.StatusBadRequest:
 		return unknownValue(value)
 	case !known:
 		return f.notFound("ApiKey", "unknown")
 	case !c.may(k.IAMID):
 		return f.forbidden()
 	}
-	return answer{status: http.StatusOK, body: f.show(c, k)}
+	return answer{Status: http.StatusOK, Body: f.show(c, k)}
 }
 
 // find returns the key that a call names by id, or the answer instead.
@@ -122,7 +122,7 @@ func (f *Fake) readKey(c *call) answer {
 	if no != nil {
 		return *no
 	}
-	return answer{status: http.StatusOK, body: f.show(c, k), header: map[string]string{"Etag": k.entityTag()}}
+	return answer{Status: http.StatusOK, Body: f.show(c, k), Header: map[string]string{"Etag": k.entityTag()}}
 }
 
 // write is everything that changes a key without a body.
@@ -136,15 +136,15 @@ func (f *Fake) write(op string) handler {
 			return f.locked(k)
 		}
 		again := op == "disable" && k.Disabled || op == "delete" && k.expired(f.now())
-		if again && f.switches.Again == http.StatusConflict {
+		if again && f.Switches().Again == http.StatusConflict {
 			return f.conflict(http.StatusConflict, k)
 		}
 		c.changed = f.change(k, op, c.grant.iamID, c.half)
-		return answer{status: http.StatusNoContent}
+		return answer{Status: http.StatusNoContent}
 	}
 }
 
-func (f *Fake) locked(k *key) answer { return f.conflict(f.switches.Locked, k) }
+func (f *Fake) locked(k *key) answer { return f.conflict(f.Switches().Locked, k) }
 
 func (f *Fake) conflict(status int, k *key) answer {
 	return f.refuse(status, "delete_not_possible", "BXNIM0105E", "Unable to delete object",
@@ -219,13 +219,13 @@ func (f *Fake) updateKey(c *call) answer {
 	case k.Locked:
 		return f.locked(k)
 	case match != "*" && match != k.entityTag():
-		return f.refuse(f.switches.Stale, "conflict", "BXNIM0110E", "The entity tag is stale", "")
+		return f.refuse(f.Switches().Stale, "conflict", "BXNIM0110E", "The entity tag is stale", "")
 	}
 	next := *k
 	u.apply(&next.Key)
 	c.changed = !reflect.DeepEqual(next.Key, k.Key)
 	f.replace(k, &next, "update", c.grant.iamID, c.half)
-	return answer{status: http.StatusOK, body: f.show(c, &next), header: map[string]string{"Etag": next.entityTag()}}
+	return answer{Status: http.StatusOK, Body: f.show(c, &next), Header: map[string]string{"Etag": next.entityTag()}}
 }
 
 // createKey is POST /v1/apikeys.
@@ -245,9 +245,9 @@ func (f *Fake) createKey(c *call) answer {
 	}
 	u.apply(&k)
 	made := f.put(k, u.Apikey, c.grant.iamID)
-	made.hidden = f.switches.Fresh
+	made.hidden = f.Switches().Fresh
 	c.op.id, c.changed = made.ID, true
 	shown := f.show(c, made)
 	shown.Apikey = made.value
-	return answer{status: http.StatusCreated, body: shown, header: map[string]string{"Etag": made.entityTag()}}
+	return answer{Status: http.StatusCreated, Body: shown, Header: map[string]string{"Etag": made.entityTag()}}
 }

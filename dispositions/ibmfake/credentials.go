@@ -3,6 +3,8 @@ package ibmfake
 import (
 	"net/http"
 	"strings"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // credential is one service credential, as the resource controller keeps it: made with a service ID and an API key.
@@ -23,7 +25,7 @@ type wireCredential struct {
 // AddCredential adds a service credential with the API key that is made for it, and returns the credential's id, and the key's
 // id in [Fake.Keys]. Of the key its setting, locks and value count. Redacted, the controller does not show what it holds.
 func (f *Fake) AddCredential(name string, k Key, redacted bool) (guid, keyID string) {
-	guid = uuid()
+	guid = vendorfake.UUID()
 	_, k.IAMID = f.AddServiceID("auto-generated-serviceId-"+guid, k.Account)
 	k.Name = "auto-generated-apikey-" + guid
 	keyID, _ = f.AddKey(k)
@@ -55,7 +57,7 @@ func (f *Fake) readCredential(c *call) answer {
 	if found.redacted {
 		w.Credentials = map[string]string{"REDACTED": "REDACTED"}
 	}
-	return answer{status: http.StatusOK, body: w}
+	return answer{Status: http.StatusOK, Body: w}
 }
 
 // deleteCredential is DELETE /v2/resource_keys/{id}. The API key goes with it.
@@ -69,7 +71,7 @@ func (f *Fake) deleteCredential(c *call) answer {
 		f.change(k, "delete", c.grant.iamID, "")
 	}
 	c.changed = true
-	return answer{status: http.StatusNoContent}
+	return answer{Status: http.StatusNoContent}
 }
 
 // findCredential returns the credential that a call names, or the answer instead.
@@ -83,5 +85,5 @@ func (f *Fake) findCredential(c *call) (*credential, *answer) {
 		return found, nil
 	}
 	body := map[string]any{"message": text, "status_code": status, "transaction_id": transactionID()}
-	return nil, &answer{status: status, body: body}
+	return nil, &answer{Status: status, Body: body}
 }

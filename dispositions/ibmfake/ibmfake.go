@@ -5,15 +5,15 @@
 package ibmfake
 
 import (
-	"encoding/json"
 	"maps"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // Account is the account of a key or service ID that is added without one.
@@ -30,14 +30,15 @@ type Options struct {
 // Fake is IAM as an [http.Handler]. It starts without any key. Below /_fake/ it answers its administration, which needs
 // no credential: see [Client]. Methods are safe for concurrent use.
 type Fake struct {
+	vendorfake.Faults
+	vendorfake.Calls
+	*vendorfake.Switchboard[Switches]
+
 	now   func() time.Time
 	api   *http.ServeMux
 	admin *http.ServeMux
 
 	mu       sync.Mutex
-	switches Switches
-	faults   []*Fault
-	journal  []Event
 	requests map[string]int
 	limit    *rate.Limiter // nil: none
 	refused  int           // calls that went past it
@@ -53,10 +54,11 @@ type Fake struct {
 // New makes a fake that holds nothing.
 func New(o Options) *Fake {
 	f := &Fake{
-		now: o.Now, switches: o.Switches.withDefaults(), requests: map[string]int{},
+		now: o.Now, requests: map[string]int{},
 		byID: map[string]*key{}, byValue: map[string]*key{}, services: map[string]*service{}, credentials: map[string]*credential{},
 		grants: map[string]grant{},
 	}
+	f.Switchboard = vendorfake.NewSwitchboard(o.Switches, Switches.withDefaults)
 	if f.now == nil {
 		f.now = time.Now
 	}
@@ -78,34 +80,17 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{fake: f, request: r, op: operation(r)}
-	fault, refused := f.meet(c)
-	if refused {
-		tooMany().write(w)
+	w.Header().Set("Transaction-Id", transactionID())
+	if !f.admit(c) {
+		tooMany.Answer(w, r, c.serve, func(int) {})
 		return
 	}
-	if !wait(r.Context(), fault.Delay) {
-		return
-	}
+	fault := f.Meet(c.event())
 	c.half = fault.Half
-	c.answer = fault.replace(c)
-	f.record(c)
-	if fault.Cut {
-		panic(http.ErrAbortHandler)
-	}
-	w.Header().Set("Date", f.date())
-	c.answer.write(w)
-}
-
-// meet counts a call and takes the fault that it meets, unless there were too many.
-func (f *Fake) meet(c *call) (fault Fault, refused bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.limit != nil && !f.limit.Allow() {
-		f.refused++
-		return Fault{}, true
-	}
-	f.requests[c.op.route]++
-	return f.take(c.request), false
+	fault.Answer(w, r, c.serve, func(status int) {
+		c.record(status)
+		w.Header().Set("Date", f.date())
+	})
 }
 
 // call is one request on its way to an answer.
@@ -117,57 +102,29 @@ type call struct {
 	half    string // of the views, the one that a write reaches; empty: both
 	grant   grant  // whose token came with it
 	changed bool   // whether the state is another than before
-	answer  answer
 }
 
-// answer is what a call is answered with.
-type answer struct {
-	status      int
-	header      map[string]string
-	body        any    // sent as JSON; nil: none
-	raw         string // sent as it is, when there is no body
-	contentType string // of raw
-}
-
-func (a answer) write(w http.ResponseWriter) {
-	w.Header().Set("Transaction-Id", transactionID())
-	for name, value := range a.header {
-		w.Header().Set(name, value)
-	}
-	data := []byte(a.raw)
-	if a.body != nil {
-		// The bodies are our own structs of plain fields: they always marshal.
-		data, _ = json.Marshal(a.body)
-		a.contentType = "application/json"
-	}
-	if a.contentType != "" {
-		w.Header().Set("Content-Type", a.contentType)
-	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(data)
-}
+// answer is the answer to a call.
+type answer = vendorfake.Answer
 
 // Server is a fake that listens.
 type Server struct {
 	*Fake
-	listener net.Listener
-	server   *http.Server
+	server *vendorfake.Server
 }
 
 // Start serves a new fake on a free port of the loopback interface, until Close.
 func Start(o Options) (*Server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fake := New(o)
+	server, err := vendorfake.Serve(fake)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Fake: New(o), listener: listener}
-	s.server = &http.Server{Handler: s.Fake, ReadHeaderTimeout: time.Minute}
-	go func() { _ = s.server.Serve(listener) }()
-	return s, nil
+	return &Server{Fake: fake, server: server}, nil
 }
 
 // URL is both the service URL and the token URL.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+func (s *Server) URL() string { return s.server.Origin() }
 
-// Close stops at once; calls under way are cut.
-func (s *Server) Close() { _ = s.server.Close() }
+// Close stops at once and cuts calls that are in progress.
+func (s *Server) Close() { s.server.Close() }

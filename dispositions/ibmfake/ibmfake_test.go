@@ -101,7 +101,7 @@ func wantJournal(t *testing.T, server *ibmfake.Server, id, want string) {
 	t.Helper()
 	var got []string
 	for _, e := range server.Journal() {
-		if e.Key != id || e.By != "IBMid-ADMIN" {
+		if e.Target != id || e.By != "IBMid-ADMIN" {
 			t.Errorf("unexpected %+v", e)
 		}
 		got = append(got, fmt.Sprintf("%s %d %v", e.Op, e.Status, e.Changed))

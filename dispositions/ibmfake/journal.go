@@ -2,50 +2,36 @@ package ibmfake
 
 import (
 	"net/http"
-	"slices"
 	"strings"
-	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
-// Event is one call that asked for an effect on a key, whatever became of it.
-type Event struct {
-	At      time.Time `json:"at"`
-	Op      string    `json:"op"` // create, update, delete, lock, unlock, disable, enable, delete credential
-	Key     string    `json:"key"`
-	By      string    `json:"by"`      // iam_id of the caller; empty when it was not known
-	Status  int       `json:"status"`  // of the answer; 0: the connection was cut
-	Changed bool      `json:"changed"` // whether the state is another than before
-}
+// Event is one call that asked for an effect on a key, whatever became of it. Its Op is create, update, delete, lock, unlock,
+// disable, enable or delete credential; its Target the id of the key; its By the iam_id of the caller.
+type Event = vendorfake.Event
 
-// Journal returns every call that asked for an effect, oldest first.
-func (f *Fake) Journal() []Event {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.journal)
-}
+// Count returns how often this effect was asked for on a key.
+func (f *Fake) Count(op vendorfake.Operation, id string) int { return f.Calls.Count(op, id, 0) }
 
-// Count returns how often an effect was asked for on a key.
-func (f *Fake) Count(op, id string) int {
-	n := 0
-	for _, e := range f.Journal() {
-		if e.Op == op && e.Key == id {
-			n++
-		}
+// event is a call as faults and the journal see it.
+func (c *call) event() Event {
+	return Event{
+		Op: vendorfake.Operation(c.op.effect), Method: c.request.Method, Path: c.request.URL.Path, Target: c.op.id,
 	}
-	return n
 }
 
 // record puts a call into the journal if it asked for an effect.
-func (f *Fake) record(c *call) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (c *call) record(status int) {
 	if c.op.effect == "" {
 		return
 	}
-	f.journal = append(f.journal, Event{
-		At: f.now(), Op: c.op.effect, Key: c.op.id, By: f.caller(c.request).iamID, Status: c.answer.status,
-		Changed: c.changed,
-	})
+	f := c.fake
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := c.event()
+	e.At, e.By, e.Status, e.Changed = f.now(), f.caller(c.request).iamID, status, c.changed
+	f.Record(e)
 }
 
 // op is what a request asks for.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // minute is how IAM writes times.
@@ -73,8 +73,8 @@ func (f *Fake) AddKey(k Key) (id string, value leak.Secret) {
 
 // put makes up what is empty and stores a key in both views.
 func (f *Fake) put(k Key, value, by string) *key {
-	k.ID = cmp.Or(k.ID, "ApiKey-"+uuid())
-	k.IAMID = cmp.Or(k.IAMID, "IBMid-"+strings.ToUpper(random(5)))
+	k.ID = cmp.Or(k.ID, "ApiKey-"+vendorfake.UUID())
+	k.IAMID = cmp.Or(k.IAMID, "IBMid-"+strings.ToUpper(vendorfake.Random(5)))
 	k.Account = cmp.Or(k.Account, Account)
 	k.Value = leak.Secret{}
 	added := &key{Key: k, value: cmp.Or(value, newValue()), createdBy: by, createdAt: f.now(), modified: f.now(), tag: 1}
@@ -179,15 +179,4 @@ func newValue() string {
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
-func random(bytes int) string {
-	data := make([]byte, bytes)
-	_, _ = rand.Read(data) // it never fails
-	return hex.EncodeToString(data)
-}
-
-func uuid() string {
-	h := random(16)
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-func transactionID() string { return random(8) }
+func transactionID() string { return vendorfake.Random(8) }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // page is the envelope of every list.
@@ -90,7 +92,7 @@ func (f *Fake) listKeys(c *call) answer {
 		shown = append(shown, f.show(c, k))
 	}
 	p.Apikeys = &shown
-	return answer{status: http.StatusOK, body: p}
+	return answer{Status: http.StatusOK, Body: p}
 }
 
 // matches reports whether a key passes the filters of a list.
@@ -170,7 +172,7 @@ func (f *Fake) MakeServiceID(name, account, by string) (id string) {
 }
 
 func (f *Fake) putService(name, account, by string) *service {
-	s := &service{id: "ServiceId-" + uuid(), name: name, account: cmp.Or(account, Account), createdAt: f.now()}
+	s := &service{id: "ServiceId-" + vendorfake.UUID(), name: name, account: cmp.Or(account, Account), createdAt: f.now()}
 	s.history = []historyRecord{f.happened(by, s.account, "CREATE")}
 	f.services[s.id] = s
 	return s
@@ -221,7 +223,7 @@ func (f *Fake) listServices(c *call) answer {
 		shown = append(shown, w)
 	}
 	p.Serviceids = &shown
-	return answer{status: http.StatusOK, body: p}
+	return answer{Status: http.StatusOK, Body: p}
 }
 
 // readService is GET /v1/serviceids/{id}.
@@ -233,5 +235,5 @@ func (f *Fake) readService(c *call) answer {
 	case !c.may("iam-" + s.id):
 		return f.forbidden()
 	}
-	return answer{status: http.StatusOK, body: s.show(), header: map[string]string{"Etag": s.entityTag()}}
+	return answer{Status: http.StatusOK, Body: s.show(), Header: map[string]string{"Etag": s.entityTag()}}
 }

@@ -1,8 +1,11 @@
 package ibmfake
 
 import (
+	"cmp"
 	"net/http"
 	"time"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // Switches choose between the answers that nobody outside IBM has established. Product code must work with every
@@ -42,47 +45,10 @@ var choices = [][]func(*Switches){
 
 // Positions returns the defaults, and then each other position of each switch with the rest at their defaults: every
 // answer occurs, in as few runs as possible.
-func Positions() []Switches {
-	positions := []Switches{Switches{}.withDefaults()}
-	for _, others := range choices {
-		for _, choose := range others[1:] {
-			s := Switches{}.withDefaults()
-			choose(&s)
-			positions = append(positions, s)
-		}
-	}
-	return positions
-}
+func Positions() []Switches { return vendorfake.Positions(Switches{}.withDefaults(), choices) }
 
 // Combinations returns every combination of positions.
-func Combinations() []Switches {
-	all := []Switches{Switches{}.withDefaults()}
-	for _, positions := range choices {
-		var next []Switches
-		for _, s := range all {
-			for _, choose := range positions {
-				choose(&s)
-				next = append(next, s)
-			}
-		}
-		all = next
-	}
-	return all
-}
-
-// SetSwitches changes the positions; zero fields are set to their defaults.
-func (f *Fake) SetSwitches(s Switches) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.switches = s.withDefaults()
-}
-
-// Switches returns the positions now.
-func (f *Fake) Switches() Switches {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.switches
-}
+func Combinations() []Switches { return vendorfake.Combinations(Switches{}.withDefaults(), choices) }
 
 // date is what the Date header field of an answer says.
 func (f *Fake) date() string {
@@ -90,19 +56,10 @@ func (f *Fake) date() string {
 }
 
 func (s Switches) withDefaults() Switches {
-	s.Unknown = or(s.Unknown, 404)
-	s.Locked = or(s.Locked, 409)
-	s.Again = or(s.Again, 204)
-	s.Stale = or(s.Stale, 409)
-	if s.Unset == "" {
-		s.Unset = "none"
-	}
+	s.Unknown = cmp.Or(s.Unknown, 404)
+	s.Locked = cmp.Or(s.Locked, 409)
+	s.Again = cmp.Or(s.Again, 204)
+	s.Stale = cmp.Or(s.Stale, 409)
+	s.Unset = cmp.Or(s.Unset, "none")
 	return s
-}
-
-func or(value, otherwise int) int {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }

@@ -95,7 +95,7 @@ func TestFaults(t *testing.T) {
 	for _, want := range []int{200, 500, 500, 200} {
 		read(want)
 	}
-	server.AddFault(ibmfake.Fault{Method: "POST", Lie: true})
+	server.AddFault(ibmfake.Fault{Method: "POST", Status: 204})
 	response, err := service.DisableAPIKey(service.NewDisableAPIKeyOptions(id))
 	expect(t, "lie", response, err, 204)
 	wantDisabled(t, server, service, secret, id, false, false)
@@ -149,7 +149,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("keys %+v with error %v, want %+v", keys, err, server.Keys())
 	}
 	journal, err := c.Journal()
-	if err != nil || len(journal) != 1 || journal[0].Key != added[0].ID || journal[0].Op != "disable" || !journal[0].Changed {
+	if err != nil || len(journal) != 1 || journal[0].Target != added[0].ID || journal[0].Op != "disable" || !journal[0].Changed {
 		t.Errorf("journal %+v with error %v", journal, err)
 	}
 	if err := c.SetSwitches(ibmfake.Switches{Locked: 403}); err != nil || server.Switches().Locked != 403 {

@@ -69,7 +69,7 @@ func (f *Fake) grant(k *key) answer {
 	f.grants[token] = grant{
 		iamID: k.IAMID, account: k.Account, administrator: k.Administrator, expires: now.Add(tokenLife),
 	}
-	return answer{status: http.StatusOK, body: tokenAnswer{
+	return answer{Status: http.StatusOK, Body: tokenAnswer{
 		AccessToken: token, RefreshToken: "not_supported", ImsUserID: 118, TokenType: "Bearer",
 		ExpiresIn: int64(tokenLife / time.Second), Expiration: now.Add(tokenLife).Unix(), Scope: "ibm openid",
 	}}
@@ -99,7 +99,7 @@ func unknownValue(value string) answer {
 }
 
 func refuseToken(code, message, details string) answer {
-	return answer{status: http.StatusBadRequest, body: tokenError{
+	return answer{Status: http.StatusBadRequest, Body: tokenError{
 		ErrorCode: code, ErrorMessage: message, ErrorDetails: details,
 		Context: map[string]string{"requestId": transactionID(), "requestType": "incoming.Identity_Token"},
 	}}
