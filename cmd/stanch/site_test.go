@@ -17,7 +17,7 @@ import (
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
-	"stanch/receiver/queue/natstest"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // site is what a process of stanch runs in: its directory, the vendors around it, and the sender.
@@ -99,7 +99,7 @@ func (s *site) write(name, text string) {
 // freeAddress is one that nobody listens on, nor will until it is used.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	ports, err := natstest.Ports(1)
+	ports, err := vendorfake.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"stanch/notify/alertmanager"
 	"stanch/notify/notifytest"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // notification is what an Alertmanager sends to a webhook.
@@ -126,7 +127,11 @@ func TestRealAlertmanager(t *testing.T) {
 // TestRealRestart: an Alertmanager that lost everything in a restart is told again what fires, and tells of it again.
 func TestRealRestart(t *testing.T) {
 	hook, received := receive(t)
-	address, stop := startReal(t, hook, anyPort)
+	ports, err := vendorfake.Ports(1) // one that is free again after the restart
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, stop := startReal(t, hook, fmt.Sprintf("127.0.0.1:%d", ports[0]))
 	n, err := (&alertmanager.Config{
 		URLs: []string{"http://" + address}, Repeat: 50 * time.Millisecond,
 	}).Open("am", slog.New(slog.DiscardHandler))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // patience is how long a cluster may take to be ready, on a slow and busy machine.
@@ -83,7 +85,7 @@ func Start(dir string, o Options) (*Cluster, error) {
 
 // plan gives each node a name, a directory and two ports that are free now.
 func plan(dir string, n int) ([]Node, error) {
-	ports, err := Ports(3 * n)
+	ports, err := vendorfake.Ports(3 * n)
 	if err != nil {
 		return nil, fmt.Errorf("finding free ports: %w", err)
 	}
