@@ -11,10 +11,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // maxDocument bounds a key document, in bytes. A real one takes a kilobyte or two.
@@ -38,7 +38,8 @@ type fetcher struct {
 }
 
 func newFetcher(address string, token leak.Secret, transport http.RoundTripper) fetcher {
-	client := &http.Client{Timeout: fetchTimeout, Transport: transport, CheckRedirect: sameServer}
+	client := outbound.NewClient(outbound.Config{Timeout: fetchTimeout, MaxAnswer: maxDocument, Transport: transport})
+	client.CheckRedirect = sameServer
 	return fetcher{client, address, token}
 }
 
@@ -46,7 +47,7 @@ func newFetcher(address string, token leak.Secret, transport http.RoundTripper) 
 func sameServer(r *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) > 3 {
-		return errors.New("the key server redirects elsewhere")
+		return http.ErrUseLastResponse
 	}
 	return nil
 }
@@ -65,7 +66,7 @@ func (f fetcher) fetch(ctx context.Context, have *document) (*document, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the key server answers %d", response.StatusCode)
 	}
-	data, err := readDocument(response)
+	data, err := readDocument(ctx, response)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +77,10 @@ func (f fetcher) fetch(ctx context.Context, have *document) (*document, error) {
 	return &document{keys, response.Header.Get("ETag"), asked}, nil
 }
 
-// readDocument reads one byte more than a document may have, so that parseKeys can refuse a longer one.
-func readDocument(response *http.Response) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+func readDocument(ctx context.Context, response *http.Response) ([]byte, error) {
+	data, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key document: %w", err)
+		return nil, fmt.Errorf("reading the key document: %w", outbound.Cause(ctx, err))
 	}
 	return data, nil
 }
@@ -99,18 +99,15 @@ func (f fetcher) ask(ctx context.Context, etag string) (*http.Response, error) {
 		request.Header.Set("Authorization", "Bearer "+f.token.Reveal())
 	}
 	response, err := f.client.Do(request)
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // without the URL, which may have a query
+	if err != nil {
+		return nil, outbound.Cause(ctx, err)
 	}
-	return response, err
+	return response, nil
 }
 
 // parseKeys reads a key document. Entries that are not a P-256 key with an id are skipped; a document of nothing else is an
 // error, so that it never replaces a good one. Of two keys with the same id the first counts.
 func parseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
-	if len(data) > maxDocument {
-		return nil, errors.New("the key document is too large")
-	}
 	var list struct {
 		Keys []json.RawMessage `json:"public_keys"`
 	}

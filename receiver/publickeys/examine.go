@@ -23,7 +23,7 @@ func (p *Cache) Examine(ctx context.Context) []leak.Finding {
 	}
 	defer func() { _ = response.Body.Close() }()
 	answered := time.Now()
-	p.examineDocument(&found, response)
+	p.examineDocument(ctx, &found, response)
 	examineLimit(&found, response.Header)
 	if response.Header.Get("Age") == "" { // otherwise the answer, and its date, come from a cache
 		found.Clock(response.Header.Get("Date"), asked, answered)
@@ -32,13 +32,13 @@ func (p *Cache) Examine(ctx context.Context) []leak.Finding {
 }
 
 // examineDocument reports what an answer is worth.
-func (p *Cache) examineDocument(found *leak.Findings, response *http.Response) {
+func (p *Cache) examineDocument(ctx context.Context, found *leak.Findings, response *http.Response) {
 	const endpoint, keys, etag = "key endpoint", "public keys", "etag"
 	if problem := p.refused(response); problem != "" {
 		found.Broken(endpoint, "%s; deliveries signed with a key that we lack cannot be verified", problem)
 		return
 	}
-	usable, current, err := readKeys(response)
+	usable, current, err := readKeys(ctx, response)
 	if err != nil {
 		found.Broken(endpoint, "it answers 200, but %v", err)
 		return
@@ -79,8 +79,8 @@ func (p *Cache) refused(response *http.Response) string {
 }
 
 // readKeys counts the usable keys of a document, and those of its entries that are current.
-func readKeys(response *http.Response) (keys, current int, err error) {
-	data, err := readDocument(response)
+func readKeys(ctx context.Context, response *http.Response) (keys, current int, err error) {
+	data, err := readDocument(ctx, response)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -50,7 +50,7 @@ type Config struct {
 	Source    string                // configured name, for the log and the metric
 	URL       string                // of the key document
 	Token     leak.Secret           // sent as a bearer token; empty: none is sent
-	Transport http.RoundTripper     // nil: http.DefaultTransport
+	Transport http.RoundTripper     // nil: the network's
 	Log       *slog.Logger          // nil: nothing is logged
 	Metrics   prometheus.Registerer // nil: nothing is exported
 }
