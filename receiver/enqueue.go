@@ -27,8 +27,8 @@ const (
 	maxName = 256
 )
 
-// errTooLong means that a token is too long for the message of an alert.
-var errTooLong = errors.New("the token is longer than an alert can be")
+// ErrTooLong means that a token is too long for the message of an alert. A retry does not help.
+var ErrTooLong = errors.New("the token is longer than an alert can be")
 
 // enqueue seals everything that a delivery says and waits until all of it is on disk.
 func (h *Handler) enqueue(ctx context.Context, d *delivery, p Parsed, body []byte) error {
@@ -100,15 +100,15 @@ func (d *delivery) messages(ctx context.Context, seal sealer, p Parsed) (_ []que
 func (d *delivery) alert(seal sealer, i int, c leak.Content) (queue.Message, error) {
 	alert, message, err := sealAlert(seal, d.source, d.at, c)
 	d.named[i] = leak.Labelled{Fingerprint: alert.Fingerprint, ID: alert.ID}
-	if errors.Is(err, errTooLong) {
-		return d.deadLetter(seal, c, errTooLong.Error())
+	if errors.Is(err, ErrTooLong) {
+		return d.deadLetter(seal, c, ErrTooLong.Error())
 	}
 	return message, err
 }
 
 // AlertMessage seals one alert of a source and makes the message by which a [Handler] queues it; nothing is queued here.
-// at is when its delivery was received. It is for a record that is read again later. The error holds nothing of the
-// alert.
+// at is when its delivery was received. It is for alerts that come another way: a record that is read again, an alert that
+// was fetched. It returns ErrTooLong when no message can hold the token. No error holds anything of the alert.
 func AlertMessage(seal sealer, source string, at time.Time, c leak.Content) (queue.Message, error) {
 	_, message, err := sealAlert(seal, source, at, c)
 	return message, err
@@ -122,7 +122,7 @@ func sealAlert(seal sealer, source string, at time.Time, c leak.Content) (leak.A
 	}
 	message, err := encode(queue.AlertSubject(source), alert.ID, alert)
 	if err == nil && len(message.Data) > queue.MaxAlertSize {
-		return alert, queue.Message{}, errTooLong
+		return alert, queue.Message{}, ErrTooLong
 	}
 	return alert, message, err
 }

@@ -302,6 +302,28 @@ func TestPointersThatCannotBeFollowed(t *testing.T) {
 	}
 }
 
+// TestPointersToTooMuch: a token that no message can hold becomes a dead letter at once, instead of being fetched for ever.
+// A long place costs nothing: it is cut.
+func TestPointersToTooMuch(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		w.vendor.add("acme/app/1", "https://example.com/"+strings.Repeat("x", queue.MaxAlertSize))
+		long := strings.Repeat("1", queue.MaxAlertSize) // the token ends with its ref
+		w.vendor.add(long, "https://example.com/a")
+		w.vendor.alerts["acme/app/2"] = w.vendor.alerts[long]
+		w.point("acme/app/1")
+		w.work(time.Hour)
+		if n := len(w.queued()); n != 1 || w.vendor.count("fetch acme/app/1") != 1 {
+			w.t.Errorf("got %d alerts with a long place, want 1", n)
+		}
+		w.point("acme/app/2")
+		w.work(24 * time.Hour)
+		letters := w.dead()
+		if n := w.vendor.count("fetch acme/app/2"); n != 1 || len(letters) != 1 || letters[0].Pointer == nil {
+			w.t.Errorf("fetched %d times, got %d dead letters, want one of the pointer", n, len(letters))
+		}
+	})
+}
+
 func TestDamagedAndForeignPointers(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		w.append(queue.PointerSubject("acme"), "not a pointer")

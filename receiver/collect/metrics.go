@@ -6,16 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The results of what the collector does.
+// The results of fetches, reports and sweeps.
 const (
-	resultQueued   = "queued"   // an alert was fetched, and is on its way to the engine
+	resultQueued   = "queued"   // the alert is on its way to the engine
 	resultReported = "reported" // the source was told
-	resultDone     = "done"     // a sweep came to its end
-	resultOwn      = "own"      // the pointer told of what we did ourselves
+	resultDone     = "done"     // the sweep was completed
+	resultOwn      = "own"      // the pointer told of something that we did ourselves
 	resultGone     = "gone"     // the source has no such alert
-	resultRefused  = "refused"  // the source does not let us
+	resultRefused  = "refused"  // the source does not allow it
 	resultRetried  = "retried"
-	resultDead     = "dead" // it became a dead letter
+	resultDead     = "dead" // the pointer became a dead letter
 	resultFailed   = "failed"
 )
 
@@ -29,13 +29,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "stanch_" + name, Help: help}, labels)
 	}
 	m := &metrics{
-		fetches: counter("fetches_total", "How many pointers came to each result.", "source", "result"),
-		reports: counter("reports_total", "How many reports to a source came to each result.", "source", "result"),
-		sweeps:  counter("sweeps_total", "How many scheduled sweeps of a source came to each result.", "source", "result"),
-		missed:  counter("missed_alerts_total", "How many alerts a sweep found that no delivery had told of.", "source"),
+		fetches: counter("fetches_total", "Pointers followed, by result.", "source", "result"),
+		reports: counter("reports_total", "Reports to a source, by result.", "source", "result"),
+		sweeps:  counter("sweeps_total", "Scheduled sweeps of a source, by result.", "source", "result"),
+		missed:  counter("missed_alerts_total", "Alerts that a sweep found and no delivery had reported.", "source"),
 		off: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "stanch_hook_switched_off",
-			Help: "Whether the source has switched off a hook that delivers to us, as the last sweep found: 1 when it has.",
+			Help: "1 if the last sweep found that the source has switched off a hook that delivers to us, otherwise 0.",
 		}, []string{"source"}),
 	}
 	if r != nil {
@@ -44,7 +44,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// zero makes the series of a source.
+// zero creates the series of a source.
 func (m *metrics) zero(source string) {
 	for _, result := range []string{resultQueued, resultOwn, resultGone, resultRetried, resultDead} {
 		m.fetches.WithLabelValues(source, result)
@@ -64,7 +64,7 @@ func (m *metrics) fetched(source, result string) { m.fetches.WithLabelValues(sou
 func (m *metrics) reported(source, result string) { m.reports.WithLabelValues(source, result).Inc() }
 func (m *metrics) swept(source, result string)    { m.sweeps.WithLabelValues(source, result).Inc() }
 
-// switchedOff takes what came of looking for failed deliveries. Of most errors nobody can tell whether deliveries are on.
+// switchedOff notes the result of looking for failed deliveries. Most errors do not tell whether the hook is on.
 func (m *metrics) switchedOff(source string, err error) {
 	switch {
 	case err == nil:

@@ -9,14 +9,14 @@ import (
 	"stanch/receiver/queue"
 )
 
-// refs are the alerts that incidents know, by what their sources call them, so that a sweep finds what none knows. It
-// folds the log once and then follows it.
+// refs holds the alerts that incidents know, by the names that their sources give them, so that a sweep can tell which it
+// missed. It reads the log once and then follows it.
 type refs struct {
 	ready chan struct{}
 
 	mu    sync.Mutex
 	known map[ref]bool
-	swept map[ref]time.Time // pointed to by a sweep since the start, as the alert was then
+	swept map[ref]time.Time // those that a sweep has queued a pointer to since the start, by when they had changed
 }
 
 type ref struct{ source, ref string }
@@ -25,7 +25,7 @@ func newRefs() *refs {
 	return &refs{ready: make(chan struct{}), known: map[ref]bool{}, swept: map[ref]time.Time{}}
 }
 
-// follow keeps the refs until ctx ends.
+// follow keeps the refs up to date until ctx ends.
 func (r *refs) follow(ctx context.Context, store queue.Store) error {
 	return store.Follow(ctx, queue.AllIncidents, time.Time{}, func() { close(r.ready) }, func(m queue.Message) error {
 		if entry, err := leak.Read[leak.Entry](m.Data); err == nil {
@@ -45,7 +45,7 @@ func (r *refs) note(e leak.Entry) {
 	}
 }
 
-// missed reports whether a listed alert is known to no incident, and was not found so before, unchanged.
+// missed reports whether no incident knows a listed alert, and no sweep has found it so before, unchanged.
 func (r *refs) missed(source string, l Listed) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +54,7 @@ func (r *refs) missed(source string, l Listed) bool {
 	return !r.known[name] && (!swept || !before.Equal(l.UpdatedAt))
 }
 
-// point notes that a sweep has pointed to an alert.
+// point notes that a sweep has queued a pointer to an alert.
 func (r *refs) point(source string, l Listed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,50 +12,51 @@ import (
 )
 
 const (
-	// grace is how young a change may be that a scheduled sweep leaves to the delivery that is under way.
+	// grace is how recent a change may be for a scheduled sweep to leave it to the delivery that is under way.
 	grace = 10 * time.Minute
-	// overlap is how far a scheduled sweep looks back behind the one before it: clocks differ, lists lag.
+	// overlap is how far a scheduled sweep looks back beyond the one before it: clocks differ and lists lag.
 	overlap = time.Hour
-	// fullEvery is how often a scheduled sweep looks at everything that is open.
+	// fullEvery is how often a scheduled sweep lists everything that is open.
 	fullEvery = 24 * time.Hour
 	// sweepTimeout bounds one sweep. An organisation with a hundred thousand open alerts has a thousand pages.
 	sweepTimeout = time.Hour
 )
 
-// Sweep says what a sweep is to look for.
+// Sweep says what a sweep looks for. The zero value means everything that is open.
 type Sweep struct {
-	Since  time.Time     // alerts that changed since; zero: all that are open
-	Grace  time.Duration // leaves out what changed within it
-	DryRun bool          // counts, and changes nothing
-	// Progress is told of each alert that was looked at; nil: nobody is.
+	Since  time.Time     // only alerts that changed since; zero: all open alerts
+	Grace  time.Duration // leaves out alerts that changed this recently
+	DryRun bool          // counts and changes nothing
+	// Progress is called after each alert, from the goroutine that sweeps; nil: it is not.
 	Progress func(Swept)
 }
 
-// Swept is what a sweep found so far.
+// Swept is what a sweep has found so far.
 type Swept struct {
 	Listed      int `json:"listed"`      // open alerts at the source
-	Missed      int `json:"missed"`      // of them, those that no incident knew: they are queued now
-	Redelivered int `json:"redelivered"` // failed deliveries that the source was asked to send again
-	// Problem says why failed deliveries could not be looked for; empty: they could.
+	Missed      int `json:"missed"`      // of these, those that no incident knew; they are queued now
+	Redelivered int `json:"redelivered"` // failed deliveries that the source was asked to repeat
+	// Problem says why failed deliveries could not all be asked for; empty: they were.
 	Problem string `json:"problem,omitempty"`
 }
 
-// ErrNoSource means that the collector works for no source of that name.
+// ErrNoSource means that the Collector has no source of that name.
 var ErrNoSource = errors.New("no source of that name has an API to ask")
 
-// Has reports whether the collector works for a source.
+// Has reports whether the Collector works for a source.
 func (c *Collector) Has(name string) bool {
-	_, ok := c.terms.Load().sources[name]
+	_, ok := c.settings.Load().sources[name]
 	return ok
 }
 
-// Sweep asks a source for what it still holds, and queues a pointer to each alert that no incident knows. It can be stopped
-// and begun again: what is known then is not pointed to again. Deliveries that failed are asked for as well.
+// Sweep lists the open alerts of a source and queues a pointer to each that no incident knows. It also asks the source to
+// repeat failed deliveries. A sweep may be stopped and started again: pointers are not queued twice. It returns what it
+// found so far together with an error, which is ErrNoSource when there is no such source.
 func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (swept Swept, err error) {
 	ctx, sweeping := span.Continue(ctx, c.tracer, "sweep")
 	sweeping.Set(span.Source, name)
 	defer func() { sweeping.SetInt(span.Pointers, swept.Missed); sweeping.End(err) }()
-	source, ok := c.terms.Load().sources[name]
+	source, ok := c.settings.Load().sources[name]
 	if !ok {
 		return Swept{}, ErrNoSource
 	}
@@ -72,7 +73,7 @@ func (c *Collector) Sweep(ctx context.Context, name string, s Sweep) (swept Swep
 		swept.Redelivered, err = redeliverer.Redeliver(ctx, s.Since)
 		if err != nil {
 			swept.Problem = err.Error()
-			c.log.WarnContext(ctx, "failed deliveries cannot be looked for", "source", name, "err", err)
+			c.log.WarnContext(ctx, "failed deliveries cannot all be asked for", "source", name, "err", err)
 		}
 		c.metrics.switchedOff(name, err)
 	}
@@ -101,7 +102,7 @@ func (c *Collector) sweepAlerts(ctx context.Context, name string, vendor Vendor,
 	return swept, nil
 }
 
-// point queues a pointer to an alert that was missed.
+// point queues a pointer to a missed alert.
 func (c *Collector) point(ctx context.Context, name string, l Listed, dryRun bool) error {
 	if dryRun {
 		return nil
@@ -119,20 +120,20 @@ func (c *Collector) point(ctx context.Context, name string, l Listed, dryRun boo
 	return nil
 }
 
-// schedule is when each source is swept.
+// schedule holds the times of each source.
 type schedule struct {
-	next map[string]time.Time
+	next map[string]time.Time // the next sweep
 	full map[string]time.Time // the last sweep of everything
 	last map[string]time.Time // the last sweep
 }
 
-// sweeps sweeps every source when it is due, one after the other, until ctx ends. The first time is at the start: what came
-// while nobody listened is missed.
+// sweeps sweeps each source when it is due, one after the other, until ctx ends. The first sweep is at the start, because
+// deliveries may have failed while nobody listened.
 func (c *Collector) sweeps(ctx context.Context) error {
 	s := schedule{map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}}
 	for {
 		wait := time.Hour
-		for name, source := range c.terms.Load().sources {
+		for name, source := range c.settings.Load().sources {
 			if source.Sweep <= 0 {
 				continue
 			}
