@@ -81,7 +81,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	t.Chdir(t.TempDir())
-	writeFile(t, "apikey", "a key\n")
+	writeFile(t, "apikey", "a-key\n")
 	for _, row := range []struct {
 		text string
 		good bool

@@ -43,7 +43,7 @@ func writeFile(t *testing.T, name, text string) {
 func load(t *testing.T, text string) (*config.Config, []decode.Fault) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	writeFile(t, "apikey", "a key\n")
+	writeFile(t, "apikey", "a-key\n")
 	writeFile(t, "stanch.yaml", text)
 	return config.Load("stanch.yaml", adapters)
 }
