@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"stanch/receiver/gitlabfake/graphqlfake"
 	"stanch/receiver/outbound/vendorfake"
 )
 
@@ -28,7 +29,7 @@ type call struct {
 	route   *route
 	event   Event // for the journal
 	body    []byte
-	asked   *document // of GraphQL
+	asked   *graphqlfake.Document
 
 	token         *token  // whose request it is
 	refused       *answer // what a request without a good token gets

@@ -1,7 +1,7 @@
 package gitlabfake
 
 import (
-	"fmt"
+	_ "embed" // the schema
 	"slices"
 	"strconv"
 	"strings"
@@ -9,26 +9,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
+
+	"stanch/receiver/gitlabfake/graphqlfake"
 )
-
-// document is a GraphQL request that could be read.
-type document struct {
-	*ast.QueryDocument
-	operation *ast.OperationDefinition
-	variables map[string]any
-}
-
-// execution is one document on its way to an answer.
-type execution struct {
-	call *call
-	document
-	schema *ast.Schema
-	path   []any
-	errors []object
-}
-
-// inputs are the arguments of a field, with variables put in.
-type inputs map[string]any
 
 // readDocument reads the body of a request to GraphQL, and names the operation by the first field that it asks for.
 func (c *call) readDocument() {
@@ -40,29 +23,17 @@ func (c *call) readDocument() {
 	if no := c.read(&request); no != nil {
 		return
 	}
-	parsed, err := parser.ParseQuery(&ast.Source{Input: request.Query})
+	asked, err := graphqlfake.Read(request.Query, request.OperationName, request.Variables)
 	if err != nil {
 		return
 	}
-	operation := parsed.Operations.ForName(request.OperationName)
-	if operation == nil {
+	c.asked = asked
+	first, given := asked.First()
+	if first == "" {
 		return
 	}
-	c.asked = &document{parsed, operation, request.Variables}
-	if first, ok := operation.SelectionSet[0].(*ast.Field); ok {
-		c.event.Op = Operation("graphql." + first.Name)
-		c.nameTarget(first)
-	}
-}
-
-// nameTarget tells the journal what the first field of a document is about.
-func (c *call) nameTarget(first *ast.Field) {
-	given := inputs{}
-	for _, argument := range first.Arguments {
-		given[argument.Name], _ = argument.Value.Value(c.asked.variables)
-	}
-	c.event.Target = given.text("fullPath")
-	for _, text := range []string{given.text("id"), inputs(given.object("input")).text("id")} {
+	c.event.Op, c.event.Target = Operation("graphql."+first), given.Text("fullPath")
+	for _, text := range []string{given.Text("id"), inputs(given.Object("input")).Text("id")} {
 		if id, ok := vulnerabilityID(text); ok {
 			c.event.Number = id
 		}
@@ -74,207 +45,45 @@ func (c *call) graphQL() *answer {
 	if c.asked == nil {
 		return ok(object{"errors": []object{{"message": "Parse error: the query cannot be read"}}})
 	}
-	e := &execution{call: c, document: *c.asked, schema: c.fake.schema()}
-	if e.validate(); len(e.errors) > 0 {
-		return ok(object{"errors": e.errors})
-	}
-	root := e.schema.Query
-	if e.operation.Operation == ast.Mutation {
-		root = e.schema.Mutation
-	}
-	data := e.object(root.Name, nil, e.operation.SelectionSet)
-	if len(e.errors) > 0 {
-		return ok(object{"data": data, "errors": e.errors})
-	}
-	return ok(object{"data": data})
+	return ok(graphqlfake.Answer(c.asked, c.fake.schema(), resolvers, c))
 }
 
-// validate looks whether a document and its variables fit the schema, before anything is done.
-func (e *execution) validate() {
-	for _, fault := range validator.ValidateWithRules(e.schema, e.QueryDocument, nil) {
-		e.fault("%s", inRuby(fault.Message))
+//go:embed schema.graphql
+var schemaText string
+
+// schema is what GraphQL is asked against: without what is newer than the version, and without the comments that
+// NoComment takes away. The caller holds the lock.
+func (f *Fake) schema() *ast.Schema {
+	withoutComment := f.Switches().NoComment
+	if made := f.schemas[withoutComment]; made != nil {
+		return made
 	}
-	if len(e.errors) > 0 {
-		return
+	doc, err := parser.ParseSchemas(validator.Prelude, &ast.Source{Name: "schema.graphql", Input: schemaText})
+	if err != nil {
+		panic("the schema is a part of the program: " + err.Error())
 	}
-	if depth, fields := measure(e.operation.SelectionSet); depth > maxDepth || fields > maxFields {
-		e.fault("Query is too complex")
-		return
+	for _, of := range doc.Definitions {
+		of.Fields = slices.DeleteFunc(of.Fields, func(field *ast.FieldDefinition) bool {
+			return f.tooNew(field) || withoutComment && field.Directives.ForName("unlessNoComment") != nil
+		})
 	}
-	e.checkVariables()
+	made, err := validator.ValidateSchemaDocument(doc)
+	if err != nil {
+		panic("the schema is a part of the program: " + err.Error())
+	}
+	f.schemas[withoutComment] = made
+	return made
 }
 
-// How deep selections may be nested, and how many fields there may be. GitLab has its own measure of what is too complex.
-const (
-	maxDepth  = 20
-	maxFields = 500
-)
-
-// measure counts how deep a selection is nested and its fields, fragments as often as they are used; it gives up beyond the
-// most of either.
-func measure(selected ast.SelectionSet) (depth, fields int) {
-	for _, s := range selected {
-		inner, own := innerOf(s)
-		d, n := measure(inner)
-		if depth, fields = max(depth, d), fields+own+n; depth > maxDepth || fields > maxFields {
-			break
-		}
+// tooNew reports whether a field came with a later version than the fake is of.
+func (f *Fake) tooNew(field *ast.FieldDefinition) bool {
+	since := field.Directives.ForName("since")
+	if since == nil {
+		return false
 	}
-	return depth + 1, fields
-}
-
-// innerOf is what is selected within a selection, and how many fields it is itself.
-func innerOf(s ast.Selection) (inner ast.SelectionSet, fields int) {
-	switch s := s.(type) {
-	case *ast.Field:
-		return s.SelectionSet, 1
-	case *ast.InlineFragment:
-		return s.SelectionSet, 0
-	case *ast.FragmentSpread:
-		return s.Definition.SelectionSet, 0
-	}
-	return nil, 0
-}
-
-// fault adds an error to the answer, once.
-func (e *execution) fault(format string, about ...any) {
-	fault := object{"message": fmt.Sprintf(format, about...)}
-	if slices.ContainsFunc(e.errors, func(o object) bool { return len(e.path) == 0 && o["message"] == fault["message"] }) {
-		return
-	}
-	if len(e.path) > 0 {
-		fault["path"] = slices.Clone(e.path)
-	}
-	e.errors = append(e.errors, fault)
-}
-
-// object answers a selection of a value.
-func (e *execution) object(of string, value any, selected ast.SelectionSet) object {
-	shown := object{}
-	for _, s := range e.fields(of, selected) {
-		if s.Name == "__typename" {
-			shown[s.Alias] = of
-			continue
-		}
-		e.path = append(e.path, s.Alias)
-		shown[s.Alias] = e.field(of, value, s)
-		e.path = e.path[:len(e.path)-1]
-	}
-	return shown
-}
-
-// fields are those that a selection asks of a type; one that is selected more than once has everything that is selected in it.
-func (e *execution) fields(of string, selected ast.SelectionSet) (found []*ast.Field) {
-	for _, s := range selected {
-		switch s := s.(type) {
-		case *ast.Field:
-			if e.wanted(s.Directives) {
-				found = join(found, s)
-			}
-		case *ast.InlineFragment:
-			if e.wanted(s.Directives) && (s.TypeCondition == "" || e.is(of, s.TypeCondition)) {
-				found = join(found, e.fields(of, s.SelectionSet)...)
-			}
-		case *ast.FragmentSpread:
-			if e.wanted(s.Directives) && e.is(of, s.Definition.TypeCondition) {
-				found = join(found, e.fields(of, s.Definition.SelectionSet)...)
-			}
-		}
-	}
-	return found
-}
-
-func join(found []*ast.Field, more ...*ast.Field) []*ast.Field {
-	for _, s := range more {
-		i := slices.IndexFunc(found, func(f *ast.Field) bool { return f.Alias == s.Alias })
-		if i < 0 {
-			found = append(found, s)
-			continue
-		}
-		both := *found[i]
-		both.SelectionSet = slices.Concat(both.SelectionSet, s.SelectionSet)
-		found[i] = &both
-	}
-	return found
-}
-
-// wanted reports whether @include and @skip let a selection through.
-func (e *execution) wanted(directives ast.DirectiveList) bool {
-	for _, d := range directives {
-		if d.ArgumentMap(e.variables)["if"] != (d.Name == "include") {
-			return false
-		}
-	}
-	return true
-}
-
-// is reports whether a type is another one, or one of those that the other stands for.
-func (e *execution) is(of, other string) bool {
-	return slices.ContainsFunc(e.schema.PossibleTypes[other], func(d *ast.Definition) bool { return d.Name == of })
-}
-
-func (e *execution) field(of string, value any, s *ast.Field) any {
-	resolve := resolvers[of][s.Name]
-	if resolve == nil {
-		e.fault("%s.%s is not played", of, s.Name)
-		return nil
-	}
-	found := resolve(e, value, s.ArgumentMap(e.variables))
-	possible := e.schema.PossibleTypes[s.Definition.Type.Name()]
-	if possible == nil || found == nil { // a scalar or an enum, or null
-		return found
-	}
-	list, ok := found.([]any)
-	if !ok {
-		return e.object(possible[0].Name, found, s.SelectionSet)
-	}
-	shown := make([]any, len(list))
-	for i, item := range list {
-		shown[i] = e.object(possible[0].Name, item, s.SelectionSet)
-	}
-	return shown
-}
-
-func (a inputs) text(name string) string {
-	text, _ := a[name].(string)
-	return text
-}
-
-func (a inputs) object(name string) map[string]any {
-	o, _ := a[name].(map[string]any)
-	return o
-}
-
-// number is a number, of the document or of a variable; 0: it is not given.
-func (a inputs) number(name string) int {
-	switch n := a[name].(type) {
-	case int64:
-		return int(n)
-	case float64:
-		return int(n)
-	}
-	return 0
-}
-
-// texts is a list of texts in small letters; one text is a list of one. Nil: it is not given.
-func (a inputs) texts(name string) (texts []string) {
-	for _, item := range items(a[name]) {
-		texts = append(texts, strings.ToLower(fmt.Sprint(item)))
-	}
-	return texts
-}
-
-// items are those of a list; another value is a list of one, and null of none.
-func items(value any) []any {
-	switch v := value.(type) {
-	case nil:
-		return nil
-	case []any:
-		return v
-	case []string: // what the library makes a list of
-		return []any{v[0]}
-	}
-	return []any{value}
+	major, _ := strconv.Atoi(since.Arguments.ForName("major").Value.Raw)
+	minor, _ := strconv.Atoi(since.Arguments.ForName("minor").Value.Raw)
+	return !f.since(version{major, minor})
 }
 
 // globalID writes an id as GraphQL does.

@@ -9,16 +9,20 @@ import (
 	"strings"
 	"time"
 
+	"stanch/receiver/gitlabfake/graphqlfake"
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// resolver answers a field of a value; what is listed is a []any, and nil is null.
-type resolver func(e *execution, of any, a inputs) any
+type (
+	resolver  = graphqlfake.Resolver[*call]
+	execution = graphqlfake.Execution[*call]
+	inputs    = graphqlfake.Inputs
+)
 
 // resolvers are those of every field of the schema, by type.
-var resolvers = map[string]map[string]resolver{
+var resolvers = graphqlfake.Resolvers[*call]{
 	"Query": {
-		"currentUser":   func(e *execution, _ any, _ inputs) any { return e.call.token.Login },
+		"currentUser":   func(e *execution, _ any, _ inputs) any { return e.Call.token.Login },
 		"group":         queryGroup,
 		"project":       queryProject,
 		"vulnerability": queryVulnerability,
@@ -123,7 +127,7 @@ var resolvers = map[string]map[string]resolver{
 }
 
 var userFields = map[string]resolver{
-	"id":       func(e *execution, of any, _ inputs) any { return globalID("User", e.call.fake.user(of.(string))) },
+	"id":       func(e *execution, of any, _ inputs) any { return globalID("User", e.Call.fake.user(of.(string))) },
 	"username": plain(func(login string) any { return login }),
 	"name":     plain(func(login string) any { return login }),
 }
@@ -140,47 +144,47 @@ func plain[T any](get func(T) any) resolver {
 }
 
 func queryGroup(e *execution, _ any, a inputs) any {
-	g := e.call.fake.groups[strings.ToLower(a.text("fullPath"))]
-	if g == nil || !e.call.token.member(g) || !e.call.token.may(read) {
+	g := e.Call.fake.groups[strings.ToLower(a.Text("fullPath"))]
+	if g == nil || !e.Call.token.member(g) || !e.Call.token.may(read) {
 		return nil
 	}
 	return g
 }
 
 func queryProject(e *execution, _ any, a inputs) any {
-	p := e.call.fake.projects[strings.ToLower(a.text("fullPath"))]
-	if p == nil || !e.call.token.sees(p) || !e.call.token.may(read) {
+	p := e.Call.fake.projects[strings.ToLower(a.Text("fullPath"))]
+	if p == nil || !e.Call.token.sees(p) || !e.Call.token.may(read) {
 		return nil
 	}
 	return p
 }
 
 func queryVulnerability(e *execution, _ any, a inputs) any {
-	v := e.vulnerability(a.text("id"), reading(Developer))
+	v := e.Call.visible(a.Text("id"), reading(Developer))
 	if v == nil {
 		return nil
 	}
 	return v
 }
 
-// vulnerability finds a vulnerability that the caller may see or change; nil: there is none.
-func (e *execution) vulnerability(id string, needs permission) *vulnerability {
+// visible finds a vulnerability that the caller may see or change; nil: there is none.
+func (c *call) visible(id string, needs permission) *vulnerability {
 	number, _ := vulnerabilityID(id) // no vulnerability has the id 0
-	v := e.call.fake.vulnerabilities[number]
-	if v == nil || !e.call.token.sees(v.project) || !e.call.token.may(needs) {
+	v := c.fake.vulnerabilities[number]
+	if v == nil || !c.token.sees(v.project) || !c.token.may(needs) {
 		return nil
 	}
 	return v
 }
 
 func groupVulnerabilities(e *execution, of any, a inputs) any {
-	projects := e.call.fake.projectsOf(of.(*group), true)
-	projects = slices.DeleteFunc(projects, func(p *project) bool { return !e.call.token.sees(p) })
-	return e.connect(projects, a)
+	projects := e.Call.fake.projectsOf(of.(*group), true)
+	projects = slices.DeleteFunc(projects, func(p *project) bool { return !e.Call.token.sees(p) })
+	return connect(e, projects, a)
 }
 
 func projectVulnerabilities(e *execution, of any, a inputs) any {
-	return e.connect([]*project{of.(*project)}, a)
+	return connect(e, []*project{of.(*project)}, a)
 }
 
 // connection is a page of vulnerabilities.
@@ -197,20 +201,20 @@ type edge struct {
 }
 
 // connect lists vulnerabilities. To whom may not see any, there is no list.
-func (e *execution) connect(projects []*project, a inputs) any {
-	if !e.call.token.may(reading(Developer)) {
+func connect(e *execution, projects []*project, a inputs) any {
+	if !e.Call.token.may(reading(Developer)) {
 		return nil
 	}
-	by := filter{projects: projects, reports: a.texts("reportType"), severities: a.texts("severity"), sort: a.text("sort")}
-	for _, state := range a.texts("state") {
+	by := filter{projects: projects, reports: a.Texts("reportType"), severities: a.Texts("severity"), sort: a.Text("sort")}
+	for _, state := range a.Texts("state") {
 		by.states = append(by.states, State(state))
 	}
-	by.key = fmt.Sprintf("%p %v %q %q %q %s", e.call.token, projects, by.reports, by.states, by.severities, by.sort)
-	all, from := e.call.fake.chosen(by), 0
-	if text := a.text("after"); text != "" {
+	by.key = fmt.Sprintf("%p %v %q %q %q %s", e.Call.token, projects, by.reports, by.states, by.severities, by.sort)
+	all, from := e.Call.fake.chosen(by), 0
+	if text := a.Text("after"); text != "" {
 		at, ok := parseCursor(text)
 		if !ok {
-			e.fault("Invalid cursor")
+			e.Fault("Invalid cursor")
 			return nil
 		}
 		from, _ = slices.BinarySearchFunc(all, at, func(v *vulnerability, at cursor) int {
@@ -221,7 +225,7 @@ func (e *execution) connect(projects []*project, a inputs) any {
 		})
 	}
 	size := 100
-	if n := a.number("first"); n > 0 {
+	if n := a.Number("first"); n > 0 {
 		size = min(n, size)
 	}
 	to := min(from+size, len(all))
@@ -300,19 +304,19 @@ func (p payload) shown() any {
 // mutation makes the resolver that puts a vulnerability in a state. What is not there or not allowed is an error beside the
 // data; what GitLab refuses otherwise is one in the payload.
 func mutation(state State) resolver {
-	return func(e *execution, _ any, a inputs) any { return e.mutate(state, a.object("input")) }
+	return func(e *execution, _ any, a inputs) any { return mutate(e, state, a.Object("input")) }
 }
 
-func (e *execution) mutate(state State, given inputs) any {
-	v := e.vulnerability(given.text("id"), writing(Maintainer))
+func mutate(e *execution, state State, given inputs) any {
+	v := e.Call.visible(given.Text("id"), writing(Maintainer))
 	if v == nil {
-		e.fault(unauthorised)
+		e.Fault(unauthorised)
 		return nil
 	}
-	if v.State == state && e.call.fake.Switches().Again == "refused" {
+	if v.State == state && e.Call.fake.Switches().Again == "refused" {
 		return payload{v, []string{"Vulnerability is already " + string(state)}, given["clientMutationId"]}
 	}
-	e.call.enter(v, state, given.text("comment"))
+	e.Call.enter(v, state, given.Text("comment"))
 	return payload{v, []string{}, given["clientMutationId"]}
 }
 

@@ -1,4 +1,4 @@
-package gitlabfake
+package graphqlfake
 
 import (
 	"cmp"
@@ -66,29 +66,29 @@ func inRuby(message string) string {
 }
 
 // checkVariables looks whether the variables have values of their types.
-func (e *execution) checkVariables() {
-	fit, err := validator.VariableValues(e.schema, e.operation, e.variables)
+func (x *Execution[C]) checkVariables() {
+	fit, err := validator.VariableValues(x.schema, x.document.operation, x.document.variables)
 	if err != nil {
-		e.refuseVariable(err)
+		x.refuseVariable(err)
 		return
 	}
-	e.variables = fit
-	for _, d := range e.operation.VariableDefinitions {
-		if value, bad := e.loose(d.Definition, fit[d.Variable]); bad {
-			e.fault("Variable $%s of type %s was provided invalid value (%v)", d.Variable, d.Type, value)
+	x.variables = fit
+	for _, d := range x.document.operation.VariableDefinitions {
+		if value, bad := x.loose(d.Definition, fit[d.Variable]); bad {
+			x.Fault("Variable $%s of type %s was provided invalid value (%v)", d.Variable, d.Type, value)
 		}
 	}
 }
 
 // refuseVariable says that a variable has a value which it cannot have, and where in it.
-func (e *execution) refuseVariable(err error) {
+func (x *Execution[C]) refuseVariable(err error) {
 	var fault *gqlerror.Error
 	if !errors.As(err, &fault) || len(fault.Path) < 2 {
-		e.fault("Variable was provided invalid value (%v)", err)
+		x.Fault("Variable was provided invalid value (%v)", err)
 		return
 	}
 	name := fmt.Sprint(fault.Path[1])
-	of := e.operation.VariableDefinitions.ForName(name).Type
+	of := x.document.operation.VariableDefinitions.ForName(name).Type
 	said := fmt.Sprintf("Variable $%s of type %s was provided invalid value", name, of)
 	if len(fault.Path) > 2 {
 		said += " for " + strings.TrimPrefix(fault.Path[2:].String(), ".")
@@ -98,17 +98,17 @@ func (e *execution) refuseVariable(err error) {
 		"must be defined": "Expected value to not be null",
 		"cannot be null":  "Expected value to not be null",
 	}[fault.Message], fault.Message)
-	e.fault("%s (%s)", said, why)
+	x.Fault("%s (%s)", said, why)
 }
 
 // loose finds a value that the library takes and GitLab does not: an enum in other letters than its own, and a text as a
 // number.
-func (e *execution) loose(of *ast.Definition, value any) (found any, bad bool) {
+func (x *Execution[C]) loose(of *ast.Definition, value any) (found any, bad bool) {
 	for _, item := range items(value) {
 		switch v := item.(type) {
 		case map[string]any:
 			for _, field := range of.Fields {
-				if found, bad = e.loose(e.schema.Types[field.Type.Name()], v[field.Name]); bad {
+				if found, bad = x.loose(x.schema.Types[field.Type.Name()], v[field.Name]); bad {
 					return found, true
 				}
 			}
