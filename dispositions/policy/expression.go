@@ -1,152 +1,93 @@
 package policy
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/leak/expr"
 )
 
-// maxExpression is how long an expression may be, in bytes.
-const maxExpression = 4 << 10
+// How long a text may be that is looked at, in bytes: whoever leaks a key chooses some of them, and what an expression
+// costs was estimated by these when the file was read.
+const (
+	shortText = 1 << 10 // ids and names
+	longText  = 4 << 10 // a URL
+)
 
-// maxCost is what an expression may cost, in the units of CEL: some milliseconds. It is refused when it could cost more,
-// and stopped when it does all the same.
-const maxCost = 100_000
+// language has everything that rules may look at.
+var language = expr.New(slices.Concat(issued, carried)...)
 
-// maxPattern is how large a regular expression may be once it is compiled, in instructions: its cost is that of its
-// length, and repetitions make more of it.
-const maxPattern = 1000
-
-// expression is the condition of a rule. It is safe for concurrent use.
-type expression struct {
-	program cel.Program
-	partial cel.Program // evaluates also while most is unknown
-	sights  []sight     // what it looks at, in the order of the text
+// issued is what the issuer alone says of a key.
+var issued = []expr.Field[*Case]{
+	text("key.issuer", func(c *Case) string { return c.Issuer }),
+	text("key.id", func(c *Case) string { return c.Key.ID }),
+	text("key.name", func(c *Case) string { return c.Key.Name }),
+	text("key.kind", func(c *Case) string { return c.Key.Kind }),
+	text("key.owner", func(c *Case) string { return c.Key.Owner }),
+	text("key.account", func(c *Case) string { return c.Key.Account }),
+	field("key.locked", cel.BoolType, func(c *Case) any { return c.Key.Locked }),
+	field("key.disabled", cel.BoolType, func(c *Case) any { return c.Key.Disabled }),
+	text("key.setting", func(c *Case) string { return string(c.Key.Setting) }),
+	field("key.created_at", cel.TimestampType, func(c *Case) any { return c.Key.CreatedAt }),
+	field("key.expires_at", cel.TimestampType, func(c *Case) any { return c.Key.ExpiresAt }),
 }
 
-// environment is what expressions are checked in. It depends on nothing that an operator writes.
-var environment = sync.OnceValues(func() (*cel.Env, error) {
-	registry, err := types.NewRegistry()
-	if err != nil {
-		return nil, err
-	}
-	options := []cel.EnvOption{
-		cel.CustomTypeAdapter(registry), cel.CustomTypeProvider(catalogue{registry}),
-		cel.Variable(now, cel.TimestampType), cel.ExtendedValidations(),
-		cel.RegexProgramSizeLimit(maxPattern),
-	}
-	for _, object := range objects {
-		options = append(options, cel.Variable(object, cel.ObjectType(object)))
-	}
-	return cel.NewEnv(options...)
-})
+// carried is what whoever leaks, finds or reports a key has a hand in, so it may only raise an action. When the key was used
+// last is among it, because whoever found the key can move that, and so is the present: whoever leaks a key chooses the moment.
+var carried = []expr.Field[*Case]{
+	field("key.last_used_at", cel.TimestampType, func(c *Case) any { return c.Key.LastUsedAt }),
+	text("alert.source", func(c *Case) string { return c.Alert.Source }),
+	text("alert.type", func(c *Case) string { return c.Alert.Type }),
+	{Name: "alert.url", Type: cel.StringType, Size: longText, Read: func(c *Case) any { return c.Alert.URL }},
+	text("alert.place", func(c *Case) string { return c.Alert.Place }),
+	field("alert.public", cel.BoolType, func(c *Case) any { return c.Alert.Public }),
+	text("alert.validity", func(c *Case) string { return c.Alert.Validity }),
+	field("alert.several", cel.BoolType, func(c *Case) any { return c.Alert.Several }),
+	text("source.name", func(c *Case) string { return c.Alert.Source }),
+	text("source.type", func(c *Case) string { return c.Alert.SourceType }),
+	field("incident.sighting_count", cel.IntType, func(c *Case) any { return int64(c.Incident.SightingCount) }),
+	field("incident.received_at", cel.TimestampType, func(c *Case) any { return c.Incident.ReceivedAt }),
+	field("now", cel.TimestampType, func(c *Case) any { return c.Now }),
+}
+
+func field(name string, kind *cel.Type, read func(*Case) any) expr.Field[*Case] {
+	return expr.Field[*Case]{Name: name, Type: kind, Read: read}
+}
+
+func text(name string, read func(*Case) string) expr.Field[*Case] {
+	return expr.Field[*Case]{Name: name, Type: cel.StringType, Size: shortText, Read: func(c *Case) any { return read(c) }}
+}
+
+// expression is the condition of a rule. It is safe for concurrent use.
+type expression struct{ *expr.Expression[*Case] }
 
 // compile makes an expression of what an operator wrote, or returns every fault of it. The faults have no Rule.
 func compile(when string) (*expression, []Fault) {
-	switch {
-	case strings.TrimSpace(when) == "":
+	if strings.TrimSpace(when) == "" {
 		return nil, about("is missing; write true for a rule that always matches")
-	case len(when) > maxExpression:
-		return nil, about(fmt.Sprintf("is longer than %d bytes; make several rules of it", maxExpression))
 	}
-	env, err := environment()
-	if err != nil {
-		return nil, about("cannot be read: " + err.Error())
+	x, found := language.Compile(when)
+	var faults []Fault
+	for _, f := range found {
+		faults = append(faults, Fault{Field: "when", Line: f.Line, Column: f.Column, Text: f.Text})
 	}
-	parsed, issues := env.Parse(when)
-	if issues.Err() != nil {
-		return nil, explained(issues, nil)
-	}
-	checked, issues := env.Check(parsed)
-	if issues.Err() != nil {
-		return nil, explained(issues, parsed)
-	}
-	sights, faults := survey(checked)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	if problem := unfit(env, checked); problem != "" {
-		return nil, about(problem)
-	}
-	return plan(env, checked, sights)
-}
-
-// unfit says what is wrong with an expression that is well formed.
-func unfit(env *cel.Env, checked *cel.Ast) string {
-	if kind := checked.OutputType(); kind != cel.BoolType {
-		return fmt.Sprintf("must come out as true or false, and is %s; compare it with something", cel.FormatCELType(kind))
-	}
-	estimate, err := env.EstimateCost(checked, sizes{})
-	if err != nil || estimate.Max > maxCost {
-		return "may take too long on long texts; compare with == or startsWith, make a pattern or a list shorter, " +
-			"or make several rules of it"
-	}
-	return ""
-}
-
-func plan(env *cel.Env, checked *cel.Ast, sights []sight) (*expression, []Fault) {
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
-	if err != nil {
-		return nil, about("holds a constant that does not work, such as a pattern or a number out of range")
-	}
-	partial, err := env.Program(checked, cel.EvalOptions(cel.OptPartialEval))
-	if err != nil {
-		return nil, about("cannot be examined")
-	}
-	return &expression{program, partial, sights}, nil
-}
-
-// matches evaluates the expression. An error says why it could not be, without any value. CEL itself makes an error of a
-// panic.
-func (x *expression) matches(c *Case) (bool, error) {
-	value, _, err := x.program.Eval(activation{c})
-	if err != nil {
-		return false, errors.New(failure(err))
-	}
-	return value == types.True, nil
-}
-
-// failure is what went wrong in an evaluation, in words that are ours: those of CEL may hold a value.
-func failure(err error) string {
-	if why, ok := errors.AsType[unseen](err); ok {
-		return why.Error()
-	}
-	for _, known := range []string{"division by zero", "modulus by zero", "integer overflow", "no such key"} {
-		if strings.Contains(err.Error(), known) {
-			return known
-		}
-	}
-	return "it does not work on the values of this case"
+	return &expression{x}, nil
 }
 
 // carried is the first thing the expression looks at that an alert carries.
-func (x *expression) carried() (sight, bool) {
-	i := slices.IndexFunc(x.sights, func(s sight) bool { return s.carried })
-	if i < 0 {
-		return sight{}, false
-	}
-	return x.sights[i], true
-}
-
-// tell says what the expression looks at, with the values.
-func (x *expression) tell(c *Case) string {
-	var words []string
-	for _, s := range x.sights {
-		if told := s.tell(c); !slices.Contains(words, told) {
-			words = append(words, told)
+func (x *expression) carried() (expr.Sight, bool) {
+	for _, s := range x.Sights() {
+		if slices.ContainsFunc(carried, func(f expr.Field[*Case]) bool { return f.Name == s.Field }) {
+			return s, true
 		}
 	}
-	if len(words) == 0 {
-		return "it looks at nothing"
-	}
-	return strings.Join(words, ", ")
+	return expr.Sight{}, false
 }
 
 // certainty is what can be said of an expression for every key of one kind.
@@ -162,31 +103,18 @@ const (
 // certainty evaluates the expression while all that is known of a key are its issuer, if that is not empty, and its own
 // setting.
 func (x *expression) certainty(issuer string, setting leak.Action) certainty {
-	var unknown []*cel.AttributePatternType
-	for _, f := range fields {
-		object, name, isField := strings.Cut(f.name, ".")
-		pattern := cel.AttributePattern(object)
-		if isField {
-			pattern.QualString(name)
-		}
-		if f.name == "key.setting" || f.name == "key.issuer" && issuer != "" {
-			continue
-		}
-		unknown = append(unknown, pattern)
+	known := []string{"key.setting"}
+	if issuer != "" {
+		known = append(known, "key.issuer")
 	}
-	about := activation{&Case{Issuer: issuer, Key: leak.Key{Setting: setting}}}
-	vars, err := cel.PartialVars(about, unknown...)
-	if err != nil {
-		return maybe
-	}
-	value, _, err := x.partial.Eval(vars)
+	holds, certain, err := x.Certain(&Case{Issuer: issuer, Key: leak.Key{Setting: setting}}, known...)
 	switch {
 	case err != nil:
 		return broken
-	case value == types.True:
+	case !certain:
+		return maybe
+	case holds:
 		return always
-	case value == types.False:
-		return never
 	}
-	return maybe
+	return never
 }

@@ -39,10 +39,10 @@ func (e *examination) lowering(i int, asked []int) []Fault {
 	if worst.action == "" {
 		return nil
 	}
-	return []Fault{at(seen.place, fmt.Sprintf(
+	return []Fault{{Field: "when", Line: seen.Line, Column: seen.Column, Text: fmt.Sprintf(
 		"whoever leaks a key has a hand in %s, and may not lower an action: without this rule, %s could order %s; "+
 			"%s, or say action: %s, or drop %s",
-		seen.name, worst.by, worst.action, before(rules, held), worst.action, seen.name))}
+		seen.Field, worst.by, worst.action, before(rules, held), worst.action, seen.Field)}}
 }
 
 // strongerThan lists what could go further than a rule does, in one situation, if the rule were not there.

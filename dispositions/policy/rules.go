@@ -84,8 +84,8 @@ func meant[W ~string](written W, known []W) string {
 
 // look evaluates a rule for a case.
 func (r *rule) look(c *Case) Look {
-	look := Look{Rule: r.Name, When: r.When, Text: r.expression.tell(c)}
-	matched, err := r.expression.matches(c)
+	look := Look{Rule: r.Name, When: r.When, Text: r.expression.Tell(c)}
+	matched, err := r.expression.Holds(c)
 	if err != nil {
 		look.Failure = err.Error()
 	}

@@ -143,8 +143,8 @@ func TestFailure(t *testing.T) {
 		`10 % incident.sighting_count > 3`:                                 "modulus by zero",
 		`9223372036854775807 + incident.sighting_count + size(key.id) > 0`: "integer overflow",
 		`{"a": true}[alert.url]`:                                           "no such key",
-		`int(alert.url) == 1`:                                              "it does not work on the values of this case",
-		`timestamp(alert.url) < now`:                                       "it does not work on the values of this case",
+		`int(alert.url) == 1`:                                              "it does not work on these values",
+		`timestamp(alert.url) < now`:                                       "it does not work on these values",
 		`alert.type.matches("^a*$")`:                                       "alert.type is longer than 1024 bytes",
 	} {
 		p, faults := policy.New(policy.Config{Rules: []policy.Rule{
