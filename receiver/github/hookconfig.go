@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound/secretfile"
 )
@@ -39,7 +39,7 @@ type HookConfig struct {
 	// ignored, and nobody else's alerts are ever asked for.
 	Organization string `yaml:"organization"`
 	// API is how the alerts are read, because a delivery does not hold the secret, and closed after the proof.
-	API githubapi.Config `yaml:"api"`
+	API githubclient.Config `yaml:"api"`
 	// Sweep is how often the organisation is asked for what no delivery told of: open alerts, and deliveries that failed;
 	// 1h by default, 1d at most. It cannot be turned off, because GitHub never sends a delivery again by itself.
 	Sweep time.Duration `yaml:"sweep"`
@@ -58,7 +58,7 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	switch {
 	case c.Organization == "":
 		fault("organization", "is missing: it confines what is taken and asked for")
-	case !githubapi.IsName(c.Organization):
+	case !githubclient.IsName(c.Organization):
 		fault("organization", "must be the login of an organisation alone")
 	}
 	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {

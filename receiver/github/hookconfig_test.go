@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"stanch/receiver/github"
-	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 )
 
 func TestHookConfigCheck(t *testing.T) {
@@ -30,11 +30,11 @@ func TestHookConfigCheck(t *testing.T) {
 	secret, token := write("secret", "0123456789abcdef\n"), write("token", "planted-token\n")
 	pkcs1, pkcs8, elliptical := appKeys(t)
 	good := github.HookConfig{
-		SecretFiles: []string{secret}, Organization: "Acme-2", API: githubapi.Config{TokenFile: token},
+		SecretFiles: []string{secret}, Organization: "Acme-2", API: githubclient.Config{TokenFile: token},
 	}
 	app := func(id string, installation int, key string) func(*github.HookConfig) {
 		return func(c *github.HookConfig) {
-			c.API = githubapi.Config{App: &githubapi.AppConfig{ID: id, Installation: installation, PrivateKeyFile: write("key", key)}}
+			c.API = githubclient.Config{App: &githubclient.AppConfig{ID: id, Installation: installation, PrivateKeyFile: write("key", key)}}
 		}
 	}
 	secretIs := func(text string) func(*github.HookConfig) {
@@ -74,14 +74,14 @@ func TestHookConfigCheck(t *testing.T) {
 		"a public key":           {app("1", 1, strings.ReplaceAll(pkcs1, "PRIVATE", "PUBLIC")[:200]), []string{"api.app.private_key_file"}},
 		"no key":                 {app("1", 1, "planted-token"), []string{"api.app.private_key_file"}},
 		"no key file": {func(c *github.HookConfig) {
-			c.API = githubapi.Config{App: &githubapi.AppConfig{ID: "1"}}
+			c.API = githubclient.Config{App: &githubclient.AppConfig{ID: "1"}}
 		}, []string{"api.app.private_key_file"}},
 		"no such key": {func(c *github.HookConfig) {
-			c.API = githubapi.Config{App: &githubapi.AppConfig{ID: "1", PrivateKeyFile: dir}}
+			c.API = githubclient.Config{App: &githubclient.AppConfig{ID: "1", PrivateKeyFile: dir}}
 		}, []string{"api.app.private_key_file"}},
-		"both": {func(c *github.HookConfig) { c.API.App = &githubapi.AppConfig{} }, []string{"api"}},
+		"both": {func(c *github.HookConfig) { c.API.App = &githubclient.AppConfig{} }, []string{"api"}},
 		"an App of nothing": {func(c *github.HookConfig) {
-			c.API = githubapi.Config{App: &githubapi.AppConfig{}}
+			c.API = githubclient.Config{App: &githubclient.AppConfig{}}
 		}, []string{"api.app.id", "api.app.private_key_file"}},
 		"swept always": {func(c *github.HookConfig) { c.Sweep = time.Millisecond }, []string{"sweep"}},
 		"swept never":  {func(c *github.HookConfig) { c.Sweep = 25 * time.Hour }, []string{"sweep"}},

@@ -11,6 +11,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 )
 
@@ -134,7 +135,7 @@ func (e event) happened(kind string) (string, bool) {
 // can leak a key as well. What is no login of GitHub's is nobody's.
 func (e event) by(happened string) string {
 	may := happened == "reopened" || happened == "validated"
-	if !may || !githubapi.IsName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
+	if !may || !githubclient.IsName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
 		return ""
 	}
 	return e.Sender.Login

@@ -2,20 +2,23 @@ package githubapi
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 
 	"stanch/receiver/collect"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 )
 
-// maxPlaces is how many places of one alert are told of. A file that lives through a thousand commits has a thousand
-// places, each of which would be sealed, queued and kept on disk; they say nothing new of a key that is dead already,
-// and the alert's own page has them all.
+// maxPlaces is how many places of one alert are reported. A file that lives through a thousand commits has a thousand
+// places, each of which would be sealed, queued and stored; they say nothing new about a key that is dead already, and the
+// alert's own page lists them all.
 const maxPlaces = 100
 
-// alert is a secret scanning alert with its secret, which go-github's own struct would print.
+// alert is a secret scanning alert with its secret. go-github's struct lacks validity, publicly_leaked, multi_repo and
+// first_location_detected, and its Stringer would print the secret.
 type alert struct {
 	Number         int64      `json:"number"`
 	HTMLURL        string     `json:"html_url"`
@@ -28,9 +31,21 @@ type alert struct {
 	First          details    `json:"first_location_detected"` // nil: the server does not say
 }
 
-// Fetch implements collect.Vendor. Alerts that are closed are fetched like others: a human closing one does not stop
-// containment. Neither does it wait for the places: when they cannot be had, there is one content with what the alert
-// itself says.
+// secretText is a secret that can be read from JSON, and from nothing else.
+type secretText struct{ leak.Secret }
+
+// UnmarshalJSON implements [json.Unmarshaler]. Its error says nothing about the text.
+func (t *secretText) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		return githubclient.ErrUnreadable
+	}
+	t.Secret = leak.NewSecret(text)
+	return nil
+}
+
+// Fetch implements collect.Vendor. It fetches closed alerts as well: a person who closes one does not stop containment. It
+// does not depend on the places either: if they cannot be listed, there is one content with what the alert itself says.
 func (v *vendor) Fetch(ctx context.Context, text string) ([]leak.Content, error) {
 	r, err := v.own(text)
 	if err != nil {
@@ -53,11 +68,14 @@ func (v *vendor) Fetch(ctx context.Context, text string) ([]leak.Content, error)
 	return a.contents(r, seen), nil
 }
 
-// alert asks for an alert with its secret.
+// alert fetches an alert with its secret.
 func (v *vendor) alert(ctx context.Context, r Ref) (alert, error) {
 	const doing = "fetching the alert"
 	var a alert
-	_, err := v.ask(ctx, request{doing: doing, method: http.MethodGet, path: r.path(), into: &a, needs: readAlerts})
+	_, err := v.client.Do(ctx, githubclient.Call{
+		Doing: doing, Needs: githubclient.ReadAlerts,
+		Send: githubclient.Raw(http.MethodGet, r.path(), nil, nil, &a), // see alert
+	})
 	if err != nil {
 		return alert{}, err
 	}
@@ -71,14 +89,17 @@ func (v *vendor) alert(ctx context.Context, r Ref) (alert, error) {
 	return a, nil
 }
 
-// places asks where a secret was seen.
+// places lists where a secret was seen. go-github's struct has the details of commits only, and none of the other twelve
+// types of places.
 func (v *vendor) places(ctx context.Context, r Ref) ([]place, error) {
-	l := listing{ask: v.ask, request: request{
-		doing: "listing the places of the alert", method: http.MethodGet, path: r.path() + "/locations",
-		query: url.Values{"per_page": {perPage}}, needs: readAlerts,
-	}}
+	list := githubclient.List[place]{
+		Call: githubclient.Call{Doing: "listing the places of the alert", Needs: githubclient.ReadAlerts},
+		Do:   v.client.Do,
+		Page: githubclient.RawPage[place](r.path()+"/locations", url.Values{}),
+		ID:   place.id,
+	}
 	var all []place
-	for page, err := range pages[place](ctx, l) {
+	for page, err := range list.Pages(ctx) {
 		if err != nil {
 			return all, err
 		}
@@ -90,7 +111,7 @@ func (v *vendor) places(ctx context.Context, r Ref) ([]place, error) {
 	return all, nil
 }
 
-// contents says what an alert says, once for every place.
+// contents is what an alert says, once for each place.
 func (a alert) contents(r Ref, seen []place) []leak.Content {
 	all := make([]leak.Content, len(seen))
 	for i, p := range seen {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 )
 
@@ -38,7 +39,7 @@ func manyAlerts(w http.ResponseWriter, r *http.Request) {
 func BenchmarkOpen(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(manyAlerts))
 	defer server.Close()
-	config := githubapi.Config{URL: server.URL, TokenFile: writeFile(b, leak.NewSecret("ghp_x").Reveal())}
+	config := githubclient.Config{URL: server.URL, TokenFile: writeFile(b, leak.NewSecret("ghp_x").Reveal())}
 	vendor, err := githubapi.Open(config, sourceName, "acme", slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)

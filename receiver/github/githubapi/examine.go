@@ -4,35 +4,37 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
 
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 )
 
 const (
-	// expirySoon is how long before our own token expires somebody should see to it.
+	// expirySoon is how long before our own token expires somebody should replace it.
 	expirySoon = 14 * 24 * time.Hour
-	// fewLeft is the part of the allowed requests below which somebody should look.
+	// fewLeft: when less than one in so many requests is left, somebody should look.
 	fewLeft = 10
 )
 
-// Examine says how it stands with what the collector asks of GitHub: our credential, the organisation's alerts, the
-// hook and its deliveries, the rate limit and the clock. It changes nothing.
+// Examine implements receiver.Examiner. It reports on what the collector needs of GitHub: our credential, the organisation's
+// alerts, the hook and its deliveries, the rate limit and the clock. It changes nothing.
 func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	var found leak.Findings
 	if v.examineCredential(ctx, &found) {
 		v.examineAlerts(ctx, &found)
 		v.examineHooks(ctx, &found)
 	}
-	last := v.caller.last.Load()
+	last := v.client.Last()
 	if last != nil {
 		examineRate(&found, last.Header)
-	} else if v.app != nil {
-		last = v.app.caller.last.Load()
+	} else {
+		last = v.client.LastAsApp()
 	}
 	if last != nil {
 		found.Clock(last.Header.Get("Date"), last.Asked, last.Answered)
@@ -40,7 +42,10 @@ func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	return found
 }
 
-// examineCredential says who we are to GitHub, and reports whether it knows us.
+// scopeNames is the form of a list of scopes.
+var scopeNames = regexp.MustCompile(`^[a-z_:=,; ]{1,200}$`)
+
+// examineCredential reports who we are to GitHub, and returns whether it knows us.
 func (v *vendor) examineCredential(ctx context.Context, found *leak.Findings) bool {
 	const check = "credential"
 	login, response, err := v.who(ctx)
@@ -48,13 +53,13 @@ func (v *vendor) examineCredential(ctx context.Context, found *leak.Findings) bo
 		found.Broken(check, "%v", err)
 		return false
 	}
-	if v.app != nil {
+	if v.client.IsApp() {
 		found.Good(check, "we are the App %s", strings.TrimSuffix(login, "[bot]"))
 		return v.examineApp(ctx, found)
 	}
 	scopes := response.Header.Get("X-OAuth-Scopes")
 	switch {
-	case rightNames.MatchString(scopes):
+	case scopeNames.MatchString(scopes):
 		found.Good(check, "our token is %s's, with the scopes %s", login, scopes)
 	default:
 		found.Good(check, "our token is %s's, with permissions of its own", login)
@@ -76,24 +81,25 @@ func examineExpiry(found *leak.Findings, response *gh.Response) {
 	}
 }
 
-// examineApp says whether the App gives us the tokens that we need.
+// examineApp reports whether the App gives us the tokens that we need.
 func (v *vendor) examineApp(ctx context.Context, found *leak.Findings) bool {
-	if _, err := v.app.token(ctx, readAlerts); err != nil {
+	if err := v.client.Grants(ctx, githubclient.ReadAlerts); err != nil {
 		found.Broken("reading alerts", "%v", err)
 		return false
 	}
-	if _, err := v.app.token(ctx, writeAlerts); err != nil {
+	if err := v.client.Grants(ctx, githubclient.WriteAlerts); err != nil {
 		found.Doubt("closing alerts", "%v", err)
 	}
 	return true
 }
 
-// examineAlerts says whether alerts can be listed, and their secrets seen. One secret is asked for, and not kept.
+// examineAlerts reports whether alerts can be listed and their secrets seen. It fetches one secret and does not keep it.
 func (v *vendor) examineAlerts(ctx context.Context, found *leak.Findings) {
 	const listing, secrets = "listing alerts", "seeing secrets"
-	l := v.openAlerts()
-	l.query = url.Values{"per_page": {"1"}, "hide_secret": {"true"}}
-	page, _, err := onePage[listed](ctx, l)
+	list := v.openAlerts()
+	list.ByNumber = nil
+	list.Page = githubclient.RawPage[listed](v.alertsPath(), url.Values{"per_page": {"1"}, "hide_secret": {"true"}}) // see openAlerts
+	page, err := list.First(ctx)
 	if err != nil {
 		found.Broken(listing, "%v", err)
 		return
@@ -115,25 +121,24 @@ func (v *vendor) examineAlerts(ctx context.Context, found *leak.Findings) {
 	found.Good(secrets, "an alert is answered with its secret")
 }
 
-// examineHooks says how the hooks stand that deliver to this source. Without one that we may see, the sweep of alerts
-// still finds what is missed.
+// examineHooks reports on the hooks that deliver to this source. If we may see none, the sweep still finds missed alerts.
 func (v *vendor) examineHooks(ctx context.Context, found *leak.Findings) {
 	feeds, err := v.feeds(ctx)
 	if err != nil {
-		found.Doubt("hook", "%v; failed deliveries are not asked for again, and alerts are found by the sweep only", err)
+		found.Doubt("hook", "%v; failed deliveries are not asked for again, and missed alerts are found by the sweep only", err)
 		return
 	}
-	for _, feed := range feeds {
-		feed.examine(found)
-		feed.examineDeliveries(ctx, found)
+	for _, f := range feeds {
+		f.examine(found)
+		f.examineDeliveries(ctx, found)
 	}
 }
 
-// examineRate says how many requests are left. An Enterprise Server may have no limit.
+// examineRate reports how many requests are left. An Enterprise Server may have no limit.
 func examineRate(found *leak.Findings, header http.Header) {
 	const check = "rate limit"
 	limit, err := strconv.Atoi(header.Get("X-RateLimit-Limit"))
-	left, errLeft := strconv.Atoi(header.Get(rateRemaining))
+	left, errLeft := strconv.Atoi(header.Get("X-RateLimit-Remaining"))
 	switch {
 	case err != nil || errLeft != nil:
 		found.Good(check, "the server names none")

@@ -12,6 +12,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 )
 
@@ -40,7 +41,7 @@ func FuzzAnswers(f *testing.F) {
 	}))
 	f.Cleanup(server.Close)
 	token := leak.NewSecret("ghp_planted_token")
-	config := githubapi.Config{URL: server.URL, TokenFile: writeFile(f, token.Reveal())}
+	config := githubclient.Config{URL: server.URL, TokenFile: writeFile(f, token.Reveal())}
 	vendor, err := githubapi.Open(config, sourceName, "acme", slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.Fatal(err)

@@ -1,86 +1,102 @@
-// Package githubapi is GitHub's API as the collector asks it about the secret scanning of one organisation: it fetches,
-// lists, closes and opens alerts, and has failed deliveries sent again. It shows nobody our credential but the
-// configured server, keeps every answer within bounds, and passes nothing of what a server says on in an error.
+// Package githubapi is GitHub's API as the collector uses it, for the secret scanning of one organisation: it fetches, lists,
+// closes and reopens alerts, and has failed deliveries sent again. It never asks for anything of another owner, and never
+// at a place that an answer or a delivery names.
 package githubapi
 
 import (
-	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
+	gh "github.com/google/go-github/v60/github"
+
 	"stanch/receiver/collect"
-	"stanch/receiver/outbound"
+	"stanch/receiver/github/githubclient"
 )
 
-// vendor is GitHub's API as the collector asks it: collect.Vendor, collect.Redeliverer and receiver.Examiner. It asks
-// for alerts of one organisation, at the base URL that was configured: never at one that an answer or a delivery
-// names.
+// Errors that nobody decides on; they are unresolved.
+var (
+	errOther     = errors.New("the answer is about another alert")
+	errUnchanged = errors.New("GitHub accepts the change, but the alert is as it was")
+)
+
+// vendor implements collect.Vendor, collect.Redeliverer, collect.Selfaware and receiver.Examiner.
 type vendor struct {
-	name       string // of the source
-	org        string
-	caller     *caller
-	credential credential
-	app        *app // the credential, when it is one; nil otherwise
-	log        *slog.Logger
-	self       atomic.Pointer[string] // our login, once GitHub has told it
+	source string // its configured name
+	org    string
+	client *githubclient.Client
+	log    *slog.Logger
+	self   atomic.Pointer[string] // our login, once GitHub has told it
 }
 
-// Open makes the vendor that the collector of a source asks about one organisation; it is a collect.Redeliverer, a
-// collect.Selfaware and a receiver.Examiner as well. It reads the file with our token or private key, and asks nobody:
+// Open makes the vendor that the collector of a source asks about one organisation. It is a collect.Redeliverer,
+// a collect.Selfaware and a receiver.Examiner as well. It reads the file with our token or private key, and makes no call:
 // GitHub may be down when stanch starts.
-func Open(c Config, source, organization string, log *slog.Logger) (collect.Vendor, error) {
-	base, err := baseURL(c.url())
-	if err != nil || !IsName(organization) {
-		return nil, fmt.Errorf("opening the API of source %s: its api.url or its organisation is not valid", source)
-	}
-	v := &vendor{
-		name: source, org: strings.ToLower(organization), caller: newCaller(base), log: log.With("source", source),
-	}
-	if c.App != nil {
-		v.app, err = c.App.open(base, v.org)
-		v.credential = v.app
-	} else {
-		v.credential, err = openTokenFile(c.TokenFile)
-	}
+func Open(c githubclient.Config, source, organization string, log *slog.Logger) (collect.Vendor, error) {
+	org := strings.ToLower(organization)
+	client, err := githubclient.Open(c, org)
 	if err != nil {
 		return nil, fmt.Errorf("opening the API of source %s: %w", source, err)
 	}
-	return v, nil
+	return &vendor{source: source, org: org, client: client, log: log.With("source", source)}, nil
 }
 
-// baseURL is a base as go-github wants it: with a slash at its end.
-func baseURL(text string) (*url.URL, error) {
-	if err := outbound.CheckURL(text, outbound.URLRules{}); err != nil {
-		return nil, err
-	}
-	return url.Parse(strings.TrimSuffix(cmp.Or(text, defaultAPIURL), "/") + "/")
-}
-
-func (c *AppConfig) open(base *url.URL, org string) (*app, error) {
-	key, err := readAppKey(c.PrivateKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading api.app.private_key_file, which %w", err)
-	}
-	return &app{
-		caller: newCaller(base), sign: signer(c.ID, key), org: org,
-		configured: int64(c.Installation), tokens: map[right]appToken{},
-	}, nil
-}
-
-// own reads a ref, and refuses one that is not of our organisation.
+// own reads a ref, and refuses one outside our organisation.
 func (v *vendor) own(text string) (Ref, error) {
 	r, err := parseRef(text)
 	if err != nil || !r.In(v.org) {
-		return Ref{}, fmt.Errorf("%w: the alert is not of the configured organisation", collect.ErrRefused)
+		return Ref{}, fmt.Errorf("%w: the alert does not belong to the configured organisation", collect.ErrRefused)
 	}
 	return r, nil
 }
 
-// path is where the API has an alert.
-func (r Ref) path() string {
-	return "repos/" + r.owner + "/" + r.repo + "/secret-scanning/alerts/" + strconv.FormatInt(r.number, 10)
+// Self implements collect.Selfaware: the login under which GitHub shows our changes. It asks GitHub once.
+func (v *vendor) Self(ctx context.Context) (string, error) {
+	if login := v.self.Load(); login != nil {
+		return *login, nil
+	}
+	login, _, err := v.who(ctx)
+	if err == nil {
+		v.self.Store(&login)
+	}
+	return login, err
+}
+
+// who asks GitHub who we are. A malformed name is an error: it would be taken for ours.
+func (v *vendor) who(ctx context.Context) (login string, response *gh.Response, err error) {
+	const doing = "asking who we are"
+	if v.client.IsApp() {
+		app, response, err := v.askApp(ctx, doing)
+		if err == nil && !githubclient.IsName(app.GetSlug()) {
+			err = fmt.Errorf("%s: %w", doing, githubclient.ErrUnreadable)
+		}
+		return app.GetSlug() + "[bot]", response, err
+	}
+	var user *gh.User
+	response, err = v.client.Do(ctx, githubclient.Call{
+		Doing: doing,
+		Send: func(ctx context.Context, to *gh.Client) (response *gh.Response, err error) {
+			user, response, err = to.Users.Get(ctx, "")
+			return response, err
+		},
+	})
+	if err == nil && !githubclient.IsName(user.GetLogin()) {
+		err = fmt.Errorf("%s: %w", doing, githubclient.ErrUnreadable)
+	}
+	return user.GetLogin(), response, err
+}
+
+// askApp asks GitHub for the App that we are.
+func (v *vendor) askApp(ctx context.Context, doing string) (app *gh.App, response *gh.Response, err error) {
+	response, err = v.client.DoAsApp(ctx, githubclient.Call{
+		Doing: doing,
+		Send: func(ctx context.Context, to *gh.Client) (response *gh.Response, err error) {
+			app, response, err = to.Apps.Get(ctx, "")
+			return response, err
+		},
+	})
+	return app, response, err
 }

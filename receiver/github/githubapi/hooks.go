@@ -7,50 +7,57 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	gh "github.com/google/go-github/v60/github"
 
 	"stanch/receiver/collect"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
 )
 
-// hookFeed is a hook at GitHub that delivers to our source: the organisation's, or that of the App that we are.
-type hookFeed struct {
-	what     string // for people
-	path     string // of the hook in the API
-	ask      func(context.Context, request) (*gh.Response, error)
-	settings hookSettings
+// feed is a hook at GitHub that delivers to our source: one of the organisation, or that of the App that we are.
+type feed struct {
+	name  string // for people
+	setup hookSetup
+	// do makes the calls: Client.Do or Client.DoAsApp.
+	do func(context.Context, githubclient.Call) (*gh.Response, error)
+	// list fetches a page of the deliveries, newest first.
+	list githubclient.Page[*gh.HookDelivery]
+	// resend has a delivery sent again.
+	resend func(ctx context.Context, to *gh.Client, id int64) (*gh.Response, error)
 }
 
-// hookSettings is how a hook is set up at GitHub.
-type hookSettings struct {
-	ID     int64        `json:"id"`
-	Active bool         `json:"active"`
-	Events []string     `json:"events"`
-	Config hookDelivers `json:"config"`
+// hookSetup is how a hook is set up at GitHub.
+type hookSetup struct {
+	ID     int64      `json:"id"`
+	Active bool       `json:"active"`
+	Events []string   `json:"events"`
+	Config hookConfig `json:"config"`
 }
 
-// hookDelivers is where and how a hook delivers.
-type hookDelivers struct {
+func (h hookSetup) id() string { return strconv.FormatInt(h.ID, 10) }
+
+// hookConfig is where and how a hook delivers. In go-github's struct insecure_ssl is a string; GitHub documents that it may be a
+// number, and one hook with a number would make the whole list unreadable.
+type hookConfig struct {
 	URL         string          `json:"url"`
 	ContentType string          `json:"content_type"`
 	InsecureSSL json.RawMessage `json:"insecure_ssl"` // "0" or 0: certificates are checked
-	Secret      secretText      `json:"secret"`       // stars, when there is one
+	Secret      secretText      `json:"secret"`       // asterisks, if there is one
 }
 
-func (h hookSettings) id() string { return strconv.FormatInt(h.ID, 10) }
-
-// ours reports whether a hook delivers to this source: its URL ends with the source's path.
-func (v *vendor) ours(h hookDelivers) bool {
+// isOurs reports whether a hook delivers to this source: its URL ends with the source's path.
+func (v *vendor) isOurs(h hookConfig) bool {
 	u, err := url.Parse(h.URL)
-	return err == nil && strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/hooks/"+v.name)
+	return err == nil && strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/hooks/"+v.source)
 }
 
-// feeds finds the hooks that deliver to this source. That the organisation's hooks may not be seen matters only when
+// feeds finds the hooks that deliver to this source. If we may not see the organisation's hooks, that matters only when
 // nothing else delivers.
-func (v *vendor) feeds(ctx context.Context) ([]hookFeed, error) {
+func (v *vendor) feeds(ctx context.Context) ([]feed, error) {
 	found, err := v.appFeed(ctx)
 	if err != nil {
 		return nil, err
@@ -62,90 +69,112 @@ func (v *vendor) feeds(ctx context.Context) ([]hookFeed, error) {
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("looking for the hook: %w: no hook delivers to a URL that ends with /hooks/%s",
-			collect.ErrRefused, v.name)
+			collect.ErrRefused, v.source)
 	}
 	return found, nil
 }
 
 // orgFeeds finds hooks of the organisation.
-func (v *vendor) orgFeeds(ctx context.Context) ([]hookFeed, error) {
-	path := "orgs/" + v.org + "/hooks"
-	l := listing{ask: v.ask, request: request{
-		doing: "listing the organisation's hooks", method: http.MethodGet, path: path, needs: hooksOfOrg,
-		query: url.Values{"per_page": {perPage}}, means: notListed,
-		hints: map[int]string{
-			http.StatusNotFound:  "our token may not see the hooks; a classic one needs the scope admin:org_hook",
-			http.StatusForbidden: "our token may not see the hooks; it needs the permission organization_hooks: write",
+func (v *vendor) orgFeeds(ctx context.Context) ([]feed, error) {
+	list := githubclient.List[hookSetup]{
+		Call: githubclient.Call{
+			Doing: "listing the organisation's hooks", Needs: githubclient.OrgHooks, Means: notGone,
+			Hints: map[int]string{
+				http.StatusNotFound:  "our token may not see the hooks; a classic one needs the scope admin:org_hook",
+				http.StatusForbidden: "our token may not see the hooks; it needs the permission organization_hooks: write",
+			},
 		},
-	}}
-	var found []hookFeed
-	for page, err := range pages[hookSettings](ctx, l) {
+		Do:   v.client.Do,
+		Page: githubclient.RawPage[hookSetup]("orgs/"+v.org+"/hooks", url.Values{}), // see hookConfig
+		ID:   hookSetup.id,
+	}
+	var found []feed
+	for page, err := range list.Pages(ctx) {
 		if err != nil {
 			return found, err
 		}
 		for _, h := range page {
-			if v.ours(h.Config) {
-				found = append(found, hookFeed{"the organisation's hook", path + "/" + h.id(), v.ask, h})
+			if v.isOurs(h.Config) {
+				found = append(found, v.orgFeed(h))
 			}
 		}
 	}
 	return found, nil
 }
 
+func (v *vendor) orgFeed(h hookSetup) feed {
+	return feed{
+		name: "the organisation's hook", setup: h, do: v.client.Do,
+		list: func(ctx context.Context, to *gh.Client, from githubclient.Position) ([]*gh.HookDelivery, *gh.Response, error) {
+			return to.Organizations.ListHookDeliveries(ctx, v.org, h.ID, from.Options())
+		},
+		resend: func(ctx context.Context, to *gh.Client, id int64) (*gh.Response, error) {
+			_, response, err := to.Organizations.RedeliverHookDelivery(ctx, v.org, h.ID, id)
+			return response, err
+		},
+	}
+}
+
 // appFeed finds the App's own hook. An App without one answers 404.
-func (v *vendor) appFeed(ctx context.Context) ([]hookFeed, error) {
-	if v.app == nil {
+func (v *vendor) appFeed(ctx context.Context) ([]feed, error) {
+	if !v.client.IsApp() {
 		return nil, nil
 	}
-	feed := hookFeed{"the App's hook", "app/hook", v.app.ask, hookSettings{Active: true}}
-	_, err := v.app.ask(ctx, request{
-		doing: "reading the App's hook", method: http.MethodGet, path: "app/hook/config", into: &feed.settings.Config,
+	f := feed{
+		name: "the App's hook", setup: hookSetup{Active: true}, do: v.client.DoAsApp,
+		list: func(ctx context.Context, to *gh.Client, from githubclient.Position) ([]*gh.HookDelivery, *gh.Response, error) {
+			return to.Apps.ListHookDeliveries(ctx, from.Options())
+		},
+		resend: func(ctx context.Context, to *gh.Client, id int64) (*gh.Response, error) {
+			_, response, err := to.Apps.RedeliverHookDelivery(ctx, id)
+			return response, err
+		},
+	}
+	_, err := v.client.DoAsApp(ctx, githubclient.Call{
+		Doing: "reading the App's hook",
+		Send:  githubclient.Raw(http.MethodGet, "app/hook/config", nil, nil, &f.setup.Config), // see hookConfig
 	})
-	if errors.Is(err, collect.ErrGone) || err == nil && !v.ours(feed.settings.Config) {
+	if errors.Is(err, collect.ErrGone) || err == nil && !v.isOurs(f.setup.Config) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := request{doing: "reading the App", method: http.MethodGet, path: "app", into: &feed.settings}
-	if _, err := v.app.ask(ctx, r); err != nil {
+	app, _, err := v.askApp(ctx, "reading the App")
+	if err != nil {
 		return nil, err
 	}
-	return []hookFeed{feed}, nil
+	f.setup.Events = app.Events
+	return []feed{f}, nil
 }
 
-// examine says whether a hook is set up as we need it.
-func (h hookFeed) examine(found *leak.Findings) {
+// examine reports whether a hook is set up as we need it.
+func (f feed) examine(found *leak.Findings) {
 	const check = "hook"
-	s := h.settings
+	s := f.setup
 	switch {
 	case !s.Active:
-		found.Broken(check, "%s is turned off: nothing is delivered", h.what)
+		found.Broken(check, "%s is turned off: nothing is delivered", f.name)
 	case s.Config.Secret.Empty():
-		found.Broken(check, "%s has no secret: its deliveries are refused", h.what)
+		found.Broken(check, "%s has no secret: its deliveries are refused", f.name)
 	case !s.hears(AlertEvent):
-		found.Broken(check, "%s is not subscribed to %s: no new leak is told", h.what, AlertEvent)
+		found.Broken(check, "%s is not subscribed to %s: new leaks are not reported", f.name, AlertEvent)
 	case !s.hears(LocationEvent):
-		found.Doubt(check, "%s is not subscribed to %s: new places of a known leak are not told", h.what, LocationEvent)
+		found.Doubt(check, "%s is not subscribed to %s: new places of a known leak are not reported", f.name, LocationEvent)
 	default:
-		found.Good(check, "%s is turned on, has a secret and tells of alerts and their places", h.what)
+		found.Good(check, "%s is turned on, has a secret and reports alerts and their places", f.name)
 	}
 	if insecure := strings.Trim(string(s.Config.InsecureSSL), `"`); insecure != "" && insecure != "0" && insecure != "null" {
-		found.Doubt("hook certificates", "%s delivers to whoever answers: its SSL verification is turned off", h.what)
+		found.Doubt("hook certificates", "%s delivers to whoever answers: its SSL verification is turned off", f.name)
 	}
 	switch s.Config.ContentType {
 	case "json":
-		found.Good("hook content type", "%s sends JSON", h.what)
+		found.Good("hook content type", "%s sends JSON", f.name)
 	default:
-		found.Good("hook content type", "%s sends forms, which are taken as well", h.what)
+		found.Good("hook content type", "%s sends forms, which are accepted as well", f.name)
 	}
 }
 
-func (h hookSettings) hears(event string) bool {
-	for _, e := range h.Events {
-		if e == event || e == "*" {
-			return true
-		}
-	}
-	return false
+func (h hookSetup) hears(event string) bool {
+	return slices.Contains(h.Events, event) || slices.Contains(h.Events, "*")
 }

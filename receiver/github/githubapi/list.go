@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
+	"stanch/receiver/github/githubclient"
 )
 
-// notListed says what 404 means for what belongs to the organisation: there is nothing that could be gone.
-var notListed = map[int]error{http.StatusNotFound: collect.ErrRefused}
+// notGone says what 404 means for things of the organisation as a whole: we may not see them. Nothing there could be gone.
+var notGone = map[int]error{http.StatusNotFound: collect.ErrRefused}
 
-// listed is an alert of a list. It has no field for the secret, which is not asked for.
+// listed is an alert of a list. It has no field for the secret, which we do not ask for.
 type listed struct {
 	Number     int64     `json:"number"`
 	State      string    `json:"state"`
@@ -27,19 +28,19 @@ type listed struct {
 
 func (l listed) id() string { return l.Repository.FullName + "/" + strconv.FormatInt(l.Number, 10) }
 
-// ref returns what the alert is called; false: it is none of our organisation.
+// ref returns the ref of a listed alert; false: it does not belong to our organisation.
 func (v *vendor) ref(l listed) (Ref, bool) {
 	owner, repo, _ := strings.Cut(l.Repository.FullName, "/")
 	r, err := NewRef(owner, repo, l.Number)
 	return r, err == nil && r.In(v.org)
 }
 
-// Open implements collect.Vendor. An alert that changes while the list is read may be in it twice, or come with the
-// changes of the next time; an alert that does not change is in it once.
+// Open implements collect.Vendor. An alert that changes while the list is read may occur twice, or appear among the changes
+// of the next time; an alert that does not change occurs once.
 func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Listed, error] {
 	since = since.Truncate(time.Second) // GitHub's times have no fractions
 	return func(yield func(collect.Listed, error) bool) {
-		for page, err := range pages[listed](ctx, v.openAlerts()) {
+		for page, err := range v.openAlerts().Pages(ctx) {
 			if err != nil {
 				yield(collect.Listed{}, err)
 				return
@@ -59,23 +60,30 @@ func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Li
 	}
 }
 
-// openAlerts is the list of open alerts. On a server that numbers its pages, an alert that is closed meanwhile would
-// pull one over from the page to come onto the page that was read, where nobody sees it: there, all alerts are
-// listed, of which none ever leaves the list.
-func (v *vendor) openAlerts() listing {
-	all := url.Values{"sort": {"updated"}, "direction": {"desc"}, "hide_secret": {"true"}, "per_page": {perPage}}
-	open := url.Values{"state": {"open"}, "after": {""}} // an empty cursor asks for cursors
-	for name, values := range all {
-		open[name] = values
-	}
-	return listing{
-		request: request{
-			doing: "listing alerts", method: http.MethodGet, path: "orgs/" + v.org + "/secret-scanning/alerts",
-			query: open, needs: readAlerts, means: notListed,
-			hints: map[int]string{
+// openAlerts is the list of open alerts. With numbered pages, an alert that is closed meanwhile would move one from the next
+// page to the page that was read already, where nobody sees it. On such a server the list is of all alerts, and none ever
+// leaves it. go-github's options have neither sort, direction nor hide_secret, and send no empty cursor, which is how to
+// ask for cursors.
+func (v *vendor) openAlerts() githubclient.List[listed] {
+	open := v.alertsQuery()
+	open.Set("state", "open")
+	open.Set("after", "")
+	return githubclient.List[listed]{
+		Call: githubclient.Call{
+			Doing: "listing alerts", Needs: githubclient.ReadAlerts, Means: notGone,
+			Hints: map[int]string{
 				http.StatusNotFound: "our token may not list the organisation's alerts, or secret scanning is off there",
 			},
 		},
-		ask: v.ask, byNumber: all,
+		Do:       v.client.Do,
+		Page:     githubclient.RawPage[listed](v.alertsPath(), open),
+		ByNumber: githubclient.RawPage[listed](v.alertsPath(), v.alertsQuery()),
+		ID:       listed.id,
 	}
+}
+
+func (v *vendor) alertsPath() string { return "orgs/" + v.org + "/secret-scanning/alerts" }
+
+func (v *vendor) alertsQuery() url.Values {
+	return url.Values{"sort": {"updated"}, "direction": {"desc"}, "hide_secret": {"true"}}
 }

@@ -211,3 +211,15 @@ func TestRedeliverOneFails(t *testing.T) {
 		}
 	}
 }
+
+// TestRedeliverMissingList: an answer that is no list is not an empty list, whatever go-github makes of it.
+func TestRedeliverMissingList(t *testing.T) {
+	for name, body := range map[string]string{"nothing": "", "null": "null", "cut": `[{"id":1`, "an object": "{}"} {
+		w := newWorld(t, githubfake.Options{})
+		w.AddHook(ourHook)
+		w.answer(githubfake.ListDeliveries, body)
+		if n, err := w.redeliver(t, time.Time{}); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+			t.Errorf("%s: got %d deliveries and error %v, want that the answer cannot be read", name, n, err)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"stanch/receiver/github/githubclient"
 )
 
 // The events that tell of alerts, as GitHub's documentation of webhooks names them.
@@ -12,23 +14,20 @@ const (
 	LocationEvent = "secret_scanning_alert_location"
 )
 
-// maxName is the most that the name of an owner or of a repository may have, in bytes. GitHub's own limits are lower.
-const maxName = 100
+// errRef says nothing about the text, which may be anything.
+var errRef = errors.New("it is not the owner, repository and number of an alert")
 
-// errRef says nothing of what it is about, which may be anything.
-var errRef = errors.New("it is no owner, repository and number of an alert")
-
-// Ref is which alert of which repository. GitHub takes names in any case and shows them as they were written first, so
-// that one alert can be named in many ways: a Ref has lower-case names, and is the same for all of them.
+// Ref names an alert of a repository. GitHub accepts names in any case and shows them as they were first written, so that one
+// alert has many names: a Ref has lower-case names, and is the same for all of them.
 type Ref struct {
 	owner  string
 	repo   string
 	number int64 // within the repository, from 1
 }
 
-// NewRef makes a Ref of names in any case. The names are fit to be segments of a URL's path as they are.
+// NewRef makes a Ref of names in any case. Its error says nothing about them.
 func NewRef(owner, repo string, number int64) (Ref, error) {
-	if !IsName(owner) || !IsName(repo) || number < 1 {
+	if !githubclient.IsName(owner) || !githubclient.IsName(repo) || number < 1 {
 		return Ref{}, errRef
 	}
 	return Ref{strings.ToLower(owner), strings.ToLower(repo), number}, nil
@@ -54,16 +53,10 @@ func (r Ref) String() string {
 	return r.owner + "/" + r.repo + "/" + strconv.FormatInt(r.number, 10)
 }
 
-// In reports whether the repository is this organisation's.
+// In reports whether the repository belongs to an organisation, which is in any case.
 func (r Ref) In(organization string) bool { return r.owner == strings.ToLower(organization) }
 
-// IsName reports whether a name is one that an owner or a repository can have. Two dots within a name are harmless, and
-// refusing them would let somebody hide a repository; a name of dots alone would climb a path.
-func IsName(name string) bool {
-	if len(name) > maxName || strings.Trim(name, ".") == "" {
-		return false
-	}
-	return !strings.ContainsFunc(name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
-	})
+// path is where the API has the alert.
+func (r Ref) path() string {
+	return "repos/" + r.owner + "/" + r.repo + "/secret-scanning/alerts/" + strconv.FormatInt(r.number, 10)
 }

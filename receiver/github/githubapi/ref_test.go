@@ -13,6 +13,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 )
 
 // TestRefs: the API is asked for what Parse wrote, and for nothing else that stands in the queue.
@@ -27,7 +28,7 @@ func TestRefs(t *testing.T) {
 	if err := os.WriteFile(path, []byte("our-token\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := githubapi.Config{URL: server.URL, TokenFile: path}
+	config := githubclient.Config{URL: server.URL, TokenFile: path}
 	vendor, err := githubapi.Open(config, "acme", "Acme", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -2,21 +2,21 @@ package githubapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"stanch/receiver/github/githubclient"
 )
 
-// maxComment is how long a comment may be, in characters. GitHub documents no limit for secret scanning; its other
-// alerts have this one.
+// maxComment is how long a comment may be, in characters. GitHub documents no limit for secret scanning, but has this one
+// for its other alerts.
 const maxComment = 280
 
-// resolved is the state that closes an alert, and revoked the reason that we give.
+// The state of a closed alert, and the reason that we give for closing it.
 const (
 	resolved = "resolved"
 	revoked  = "revoked"
@@ -25,8 +25,8 @@ const (
 // change is one kind of change to an alert.
 type change struct {
 	doing    string
-	state    string // that it leads to
-	validity any    // nil: what GitHub finds by itself
+	state    string // the state afterwards
+	validity any    // nil: what GitHub finds out by itself
 	fields   map[string]any
 }
 
@@ -39,53 +39,52 @@ func (v *vendor) Resolve(ctx context.Context, text, comment string) error {
 	return v.change(ctx, text, change{"closing the alert", resolved, "inactive", fields})
 }
 
-// Reopen implements collect.Vendor. GitHub takes no comment with it, and takes the one away that closed the alert. An
-// alert that somebody closed for another reason than that the key is revoked is not opened: it is no claim of ours.
-// The validity is not called active: that would come back to us as news about the leak, and a person may have enabled
-// the key.
+// Reopen implements collect.Vendor. GitHub takes no comment with it, and removes the one that closed the alert. An alert that
+// somebody closed for another reason than a revoked key stays closed: we made no such claim. The validity is not set to
+// active: that would come back to us as news about the leak, although a person may have enabled the key.
 func (v *vendor) Reopen(ctx context.Context, text, _ string) error {
-	return v.change(ctx, text, change{"opening the alert again", "open", nil, map[string]any{"state": "open"}})
+	return v.change(ctx, text, change{"reopening the alert", "open", nil, map[string]any{"state": "open"}})
 }
 
-// change changes an alert that is not as wanted yet. Whoever made it so before, with whatever comment, is left alone.
+// change makes a change unless it was made before, by whomever and with whatever comment.
 func (v *vendor) change(ctx context.Context, text string, c change) error {
 	r, err := v.own(text)
 	if err != nil {
 		return err
 	}
-	if is, err := v.standing(ctx, r, c.doing); err != nil || c.needless(is) {
+	if is, err := v.standing(ctx, r, c.doing); err != nil || c.isNeedless(is) {
 		return err
 	}
 	err = v.update(ctx, r, c, true)
-	if answered(err, http.StatusUnprocessableEntity) { // a server that does not know validity yet
+	if githubclient.Answered(err, http.StatusUnprocessableEntity) { // the server may not know validity yet
 		err = v.update(ctx, r, c, false)
 	}
-	if answered(err, http.StatusBadRequest, http.StatusNotModified) { // somebody else may have been first
-		if is, again := v.standing(ctx, r, c.doing); again == nil && c.needless(is) {
+	if githubclient.Answered(err, http.StatusBadRequest, http.StatusNotModified) { // somebody else may have been first
+		if is, again := v.standing(ctx, r, c.doing); again == nil && c.isNeedless(is) {
 			return nil
 		}
 	}
 	return err
 }
 
-// standing is how an alert stands.
+// standing is the state of an alert.
 type standing struct {
 	Number     int64  `json:"number"`
 	State      string `json:"state"`
 	Resolution string `json:"resolution"`
 }
 
-// needless reports whether there is nothing to change.
-func (c change) needless(is standing) bool {
+// isNeedless reports whether there is nothing to change.
+func (c change) isNeedless(is standing) bool {
 	return is.State == c.state || is.State == resolved && is.Resolution != revoked
 }
 
-// standing asks how an alert stands, and not for its secret.
+// standing asks for the state of an alert, without its secret: go-github's Get cannot leave that out.
 func (v *vendor) standing(ctx context.Context, r Ref, doing string) (standing, error) {
 	var is standing
-	_, err := v.ask(ctx, request{
-		doing: doing, method: http.MethodGet, path: r.path(), query: url.Values{"hide_secret": {"true"}}, into: &is,
-		needs: writeAlerts,
+	_, err := v.client.Do(ctx, githubclient.Call{
+		Doing: doing, Needs: githubclient.WriteAlerts,
+		Send: githubclient.Raw(http.MethodGet, r.path(), url.Values{"hide_secret": {"true"}}, nil, &is),
 	})
 	if err == nil && is.Number != r.number {
 		err = fmt.Errorf("%s: %w", doing, errOther)
@@ -93,16 +92,18 @@ func (v *vendor) standing(ctx context.Context, r Ref, doing string) (standing, e
 	return is, err
 }
 
-// update sends a change. That it was made is what the answer says of the alert, not its status.
+// update sends a change. Whether it was made is what the answer says about the alert, not its status. go-github's options
+// have no resolution_comment and no validity.
 func (v *vendor) update(ctx context.Context, r Ref, c change, validity bool) error {
 	fields := maps.Clone(c.fields)
 	if validity {
 		fields["validity"] = c.validity
 	}
 	var is standing
-	_, err := v.ask(ctx, request{
-		doing: c.doing, method: http.MethodPatch, path: r.path(), body: fields, into: &is, needs: writeAlerts,
-		hints: map[int]string{http.StatusForbidden: "dismissing alerts may need approval there (delegated alert " +
+	_, err := v.client.Do(ctx, githubclient.Call{
+		Doing: c.doing, Needs: githubclient.WriteAlerts,
+		Send: githubclient.Raw(http.MethodPatch, r.path(), nil, fields, &is),
+		Hints: map[int]string{http.StatusForbidden: "dismissing alerts may need approval there (delegated alert " +
 			"dismissal), or our token may only read; close it by hand"},
 	})
 	switch {
@@ -116,14 +117,7 @@ func (v *vendor) update(ctx context.Context, r Ref, c change, validity bool) err
 	return nil
 }
 
-// answered reports whether GitHub answered with one of these statuses.
-func answered(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*refusal](err)
-	return ok && slices.Contains(statuses, no.status)
-}
-
-// shorten cuts a comment to what GitHub takes, between two characters. Its last word, which is a link to the
-// incident, stays.
+// shorten cuts a comment to what GitHub accepts, between two characters. Its last word, a link to the incident, stays.
 func shorten(comment string) string {
 	comment = strings.ToValidUTF8(comment, "\uFFFD")
 	text := []rune(comment)

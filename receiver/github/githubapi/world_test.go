@@ -17,6 +17,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/collect/collecttest"
 	"stanch/receiver/github/githubapi"
+	"stanch/receiver/github/githubclient"
 	"stanch/receiver/githubfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound/vendorfake"
@@ -29,7 +30,7 @@ const sourceName = "acme-leaks"
 type world struct {
 	*githubfake.Server
 	vendor       collect.Vendor
-	config       githubapi.Config
+	config       githubclient.Config
 	organization string
 	token        leak.Secret // of the vendor; empty: it is an App
 	log          *strings.Builder
@@ -51,7 +52,7 @@ func newAppWorld(t *testing.T, o githubfake.Options, a githubfake.App) *world {
 	w := startFake(t, o)
 	a.Key = appKey()
 	id, key := w.AddApp(a)
-	w.config.App = &githubapi.AppConfig{ID: strconv.FormatInt(id, 10), PrivateKeyFile: writeFile(t, key.Reveal())}
+	w.config.App = &githubclient.AppConfig{ID: strconv.FormatInt(id, 10), PrivateKeyFile: writeFile(t, key.Reveal())}
 	w.open(t)
 	return w
 }
@@ -72,7 +73,7 @@ func startFake(t *testing.T, o githubfake.Options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	config := githubapi.Config{URL: server.URL()}
+	config := githubclient.Config{URL: server.URL()}
 	return &world{Server: server, config: config, organization: "Acme", log: new(strings.Builder)}
 }
 

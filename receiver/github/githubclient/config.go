@@ -1,4 +1,4 @@
-package githubapi
+package githubclient
 
 import (
 	"crypto/rsa"
@@ -36,14 +36,14 @@ type AppConfig struct {
 	PrivateKeyFile string `yaml:"private_key_file"`
 }
 
-// Check reports every fault by the field that has it; of one of the whole, the field is empty. No problem holds a secret.
+// Check reports every fault by the field that has it; a fault of the whole has an empty field. No problem holds a secret.
 func (c *Config) Check(fault func(field, problem string)) {
 	if err := outbound.CheckURL(c.url(), outbound.URLRules{}); err != nil {
 		fault("url", err.Error())
 	}
 	switch {
 	case c.TokenFile == "" && c.App == nil:
-		fault("", "give token_file or app: a delivery holds no secret, so each must be asked for")
+		fault("", "give token_file or app: a delivery holds no secret, so each must be fetched")
 	case c.TokenFile != "" && c.App != nil:
 		fault("", "give token_file or app, not both")
 	case c.App != nil:

@@ -1,4 +1,4 @@
-package githubapi
+package githubclient
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,18 +18,10 @@ import (
 	"stanch/receiver/outbound"
 )
 
-// Errors that nobody decides on; they are unresolved.
-var (
-	errUnreadable = errors.New("the answer cannot be read")
-	errOther      = errors.New("the answer is about another alert")
-	errUnchanged  = errors.New("GitHub takes the change, and the alert is as it was")
-	errRepeats    = errors.New("the pages repeat themselves")
-)
-
-// errorCodes are those that GitHub documents for what is wrong with a field.
+// errorCodes are the codes that GitHub documents for what is wrong with a field.
 var errorCodes = regexp.MustCompile(`^(missing|missing_field|invalid|already_exists|unprocessable|custom)$`)
 
-// rightNames is what a list of scopes or permissions looks like.
+// rightNames is the form of a list of scopes or permissions.
 var rightNames = regexp.MustCompile(`^[a-z_:=,; ]{1,200}$`)
 
 // refusal is an error answer of GitHub, reduced to what may be shown to anyone.
@@ -40,7 +33,7 @@ type refusal struct {
 	means  error  // nil: nobody classified it
 }
 
-// Error says what was being done and what GitHub answered.
+// Error says what we were doing and what GitHub answered.
 func (r *refusal) Error() string {
 	text := fmt.Sprintf("%s: GitHub answers %d", r.doing, r.status)
 	if r.code != "" {
@@ -55,55 +48,55 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// Unwrap returns what the answer means, nil when nobody classified it.
+// Unwrap returns what the answer means; nil: nobody classified it.
 func (r *refusal) Unwrap() error { return r.means }
 
-// classify is the one place that says what the failure of a call means. It keeps nothing of err, whose text and fields
-// hold URLs, our token and bodies. Our own limits are GitHub's that go-github remembers: nothing was sent then.
-func classify(ctx context.Context, r request, err error) error {
+// classify is the only place that says what the failure of a call means. It keeps nothing of err, whose text and fields hold
+// URLs, our token and bodies. go-github remembers GitHub's limits: such a failure may mean that nothing was sent.
+func classify(ctx context.Context, call Call, response *gh.Response, err error) error {
 	var limited *gh.RateLimitError
 	var slowed *gh.AbuseRateLimitError
 	var factor *gh.TwoFactorAuthError
 	var answered *gh.ErrorResponse
 	switch {
 	case errors.As(err, &limited):
-		return throttled(r, limited.Response.StatusCode, time.Until(limited.Rate.Reset.Time))
+		return throttled(call, limited.Response.StatusCode, time.Until(limited.Rate.Reset.Time))
 	case errors.As(err, &slowed):
-		return throttled(r, slowed.Response.StatusCode, value(slowed.RetryAfter))
+		return throttled(call, slowed.Response.StatusCode, value(slowed.RetryAfter))
 	case errors.As(err, &factor):
-		return refused(r, (*gh.ErrorResponse)(factor))
+		return refused(call, (*gh.ErrorResponse)(factor))
 	case errors.As(err, &answered):
-		return refused(r, answered)
+		return refused(call, answered)
 	}
-	return unanswered(ctx, r, err)
+	return unanswered(ctx, call, response, err)
 }
 
-// refused says what an error answer means. Only an answer in GitHub's own format says anything of alerts or of our
-// credential: a page of a proxy does not.
-func refused(r request, answered *gh.ErrorResponse) error {
+// refused says what an error answer means. Only an answer in GitHub's own format says anything about alerts or our
+// credential: a proxy's page does not.
+func refused(call Call, answered *gh.ErrorResponse) error {
 	status, header := answered.Response.StatusCode, answered.Response.Header
 	if wait, limit := limitedBy(status, header, answered); limit {
-		return throttled(r, status, wait)
+		return throttled(call, status, wait)
 	}
-	no := &refusal{doing: r.doing, status: status, hint: r.hints[status]}
+	no := &refusal{doing: call.Doing, status: status, hint: call.Hints[status]}
 	if len(answered.Errors) == 1 && errorCodes.MatchString(answered.Errors[0].Code) {
 		no.code = answered.Errors[0].Code
 	}
 	if answered.Message != "" {
-		no.means = r.meaning(status)
+		no.means = call.meaning(status)
 	}
 	if no.means != nil && errors.Is(no.means, collect.ErrRefused) {
 		no.hint = join(no.hint, accepted(header))
 	}
 	if status >= 300 && status < 400 && status != http.StatusNotModified {
-		no.hint = "it names another place, which is not asked: the repository may have been renamed or moved"
+		no.hint = "it names another place, which we do not ask: the repository may have been renamed or moved"
 	}
 	return no
 }
 
-// meaning is what a status says of what was asked; nil: nothing that is established.
-func (r request) meaning(status int) error {
-	if means, ok := r.means[status]; ok {
+// meaning is what a status means for the call; nil: nothing that is established.
+func (c Call) meaning(status int) error {
+	if means, ok := c.Means[status]; ok {
 		return means
 	}
 	switch status {
@@ -117,7 +110,7 @@ func (r request) meaning(status int) error {
 	return nil
 }
 
-// limitedBy reports whether an answer is about limits, and how long it asks to wait; 0: it does not say.
+// limitedBy reports whether an answer is about limits, and how long it asks us to wait; 0: it does not say.
 func limitedBy(status int, header http.Header, answered *gh.ErrorResponse) (time.Duration, bool) {
 	wait, asked := wish(header)
 	switch status {
@@ -133,7 +126,7 @@ func limitedBy(status int, header http.Header, answered *gh.ErrorResponse) (time
 	return 0, false
 }
 
-// wish is how long an answer asks to wait, and whether it asks at all.
+// wish is how long an answer asks us to wait, and whether it asks at all.
 func wish(header http.Header) (time.Duration, bool) {
 	if wait, asked := outbound.RetryAfter(header); asked {
 		return wait, true
@@ -145,16 +138,17 @@ func wish(header http.Header) (time.Duration, bool) {
 	return time.Until(time.Unix(reset, 0)), true
 }
 
-// throttled is GitHub's wish to be left alone; one that has passed by our clock, or that says no time, is for a minute.
-func throttled(r request, status int, wait time.Duration) error {
+// throttled is the error for GitHub's wish that we wait: for a minute if it does not say how long, or if the time has passed by
+// our clock.
+func throttled(call Call, status int, wait time.Duration) error {
 	if wait <= 0 {
-		wait = unsaidWait
+		wait = defaultWait
 	}
-	no := &refusal{doing: r.doing, status: status, hint: "too many requests were made with our credential"}
+	no := &refusal{doing: call.Doing, status: status, hint: "too many requests were made with our credential"}
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
 }
 
-// accepted is what GitHub says that a call needs; empty: nothing.
+// accepted is what GitHub says the call needs; empty: it does not say.
 func accepted(header http.Header) string {
 	for _, name := range []string{scopesAccepted, rightsAccepted} {
 		if text := header.Get(name); rightNames.MatchString(text) {
@@ -171,12 +165,10 @@ func join(a, b string) string {
 	return a + "; " + b
 }
 
-// unanswered says why there is no answer, or none that can be read.
-func unanswered(ctx context.Context, r request, err error) error {
-	if ctx.Err() == nil && errors.Is(err, errUnreadable) {
-		return fmt.Errorf("%s: %w", r.doing, errUnreadable)
-	}
-	return fmt.Errorf("%s: %w", r.doing, outbound.Cause(ctx, err))
+// Answered reports whether GitHub answered with one of these statuses.
+func Answered(err error, statuses ...int) bool {
+	no, ok := errors.AsType[*refusal](err)
+	return ok && slices.Contains(statuses, no.status)
 }
 
 // value is what a pointer points to; of nil, the zero value.
