@@ -1,13 +1,16 @@
 package githubfake
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"stanch/receiver/outbound/vendorfake"
 )
@@ -138,4 +141,199 @@ func (c *call) read(into any) *answer {
 		return refuse(http.StatusBadRequest, "Problems parsing JSON")
 	}
 	return nil
+}
+
+// Operation names what a call asks for, in the journal and in faults.
+type Operation = vendorfake.Operation
+
+// The operations of the API.
+const (
+	GetUser          Operation = "user.get"
+	GetRateLimit     Operation = "rate_limit.get"
+	GetOrganisation  Operation = "organisation.get"
+	ListOrgAlerts    Operation = "organisation.alerts"
+	ListRepoAlerts   Operation = "repository.alerts"
+	GetAlert         Operation = "alert.get"
+	UpdateAlert      Operation = "alert.update"
+	ListLocations    Operation = "alert.locations"
+	ListHooks        Operation = "hooks.list"
+	GetHook          Operation = "hook.get"
+	UpdateHook       Operation = "hook.update"
+	PingHook         Operation = "hook.ping"
+	ListDeliveries   Operation = "deliveries.list"
+	GetDelivery      Operation = "delivery.get"
+	Redeliver        Operation = "delivery.redeliver"
+	GetApp           Operation = "app.get"
+	GetHookConfig    Operation = "app.hook.get"
+	UpdateHookConfig Operation = "app.hook.update"
+	GetInstallation  Operation = "installation.get"
+	CreateToken      Operation = "installation.token"
+	NoOperation      Operation = "" // a request that GitHub has no route for
+)
+
+// route is one operation of the API.
+type route struct {
+	fake   *Fake
+	op     Operation
+	needs  permission
+	free   bool                // whether it is not counted against the rate limit
+	handle func(*call) *answer // runs under the fake's lock, and does no I/O
+}
+
+func (f *Fake) newRoutes() http.Handler {
+	mux := http.NewServeMux()
+	add := func(pattern string, op Operation, needs permission, handle func(*call) *answer) {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.Handle(method+" "+f.prefix()+path, &route{fake: f, op: op, needs: needs, handle: handle})
+	}
+	add("GET /user", GetUser, permission{}, (*call).getUser)
+	add("GET /orgs/{org}", GetOrganisation, permission{}, (*call).getOrganisation)
+	f.alertRoutes(add)
+	f.hookRoutes(add)
+	f.appRoutes(add)
+	limit := &route{fake: f, op: GetRateLimit, handle: (*call).getRateLimit, free: true}
+	mux.Handle("GET "+f.prefix()+"/rate_limit", limit)
+	mux.Handle("/", &route{fake: f, handle: func(*call) *answer { return notFound() }})
+	return mux
+}
+
+// adder adds a route to the API.
+type adder func(pattern string, op Operation, needs permission, handle func(*call) *answer)
+
+func (f *Fake) alertRoutes(add adder) {
+	alerts := "/repos/{owner}/{repo}/secret-scanning/alerts"
+	add("GET /orgs/{org}/secret-scanning/alerts", ListOrgAlerts, readAlerts, (*call).listAlerts)
+	add("GET "+alerts, ListRepoAlerts, readAlerts, (*call).listAlerts)
+	add("GET "+alerts+"/{alert}", GetAlert, readAlerts, (*call).getAlert)
+	add("PATCH "+alerts+"/{alert}", UpdateAlert, writeAlerts, (*call).updateAlert)
+	add("GET "+alerts+"/{alert}/locations", ListLocations, readAlerts, (*call).listLocations)
+}
+
+func (f *Fake) hookRoutes(add adder) {
+	for prefix, name := range map[string]string{"/orgs/{org}": "org", "/repos/{owner}/{repo}": "repo"} {
+		read, write := hookPermissions(name)
+		hooks := prefix + "/hooks"
+		add("GET "+hooks, ListHooks, read, (*call).listHooks)
+		add("GET "+hooks+"/{hook}", GetHook, read, (*call).getHook)
+		add("PATCH "+hooks+"/{hook}", UpdateHook, write, (*call).updateHook)
+		add("POST "+hooks+"/{hook}/pings", PingHook, write, (*call).pingHook)
+		f.deliveryRoutes(add, hooks+"/{hook}/deliveries", read, write)
+	}
+	f.deliveryRoutes(add, "/app/hook/deliveries", asApp, asApp)
+}
+
+func (f *Fake) deliveryRoutes(add adder, deliveries string, read, write permission) {
+	add("GET "+deliveries, ListDeliveries, read, (*call).listDeliveries)
+	add("GET "+deliveries+"/{delivery}", GetDelivery, read, (*call).getDelivery)
+	add("POST "+deliveries+"/{delivery}/attempts", Redeliver, write, (*call).redeliver)
+}
+
+func (f *Fake) appRoutes(add adder) {
+	add("GET /app", GetApp, asApp, (*call).getApp)
+	add("GET /app/hook/config", GetHookConfig, asApp, (*call).getHookConfig)
+	add("PATCH /app/hook/config", UpdateHookConfig, asApp, (*call).updateHookConfig)
+	add("GET /orgs/{org}/installation", GetInstallation, asApp, (*call).getInstallation)
+	add("POST /app/installations/{installation}/access_tokens", CreateToken, asApp, (*call).createToken)
+}
+
+// target is the repository or the organisation that a request names; empty: neither.
+func target(r *http.Request) string {
+	if owner := r.PathValue("owner"); owner != "" {
+		return owner + "/" + r.PathValue("repo")
+	}
+	return r.PathValue("org")
+}
+
+// number is the last number that a request's path names; 0: none.
+func number(r *http.Request) int64 {
+	for _, name := range []string{"alert", "delivery", "hook", "installation"} {
+		if n, err := strconv.ParseInt(r.PathValue(name), 10, 64); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// find looks up what the path of a request names, or answers 404. What the caller cannot see is not there.
+func (c *call) find() *answer {
+	f, r := c.fake, c.request
+	if name := target(r); strings.Contains(name, "/") {
+		c.repo = f.repos[strings.ToLower(name)]
+		if c.repo == nil || !c.token.sees(c.repo) {
+			return notFound()
+		}
+	} else if name != "" {
+		c.org = f.accounts[strings.ToLower(name)]
+		if c.org == nil || !c.token.member(c.org) {
+			return notFound()
+		}
+	}
+	return nil
+}
+
+// window is the hour in which the requests of a user, an installation or an App are counted, with its limit; 0: none.
+type window struct {
+	*vendorfake.Window
+	limit int
+}
+
+// window returns the current hour of a token.
+func (f *Fake) window(t *token) *vendorfake.Window {
+	key := "user " + t.Login
+	if t.app != nil {
+		key = "app " + t.app.Slug
+	}
+	if t.installation != nil {
+		key += " " + strconv.FormatInt(t.installation.id, 10)
+	}
+	return f.windows.At(key, f.now(), time.Hour)
+}
+
+// ResetLimits starts a new hour for everybody.
+func (f *Fake) ResetLimits() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.windows)
+}
+
+// spent reports whether nothing is left.
+func (w window) spent() bool { return w.limit > 0 && w.Used >= w.limit }
+
+// mark adds what is left to an answer.
+func (w window) mark(a answer) answer {
+	if w.limit == 0 {
+		return a
+	}
+	a = a.With("X-RateLimit-Limit", strconv.Itoa(w.limit)).With("X-RateLimit-Resource", "core")
+	a = a.With("X-RateLimit-Remaining", strconv.Itoa(w.limit-w.Used)).With("X-RateLimit-Used", strconv.Itoa(w.Used))
+	return a.With("X-RateLimit-Reset", strconv.FormatInt(w.Reset.Unix(), 10))
+}
+
+// limited is the answer to a request for which nothing is left.
+func (f *Fake) limited() answer {
+	return *refuse(cmp.Or(f.Switches().Limited, http.StatusForbidden), "API rate limit exceeded")
+}
+
+// getRateLimit is GET /rate_limit, which is not counted itself.
+func (c *call) getRateLimit() *answer {
+	limit, w := c.fake.options.RateLimit, c.fake.window(c.token)
+	if limit == 0 {
+		return refuse(http.StatusNotFound, "Rate limiting is not enabled.")
+	}
+	core := object{"limit": limit, "used": w.Used, "remaining": limit - w.Used, "reset": w.Reset.Unix()}
+	return ok(object{"resources": object{"core": core}, "rate": core})
+}
+
+// SecondaryLimit is a fault for a caller who asks too much at a time: status is 403 or 429, retryAfter the seconds that
+// it must wait, empty when GitHub does not say.
+func SecondaryLimit(status int, retryAfter string) Fault {
+	fault := Fault{
+		Status: status, ContentType: mediaType, Header: map[string]string{},
+		Body: `{"message":"You have exceeded a secondary rate limit.",` +
+			`"documentation_url":"https://docs.github.example/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`,
+	}
+	if retryAfter != "" {
+		fault.Header["Retry-After"] = retryAfter
+	}
+	return fault
 }

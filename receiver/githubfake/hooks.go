@@ -2,10 +2,17 @@ package githubfake
 
 import (
 	"cmp"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 // Hook is a webhook as a test adds it and reads it back: of an organisation, of a repository, or an App's.
@@ -151,4 +158,194 @@ func (h *hook) kind() string {
 		return "Repository"
 	}
 	return organisation
+}
+
+// config never shows the secret, only that there is one.
+func (h *hook) config() object {
+	config := object{"url": h.URL, "content_type": "json", "insecure_ssl": "0"}
+	if h.Form {
+		config["content_type"] = "form"
+	}
+	if !h.Secret.Empty() {
+		config["secret"] = "********"
+	}
+	return config
+}
+
+// hookConfig is the part of an update that says where and how to deliver; a field that is absent is not changed.
+type hookConfig struct {
+	URL         *string `json:"url"`
+	ContentType *string `json:"content_type"`
+	Secret      *string `json:"secret"`
+}
+
+// updateHook is PATCH of a hook.
+func (c *call) updateHook() *answer {
+	var u struct {
+		Config hookConfig `json:"config"`
+		Events []string   `json:"events"`
+		Active *bool      `json:"active"`
+	}
+	no := c.theHook().Or(func() *answer { return c.read(&u) })
+	no = no.Or(func() *answer { return c.hook.configure(u.Config) })
+	if no != nil {
+		return no
+	}
+	if u.Events != nil {
+		c.hook.Events = u.Events
+	}
+	if u.Active != nil {
+		c.hook.Inactive = !*u.Active
+	}
+	return ok(c.hook.show())
+}
+
+// updateHookConfig is PATCH of an App's hook.
+func (c *call) updateHookConfig() *answer {
+	var u hookConfig
+	no := c.theHook().Or(func() *answer { return c.read(&u) })
+	no = no.Or(func() *answer { return c.hook.configure(u) })
+	return no.Or(func() *answer { return ok(c.hook.config()) })
+}
+
+func (h *hook) configure(u hookConfig) *answer {
+	if kind := deref(u.ContentType); kind != "" && kind != "json" && kind != "form" {
+		return invalid("content_type")
+	}
+	if u.URL != nil {
+		if parsed, err := url.Parse(*u.URL); err != nil || parsed.Host == "" {
+			return invalid("url")
+		}
+		h.URL = *u.URL
+	}
+	if u.ContentType != nil {
+		h.Form = *u.ContentType == "form"
+	}
+	if u.Secret != nil {
+		h.Secret = leak.NewSecret(*u.Secret)
+	}
+	return nil
+}
+
+// pingHook is POST .../pings.
+func (c *call) pingHook() *answer {
+	no := c.theHook()
+	if no != nil {
+		return no
+	}
+	c.fake.ping(c.hook, c.token.sender(c.fake))
+	return &answer{Status: http.StatusNoContent}
+}
+
+// event is something that hooks are told of.
+type event struct {
+	name   string
+	action string // empty: it has none
+	repo   *repo  // nil: none
+	sender object
+	extra  object // what is special to it
+}
+
+// happened tells the hooks what was done to an alert.
+func (f *Fake) happened(a *alert, action string, sender object) {
+	shown := f.hooked(a)
+	if action == string(Assign) || action == string(Unassign) {
+		shown["assigned_to"] = f.user(a.AssignedTo)
+	}
+	f.emit(event{
+		name: "secret_scanning_alert", action: action, repo: a.repo, sender: sender, extra: object{"alert": shown},
+	})
+}
+
+// located tells the hooks that a secret was seen in a place. As in GitHub's published example, the alert has its state
+// and its secret, unless a switch is against it.
+func (f *Fake) located(a *alert, l Location) {
+	shown := f.whole(a)
+	maps.Copy(shown, object{"state": a.State, "publicly_leaked": a.PubliclyLeaked, "multi_repo": a.MultiRepo})
+	if !f.Switches().NoLocationSecret {
+		shown["secret"] = a.Secret.Reveal()
+	}
+	f.emit(event{
+		name: "secret_scanning_alert_location", action: "created", repo: a.repo, sender: f.bot(),
+		extra: object{"alert": shown, "location": l.show(a.repo)},
+	})
+}
+
+// Scan sends the hook that a scan of a repository has ended.
+func (f *Fake) Scan(repository string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ended := f.now()
+	f.emit(event{
+		name: "secret_scanning_scan", action: "completed", repo: f.repository(repository), sender: f.bot(),
+		extra: object{
+			"type": "backfill", "source": "git", "secret_types": []string{"acme_api_key"},
+			"started_at": stamp(ended.Add(-time.Minute)), "completed_at": stamp(ended),
+			"custom_pattern_name": nil, "custom_pattern_scope": nil,
+		},
+	})
+}
+
+// Ping sends a ping to a hook.
+func (f *Fake) Ping(id int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if h, ok := f.hooks[id]; ok {
+		f.ping(h, f.account(Admin, "User").show())
+	}
+}
+
+func (f *Fake) ping(h *hook, sender object) {
+	e := event{name: "ping", repo: h.repo, sender: sender, extra: object{
+		"zen": "Keep it logically awesome.", "hook_id": h.ID, "hook": h.show(),
+	}}
+	f.deliver(h, e, vendorfake.UUID())
+}
+
+// Emit sends an event of any name to the hooks that listen for it, for a repository, with fields of the caller's choice
+// beside the usual ones: what GitHub may send tomorrow.
+func (f *Fake) Emit(name, action, repository string, fields map[string]any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.emit(event{name: name, action: action, repo: f.repository(repository), sender: f.bot(), extra: fields})
+}
+
+// emit makes a delivery for each hook that listens. They share the GUID, which names the event.
+func (f *Fake) emit(e event) {
+	guid := vendorfake.UUID()
+	for _, h := range f.hooks {
+		if h.listens(e.name, e.repo.owner, e.repo) {
+			f.deliver(h, e, guid)
+		}
+	}
+}
+
+// payload writes an event for a hook.
+func (e event) payload(h *hook) []byte {
+	owner := h.org
+	if e.repo != nil {
+		owner = e.repo.owner
+	}
+	body := object{"sender": e.sender, strings.ToLower(organisation): owner.showOrganisation()}
+	if e.action != "" {
+		body["action"] = e.action
+	}
+	if e.repo != nil {
+		body["repository"] = e.repo.show()
+	}
+	if i := e.installation(h); i != nil {
+		body["installation"] = object{"id": i.id, "node_id": nodeID("Installation", i.id)}
+	}
+	maps.Copy(body, e.extra)
+	// Our own objects, and what a test hands to Emit, are plain values: they marshal.
+	data, _ := json.Marshal(body)
+	return data
+}
+
+// installation is the one through which an App's hook gets an event; nil: it is no App's.
+func (e event) installation(h *hook) *installation {
+	if h.app == nil || e.repo == nil {
+		return nil
+	}
+	return h.app.in(e.repo.owner)
 }
