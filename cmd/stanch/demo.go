@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"stanch/cmd/stanch/config"
+	"stanch/cmd/stanch/serve"
+	"stanch/cmd/stanch/telemetry"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
 	"stanch/receiver/leak"
@@ -171,7 +173,7 @@ func (d *demonstration) store() string { return filepath.Join(d.dir, "data") }
 
 // start runs the service until ctx ends; its last error comes from the channel.
 func (d *demonstration) start(ctx context.Context) (<-chan error, error) {
-	config, err := d.configure()
+	c, err := d.configure()
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +183,7 @@ func (d *demonstration) start(ctx context.Context) (<-chan error, error) {
 	}
 	up, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		err := serve(ctx, config, newLog(logFile), nil, func(public, private net.Addr) {
+		err := serve.Run(ctx, c, telemetry.NewLog(logFile), nil, func(public, private net.Addr) {
 			d.public, d.private = "http://"+public.String(), "http://"+private.String()
 			close(up)
 		})

@@ -33,14 +33,6 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// hangups makes SIGHUP something that is received, from now on, and not the end of the process. One that comes while
-// another waits is the same one.
-func hangups() <-chan os.Signal {
-	received := make(chan os.Signal, 1)
-	signal.Notify(received, syscall.SIGHUP)
-	return received
-}
-
 // run is the whole program, and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()

@@ -9,6 +9,7 @@ import (
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
+	"stanch/cmd/stanch/telemetry"
 	"stanch/notify/deliver"
 	"stanch/receiver/queue/cluster"
 )
@@ -53,7 +54,7 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 		if err != nil {
 			return err
 		}
-		target := settings.Cluster(c, keys, newLog(command.ErrOrStderr()))
+		target := settings.Cluster(c, keys, telemetry.NewLog(command.ErrOrStderr()))
 		if operator.creds != "" || operator.nkey != "" {
 			target.CredsFile, target.NKeyFile = operator.creds, operator.nkey
 		}

@@ -1,4 +1,6 @@
-package main
+// Package telemetry is how a process tells of itself: its log, its traces and which stanch it is. Whatever becomes of those who
+// listen, nothing else waits for them.
+package telemetry
 
 import (
 	"context"
@@ -8,9 +10,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// newLog logs one JSON object a line; a duration is in seconds. What is logged with a context that belongs to a trace has its
+// NewLog logs one JSON object a line; a duration is in seconds. What is logged with a context that belongs to a trace has its
 // id as trace_id, and that of the span as span_id.
-func newLog(w io.Writer) *slog.Logger {
+func NewLog(w io.Writer) *slog.Logger {
 	inSeconds := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {
 			a.Value = slog.Float64Value(a.Value.Duration().Seconds())

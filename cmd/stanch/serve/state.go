@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"context"
@@ -6,61 +6,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
-	dto "github.com/prometheus/client_model/go"
 
-	"stanch/cmd/stanch/role"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
 )
-
-// reloaded tells how the last reading of the configuration file went, under the names that Prometheus gave its own.
-type reloaded struct{ successful, at prometheus.Gauge }
-
-// newReloaded counts the start as the first successful reading.
-func newReloaded(r prometheus.Registerer) *reloaded {
-	m := &reloaded{
-		successful: promauto.With(r).NewGauge(prometheus.GaugeOpts{
-			Name: "stanch_config_last_reload_successful",
-			Help: "Whether the last reading of the configuration file was put in force; 0: an earlier one still is.",
-		}),
-		at: promauto.With(r).NewGauge(prometheus.GaugeOpts{
-			Name: "stanch_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration in force was read.",
-		}),
-	}
-	m.record(true)
-	return m
-}
-
-func (m *reloaded) record(success bool) {
-	if !success {
-		m.successful.Set(0)
-		return
-	}
-	m.successful.Set(1)
-	m.at.SetToCurrentTime()
-}
-
-// exportRoles tells which roles a process has, so that Prometheus sees which one nobody has.
-func exportRoles(r prometheus.Registerer, roles role.Roles) {
-	own := promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{
-		Name: "stanch_role",
-		Help: "1 for each role that the process has.",
-	}, []string{"role"})
-	for _, name := range roles.Names() {
-		own.WithLabelValues(name).Set(1)
-	}
-}
-
-// scrape gathers the metrics of everything that the service always has, and those of the sources in force.
-type scrape struct{ *service }
-
-// Gather implements [prometheus.Gatherer].
-func (s scrape) Gather() ([]*dto.MetricFamily, error) {
-	all := prometheus.Gatherers{s.registry}
-	return append(all, s.current.Load().Metrics()...).Gather()
-}
 
 // statsTimeout bounds what one scrape waits for the store.
 const statsTimeout = 5 * time.Second

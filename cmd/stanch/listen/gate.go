@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"container/list"
@@ -9,11 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// gate bounds the connections of a listener. Nobody is kept waiting outside: who comes when there are too many is let in, and
+// Gate bounds the connections of a listener. Nobody is kept waiting outside: who comes when there are too many is let in, and
 // the connection on which nothing has begun or ended for longest is cut. A sender who is served within a second stays, and
 // those who only hold their connections make room for each other, whatever address they have: that may be a proxy's, which
 // stands for everybody.
-type gate struct {
+type Gate struct {
 	net.Listener
 	most func() int // asked at each connection
 	cut  prometheus.Counter
@@ -25,12 +25,13 @@ type gate struct {
 // gated is a connection that came through a gate.
 type gated struct {
 	net.Conn
-	gate  *gate
+	gate  *Gate
 	place *list.Element // nil: it is closed
 }
 
-func newGate(l net.Listener, most func() int, reg prometheus.Registerer) *gate {
-	g := &gate{Listener: l, most: most, cut: prometheus.NewCounter(prometheus.CounterOpts{
+// NewGate puts a gate before a listener. Most is asked at each connection how many there may be.
+func NewGate(l net.Listener, most func() int, reg prometheus.Registerer) *Gate {
+	g := &Gate{Listener: l, most: most, cut: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "stanch_connections_cut_total",
 		Help: "How many connections to the public listener were cut because there were too many.",
 	})}
@@ -42,7 +43,7 @@ func newGate(l net.Listener, most func() int, reg prometheus.Registerer) *gate {
 }
 
 // Accept implements [net.Listener].
-func (g *gate) Accept() (net.Conn, error) {
+func (g *Gate) Accept() (net.Conn, error) {
 	conn, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -56,14 +57,14 @@ func (g *gate) Accept() (net.Conn, error) {
 }
 
 // size is how many connections are open.
-func (g *gate) size() int {
+func (g *Gate) size() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.open.Len()
 }
 
 // enter adds a connection and returns those that are too many.
-func (g *gate) enter(c *gated) (quiet []*gated) {
+func (g *Gate) enter(c *gated) (quiet []*gated) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.place = g.open.PushBack(c)
@@ -74,7 +75,7 @@ func (g *gate) enter(c *gated) (quiet []*gated) {
 }
 
 // noted is told by an http.Server that something has begun or ended on a connection.
-func (g *gate) noted(conn net.Conn, _ http.ConnState) {
+func (g *Gate) noted(conn net.Conn, _ http.ConnState) {
 	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = secure.NetConn()
 	}

@@ -1,4 +1,4 @@
-package main
+package telemetry
 
 import (
 	"context"
@@ -29,16 +29,16 @@ const (
 	lossInterval = 10 * time.Minute
 )
 
-// tracing makes spans and sends them to a collector, by OTLP over HTTP; nil: nobody asked for that, and there is nothing of
+// Tracing makes spans and sends them to a collector, by OTLP over HTTP; nil: nobody asked for that, and there is nothing of
 // it. Whatever becomes of the collector, nothing else waits for it: spans are lost instead.
-type tracing struct {
+type Tracing struct {
 	provider *sdktrace.TracerProvider
 	log      *slog.Logger
 }
 
-// startTracing traces if OpenTelemetry's environment variables ask for it. Where spans go, which are sampled, and how many are
+// StartTracing traces if OpenTelemetry's environment variables ask for it. Where spans go, which are sampled, and how many are
 // kept is what those variables say, which the libraries read themselves.
-func startTracing(ctx context.Context, r role.Roles, log *slog.Logger) *tracing {
+func StartTracing(ctx context.Context, r role.Roles, log *slog.Logger) *Tracing {
 	wanted, problem := tracesWanted(os.Getenv)
 	if problem != "" {
 		log.Warn("nothing is traced", "err", problem)
@@ -53,7 +53,7 @@ func startTracing(ctx context.Context, r role.Roles, log *slog.Logger) *tracing 
 		log.Warn("nothing is traced", "err", err)
 		return nil
 	}
-	return &tracing{log: log, provider: sdktrace.NewTracerProvider(
+	return &Tracing{log: log, provider: sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(&exporter{SpanExporter: sender, log: log}), sdktrace.WithResource(self(ctx, r)),
 	)}
 }
@@ -80,7 +80,7 @@ func self(ctx context.Context, r role.Roles) *resource.Resource {
 		resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(
 			attribute.String("service.name", "stanch"),
-			attribute.String("service.version", buildVersion()),
+			attribute.String("service.version", Version()),
 			attribute.StringSlice("stanch.roles", r.Names()),
 		),
 		resource.WithFromEnv(),
@@ -91,16 +91,16 @@ func self(ctx context.Context, r role.Roles) *resource.Resource {
 	return about
 }
 
-// tracer is what spans are made with; nil: none are.
-func (t *tracing) tracer() trace.Tracer {
+// Tracer is what spans are made with; nil: none are.
+func (t *Tracing) Tracer() trace.Tracer {
 	if t == nil {
 		return nil
 	}
 	return t.provider.Tracer(span.Scope)
 }
 
-// end sends the last spans away, for as long as flushTimeout.
-func (t *tracing) end() {
+// End sends the last spans away, for as long as flushTimeout.
+func (t *Tracing) End() {
 	if t == nil {
 		return
 	}

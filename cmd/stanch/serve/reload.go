@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"context"
@@ -98,7 +98,7 @@ func (s *service) replace(ctx context.Context, group *errgroup.Group) (bad []err
 	return nil
 }
 
-// exchange puts one generation in the place of another, from the end of an alert's way to its beginning: what a new
+// exchange puts settings in the place of those before, from the end of an alert's way to its beginning: what a new
 // source reports is decided by the new policy, and told to the new notifiers. On an error nothing has changed.
 func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, next *settings.Settings) error {
 	fresh := next.Without(before)
