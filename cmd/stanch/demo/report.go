@@ -1,6 +1,7 @@
-package main
+package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func (d *demonstration) report(views []api.Incident) error {
 	for _, s := range d.samples {
 		v := byKey[s.key.ID]
 		now, alive := d.lookUp(s)
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", dash(s.key.Name), s.what, stepsAfter(v), v.State,
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(s.key.Name, "-"), s.what, stepsAfter(v), v.State,
 			api.ContainedAfter(v.Incident), now)
 		if v.State != s.state || v.Action != s.action || alive != s.alive {
 			wrong = append(wrong, fmt.Errorf("the key that is %s ended %s by %s, want %s by %s",
