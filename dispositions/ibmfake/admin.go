@@ -28,7 +28,7 @@ type newKey struct {
 //	GET    /_fake/requests        {"METHOD /path": count}
 //	GET    /_fake/positions       []Switches
 //	GET    /_fake/switches        Switches; PUT sets them
-//	POST   /_fake/faults          Fault; DELETE takes every fault away
+//	POST   /_fake/faults          Fault; DELETE removes every fault
 //	DELETE /_fake/tokens          makes every token invalid
 func (f *Fake) adminRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
@@ -158,10 +158,10 @@ func (c *Client) Journal() ([]Event, error) {
 // SetSwitches changes the positions; zero fields are set to their defaults.
 func (c *Client) SetSwitches(s Switches) error { return c.do(http.MethodPut, "switches", s, nil) }
 
-// AddFault puts a fault in front of the calls that it matches.
+// AddFault adds a fault, which the calls that it matches will meet.
 func (c *Client) AddFault(f Fault) error { return c.do(http.MethodPost, "faults", f, nil) }
 
-// ClearFaults takes every fault away.
+// ClearFaults removes every fault.
 func (c *Client) ClearFaults() error { return c.do(http.MethodDelete, "faults", nil, nil) }
 
 // do sends a body, unless it is nil, and decodes the answer, unless into is nil.

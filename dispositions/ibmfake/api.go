@@ -12,7 +12,7 @@ import (
 // handler answers one call. It runs under the fake's lock and does no I/O.
 type handler func(*call) answer
 
-// served is what a route answers with; apiRoutes' mux only finds it.
+// served is the handler of a route; the mux of apiRoutes only finds it.
 type served struct {
 	handler
 	open bool // whether it needs no token
@@ -49,7 +49,7 @@ func (f *Fake) apiRoutes() *http.ServeMux {
 // serve answers a call as IAM does.
 func (c *call) serve() answer { return c.decide().Encode("application/json") }
 
-// decide does what a call asks for. A request that IAM has no route for is answered 404 or 405 without a body.
+// decide carries out a call. A request that IAM has no route for is answered 404 or 405 without a body.
 func (c *call) decide() answer {
 	f := c.fake
 	found, _ := f.api.Handler(c.request)
@@ -57,7 +57,7 @@ func (c *call) decide() answer {
 	if !ok {
 		return answer{Status: http.StatusNotFound}
 	}
-	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, 1<<16)) // a body that is cut reads as bad input
+	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, 1<<16)) // a truncated body is bad input
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c.grant = f.caller(c.request)
@@ -113,7 +113,7 @@ func flag(value string) bool { return strings.EqualFold(value, "true") }
 
 const (
 	apikeyGrant = "urn:ibm:params:oauth:grant-type:apikey"
-	// tokenLife is how long a token is good, whatever becomes of its key.
+	// tokenLife is how long a token works, whatever happens to its key.
 	tokenLife = time.Hour
 )
 

@@ -22,8 +22,8 @@ type wireCredential struct {
 	Credentials map[string]string `json:"credentials"`
 }
 
-// AddCredential adds a service credential with the API key that is made for it, and returns the credential's id, and the key's
-// id in [Fake.Keys]. Of the key its setting, locks and value count. Redacted, the controller does not show what it holds.
+// AddCredential adds a service credential and the API key that belongs to it, and returns the ids of both. Of the key, only
+// the setting, the locks and the value count. If it is redacted, the controller does not show what it holds.
 func (f *Fake) AddCredential(name string, k Key, redacted bool) (guid, keyID string) {
 	guid = vendorfake.UUID()
 	_, k.IAMID = f.AddServiceID("auto-generated-serviceId-"+guid, k.Account)

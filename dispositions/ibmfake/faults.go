@@ -68,7 +68,7 @@ func (c *call) event() Event {
 	}
 }
 
-// record puts a call into the journal if it asked for an effect.
+// record adds a call to the journal if it asked for an effect.
 func (c *call) record(status int) {
 	if c.op.effect == "" {
 		return
@@ -95,7 +95,7 @@ var effects = map[string]string{
 	"POST disable": "disable", "DELETE disable": "enable",
 }
 
-// operation reads what a request asks for off its path.
+// operation reads from its path what a request asks for.
 func operation(r *http.Request) op {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	o := op{route: r.Method + " " + path}

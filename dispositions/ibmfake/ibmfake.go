@@ -1,7 +1,6 @@
 // Package ibmfake is a fake of IBM Cloud IAM that keeps state and speaks real HTTP: tokens, API keys with their locks,
-// history and activity, service IDs. It follows IBM's wire as far as that is established; every answer that is not has
-// a switch, and faults can be put in front of every call. It needs no testing.T, because the demo and child processes
-// of tests run it too.
+// history and activity, service IDs. It follows IBM's wire as far as that is established; every other answer has
+// a switch, and any call can meet a [Fault].
 package ibmfake
 
 import (
@@ -41,9 +40,9 @@ type Fake struct {
 	mu       sync.Mutex
 	requests map[string]int
 	limit    *rate.Limiter // nil: none
-	refused  int           // calls that went past it
+	refused  int           // calls that exceeded it
 	byID     map[string]*key
-	// byValue holds the same keys as byID, except after a write that was committed by half.
+	// byValue holds the same keys as byID, except after a write that reached one view only.
 	byValue  map[string]*key
 	services map[string]*service
 	// credentials are service credentials by their id.
@@ -101,7 +100,7 @@ type call struct {
 	body    []byte // of the request
 	half    string // of the views, the one that a write reaches; empty: both
 	grant   grant  // whose token came with it
-	changed bool   // whether the state is another than before
+	changed bool   // whether the call changed the state
 }
 
 // answer is the answer to a call.

@@ -63,7 +63,7 @@ type historyRecord struct {
 	Message      string   `json:"message"`
 }
 
-// AddKey adds a key, with whatever is empty made up, and returns its id and value.
+// AddKey adds a key, fills in what is empty, and returns its id and value.
 func (f *Fake) AddKey(k Key) (id string, value leak.Secret) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,7 +107,7 @@ func (f *Fake) Keys() []Key {
 }
 
 // Act changes a key as IBM itself may, whose own feed can be faster than ours: op is disable, enable, lock, unlock or
-// delete. It reports whether there is such a key, and it does not enter the journal.
+// delete. It reports whether there is such a key. It is not in the journal.
 func (f *Fake) Act(op, id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,8 +118,8 @@ func (f *Fake) Act(op, id string) bool {
 	return ok
 }
 
-// change writes to a key in the views that half leaves, and reports whether its state is another than before. Who asked
-// is in the history.
+// change writes to a key in the views that half leaves, and reports whether that changed its state. The
+// history says who asked.
 func (f *Fake) change(k *key, op, by, half string) bool {
 	next := *k
 	switch op {
@@ -172,7 +172,7 @@ func (k *key) entityTag() string {
 	return fmt.Sprintf("%d-%s", k.tag, strings.ReplaceAll(strings.TrimPrefix(k.ID, "ApiKey-"), "-", ""))
 }
 
-// newValue makes up a key's value as IAM's look: 44 characters of [A-Za-z0-9_-].
+// newValue makes up a key's value that looks like IAM's: 44 characters of [A-Za-z0-9_-].
 func newValue() string {
 	data := make([]byte, 33)
 	_, _ = rand.Read(data) // it never fails

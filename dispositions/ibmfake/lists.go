@@ -164,7 +164,7 @@ func (f *Fake) AddServiceID(name, account string) (id, iamID string) {
 	return s.id, "iam-" + s.id
 }
 
-// MakeServiceID adds a service ID as somebody of an IAM id makes it, and returns its id.
+// MakeServiceID adds a service ID that this IAM id made, and returns its id.
 func (f *Fake) MakeServiceID(name, account, by string) (id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

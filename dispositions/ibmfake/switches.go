@@ -23,7 +23,7 @@ type Switches struct {
 	// NumericStatus makes status_code in error bodies a number; otherwise it is a string.
 	NumericStatus bool `json:"numeric_status"`
 
-	// Unset is how a key reads whose owner never chose what a leak does: "none", as in IBM's sample, "disable", as
+	// Unset is what a key answers whose owner never chose what a leak does: "none", as in IBM's sample, "disable", as
 	// IBM's documentation has it, or "absent". Empty: none. [Positions] leaves it alone, because it changes what keys
 	// are set to.
 	Unset string `json:"unset"`

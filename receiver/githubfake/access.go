@@ -29,10 +29,10 @@ const (
 	RepoHooksPermission = "repository_hooks"
 )
 
-// Token is a user's personal access token, as a test adds it. The zero Token is a classic one that may everything.
+// Token is a user's personal access token, as a test adds it. The zero Token is a classic one that may do everything.
 type Token struct {
 	Name  string // what the journal calls it; empty: its user's login
-	Login string // whose it is; empty: Admin
+	Login string // its owner; empty: Admin
 	// Scopes are what a classic token may, such as repo, security_events, admin:org_hook; nil: everything, unless
 	// Permissions are given.
 	Scopes []string
@@ -78,14 +78,14 @@ func (f *Fake) RevokeTokens() {
 	f.changed()
 }
 
-// identify finds out whose request it is, or what to answer instead.
+// identify finds out who sent a request, or what to answer instead.
 func (c *call) identify() {
 	c.fake.mu.Lock()
 	defer c.fake.mu.Unlock()
 	c.refused = c.authenticate()
 }
 
-// authenticate finds out whose request it is, or answers 401.
+// authenticate finds out who sent a request, or answers 401.
 func (c *call) authenticate() *answer {
 	scheme, value, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
 	if value == "" || scheme != "Bearer" && scheme != "token" {
@@ -257,7 +257,7 @@ func (f *Fake) AddApp(a App) (id int64, key leak.Secret) {
 	return added.id, leak.NewSecret(string(pem.EncodeToMemory(block)))
 }
 
-// Suspend suspends every installation in an organisation, or takes that back: they get no token, and no hook.
+// Suspend suspends every installation in an organisation, or resumes it: a suspended one gets no token and no deliveries.
 func (f *Fake) Suspend(organisation string, suspended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -415,7 +415,7 @@ func (f *Fake) issuer(issuer any) *app {
 	return nil
 }
 
-// check refuses times that GitHub's clock does not allow: it forgives nothing.
+// check refuses times that GitHub's clock does not allow. It tolerates no skew.
 func (c claims) check(now time.Time) *answer {
 	var no string
 	switch {

@@ -30,7 +30,7 @@ type Alert struct {
 	PubliclyLeaked bool
 	MultiRepo      bool
 	Base64         bool
-	BypassedBy     string // login of who got past push protection; empty: nobody
+	BypassedBy     string // login of who bypassed push protection; empty: nobody
 	AssignedTo     string // login; empty: nobody
 	Resolution     string // false_positive, wont_fix, revoked, used_in_tests, pattern_edited or pattern_deleted
 	Comment        string // on the resolution
@@ -47,7 +47,7 @@ type alert struct {
 	id   int64 // orders alerts of the same second
 }
 
-// AddAlert adds an alert, with whatever is empty made up, and tells nobody; see [Fake.Raise]. It returns the number.
+// AddAlert adds an alert, fills in what is empty, and tells nobody; see [Fake.Raise]. It returns the number.
 func (f *Fake) AddAlert(a Alert) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -171,8 +171,8 @@ type Change struct {
 	Assignee   string
 }
 
-// Act changes an alert as a user or GitHub itself may, moves its time of change, and sends the hook. It reports whether
-// there is such an alert, and does not enter the journal.
+// Act changes an alert as a user or GitHub itself may, sets its time of change, and sends the hook. It reports whether
+// there is such an alert. It is not in the journal.
 func (f *Fake) Act(act Act, repository string, number int, change Change) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -397,7 +397,7 @@ func (f *Fake) whole(a *alert) object {
 	return shown
 }
 
-// bypassedAt is when push protection was got past: when the alert was made.
+// bypassedAt is when push protection was bypassed: when the alert was made.
 func (a *alert) bypassedAt() any {
 	if a.BypassedBy == "" {
 		return stamp(time.Time{})

@@ -18,13 +18,13 @@ import (
 // object is a JSON object; a nil value reads null.
 type object = vendorfake.Object
 
-// answer is what a call is answered with.
+// answer is the answer to a call.
 type answer = vendorfake.Answer
 
 // mediaType is what GitHub calls its JSON.
 const mediaType = "application/json; charset=utf-8"
 
-// maxBody is the most that is read of a request, in bytes.
+// maxBody is how much of a request is read, in bytes.
 const maxBody = 1 << 20
 
 // call is one request on its way to an answer.
@@ -34,8 +34,8 @@ type call struct {
 	route   *route
 	event   Event // for the journal
 
-	token    *token  // whose request it is
-	refused  *answer // what a request without a good token gets
+	token    *token  // who sent the request
+	refused  *answer // the answer to a request without a good token
 	org      *account
 	repo     *repo
 	alert    *alert
@@ -57,7 +57,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Meet(c.event).Answer(w, r, c.serve, c.record)
 }
 
-// record puts a call into the journal, with the status of its answer.
+// record adds a call to the journal, with the status of its answer.
 func (c *call) record(status int) {
 	c.event.At, c.event.Status = c.fake.options.Now(), status
 	c.fake.Record(c.event)
@@ -68,7 +68,7 @@ func (c *call) serve() answer { return c.decide().Encode(mediaType) }
 
 func (c *call) decide() answer {
 	f := c.fake
-	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, maxBody)) // a body that is cut reads as bad input
+	c.body, _ = io.ReadAll(io.LimitReader(c.request.Body, maxBody)) // a truncated body is bad input
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.refused != nil {
@@ -296,10 +296,10 @@ func (f *Fake) ResetLimits() {
 	clear(f.windows)
 }
 
-// spent reports whether nothing is left.
+// spent reports whether the limit is used up.
 func (w window) spent() bool { return w.limit > 0 && w.Used >= w.limit }
 
-// mark adds what is left to an answer.
+// mark adds what is left of the limit to an answer.
 func (w window) mark(a answer) answer {
 	if w.limit == 0 {
 		return a

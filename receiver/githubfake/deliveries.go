@@ -32,7 +32,7 @@ type Delivery struct {
 	Action     string
 	Repository string // owner/name; empty: none
 	Redelivery bool
-	Status     string // OK, as GitHub documents; what went wrong in words that it does not; empty: not sent yet
+	Status     string // OK, as GitHub documents; otherwise what went wrong, in our words; empty: not sent yet
 	StatusCode int    // that the receiver answered; see Switches.Unreached
 	At         time.Time
 	Duration   time.Duration
@@ -154,7 +154,7 @@ func (d *delivery) show() object {
 	return shown
 }
 
-// deliver makes the delivery of an event to a hook, or two, or none, as the switches say.
+// deliver queues the delivery of an event to a hook: once, twice or not at all, as the switches say.
 func (f *Fake) deliver(h *hook, e event, guid string) {
 	d := delivery{hook: h, repo: e.repo, installation: e.installation(h)}
 	d.GUID, d.Hook, d.Event, d.Action, d.Payload = guid, h.ID, e.name, e.action, e.payload(h)
@@ -174,14 +174,14 @@ func (f *Fake) deliver(h *hook, e event, guid string) {
 	}
 }
 
-// enqueue gives a delivery its id and has it sent as soon as it may.
+// enqueue gives a delivery its id and queues it.
 func (f *Fake) enqueue(d *delivery) {
 	d.ID = f.nextID()
 	f.deliveries = append(f.deliveries, d)
 	f.Enqueue(f.Switches().Reversed, func() { f.transmit(d) })
 }
 
-// transmit sends a delivery and writes down what became of it.
+// transmit sends a delivery and records the result.
 func (f *Fake) transmit(d *delivery) {
 	f.mu.Lock()
 	request := f.newRequest(d)
@@ -193,7 +193,7 @@ func (f *Fake) transmit(d *delivery) {
 	f.note(d, sent)
 }
 
-// newRequest writes a delivery, signed with the secret that its hook has now. A URL that is none makes it go nowhere.
+// newRequest writes a delivery, signed with the secret that its hook has now. With an invalid URL it goes nowhere.
 func (f *Fake) newRequest(d *delivery) *http.Request {
 	body, kind := d.Payload, "application/json"
 	if d.hook.Form {
@@ -246,7 +246,7 @@ func mac(algorithm func() hash.Hash, secret leak.Secret, body []byte) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// status says what became of a POST, in words.
+// status is the result of a POST in words.
 func status(s vendorfake.Sent) string {
 	switch {
 	case s.Code == 0:
@@ -265,7 +265,7 @@ func failure(err error) string {
 	return "failed to connect to host"
 }
 
-// note writes down what became of a delivery.
+// note records the result of a delivery.
 func (f *Fake) note(d *delivery, s vendorfake.Sent) {
 	d.At, d.Duration, d.Status, d.StatusCode = f.options.Now(), s.Duration, status(s), s.Code
 	d.response, d.answered = s.Header, s.Body

@@ -1,8 +1,7 @@
 // Package githubfake is a fake of GitHub's side of secret scanning that keeps state and speaks real HTTP: the REST API
-// for alerts, locations, hooks and their deliveries, tokens and Apps, and the sender of webhooks. What GitHub documents
-// is played as documented; where it is silent and an answer matters to us, [Switches] has its positions; a [Fault] can
-// be put in front of every call. URLs inside bodies name hosts that do not exist, so that nobody who follows one gets
-// away with it. It needs no testing.T, because the demo and child processes of tests run it too.
+// for alerts, locations, hooks and their deliveries, tokens and Apps, and the sender of webhooks. It behaves as
+// GitHub documents; where GitHub is silent and the answer matters to us, [Switches] has its positions; any call can meet a
+// [Fault]. URLs inside bodies name hosts that do not exist, so that following one fails.
 package githubfake
 
 import (
@@ -13,7 +12,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Admin is the login of the user who does what tests do by hand, and whose tokens are when nothing else is said.
+// Admin is the login of the user who acts for tests, and who owns the tokens that name nobody else.
 const Admin = "acme-admin"
 
 // Options configure a fake; the zero value works.
@@ -121,7 +120,7 @@ func Start(o Options) (*Server, error) {
 // URL is the base URL of the API, with the slash at its end that go-github's BaseURL needs.
 func (s *Server) URL() string { return s.server.Origin() + s.prefix() + "/" }
 
-// Close stops at once; calls and deliveries under way are cut.
+// Close stops at once and cuts calls and deliveries that are in progress.
 func (s *Server) Close() {
 	s.server.Close()
 	s.Fake.Close()

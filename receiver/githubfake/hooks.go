@@ -15,7 +15,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Hook is a webhook as a test adds it and reads it back: of an organisation, of a repository, or an App's.
+// Hook is a webhook of an organisation, a repository or an App, as a test adds it and reads it back.
 type Hook struct {
 	ID           int64  // made up
 	Organisation string // empty: acme, unless there is a Repository
@@ -27,7 +27,7 @@ type Hook struct {
 	Inactive     bool
 }
 
-// secretScanning are the events about secrets.
+// secretScanning are the events of secret scanning.
 var secretScanning = []string{"secret_scanning_alert", "secret_scanning_alert_location", "secret_scanning_scan"}
 
 type hook struct {
@@ -85,7 +85,7 @@ func (h Hook) events() []string {
 	return h.Events
 }
 
-// listens reports whether an event about an organisation, and maybe one of its repositories, goes to a hook.
+// listens reports whether an event about an organisation, or one of its repositories, goes to a hook.
 func (h *hook) listens(event string, org *account, r *repo) bool {
 	if h.Inactive || !slices.Contains(h.events(), event) && !slices.Contains(h.events(), "*") {
 		return false
@@ -243,7 +243,7 @@ type event struct {
 	action string // empty: it has none
 	repo   *repo  // nil: none
 	sender object
-	extra  object // what is special to it
+	extra  object // its own fields
 }
 
 // happened tells the hooks what was done to an alert.
@@ -258,7 +258,7 @@ func (f *Fake) happened(a *alert, action string, sender object) {
 }
 
 // located tells the hooks that a secret was seen in a place. As in GitHub's published example, the alert has its state
-// and its secret, unless a switch is against it.
+// and its secret, unless a switch says otherwise.
 func (f *Fake) located(a *alert, l Location) {
 	shown := f.whole(a)
 	maps.Copy(shown, object{"state": a.State, "publicly_leaked": a.PubliclyLeaked, "multi_repo": a.MultiRepo})

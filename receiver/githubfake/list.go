@@ -125,7 +125,7 @@ func (c *call) pageOfAlerts(all []*alert, query url.Values) ([]*alert, *answer) 
 func byPage[T any](c *call, all []T) []T {
 	query := c.request.URL.Query()
 	size := perPage(query)
-	page, _ := strconv.Atoi(query.Get("page")) // what is no number is the first page
+	page, _ := strconv.Atoi(query.Get("page")) // anything that is not a number is the first page
 	page, last := max(page, 1), max((len(all)+size-1)/size, 1)
 	if page > 1 {
 		c.links.Add(c.request, "first", "page", "1")
@@ -169,7 +169,7 @@ func (c *call) byCursor(all []*alert, query url.Values) ([]*alert, *answer) {
 }
 
 // position is where an alert stands in a listing: what it is sorted by, in whole seconds, and its id. A cursor is a
-// position, so that what changes while somebody pages moves in the listing and nothing else does.
+// position, so that only what changes while somebody pages moves in the listing.
 type position struct {
 	Second int64 `json:"s"`
 	ID     int64 `json:"i"`

@@ -7,7 +7,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Switches choose between answers that GitHub does not document, and turn on what an organisation or a day may bring.
+// Switches choose between answers that GitHub does not document, and turn on what differs between organisations or goes wrong.
 // Product code must work with every position.
 type Switches struct {
 	// Limited is the status when the rate limit is spent: 403 or 429, both documented. 0: 403.
@@ -15,12 +15,12 @@ type Switches struct {
 	// Unchanged is the status of an update that asks for the state that the alert has: 400, documented when the
 	// resolution does not change, or 200. 0: 400.
 	Unchanged int
-	// Cursors says when the Link of an alert listing holds a cursor: "asked", when the request had before or after, be
-	// it empty, as documented; "always"; or "never", by page only, as older Enterprise Servers. Empty: asked.
+	// Cursors says when the Link of an alert listing holds a cursor: "asked", when the request had before or after, even
+	// empty, as documented; "always"; or "never", by page only, as older Enterprise Servers. Empty: asked.
 	Cursors string
-	// Unreached is the status code listed for a delivery that nobody answered; status says why. 0: 502. -1: none, 0.
+	// Unreached is the status code listed for a delivery that nobody answered; status says why. 0: 502; -1: 0, which is no status.
 	Unreached int
-	// Validity is what comes of the validity of an update: "" is stored, "ignored" or "refused" with 422, for servers
+	// Validity is what becomes of the validity in an update: "" stores it; "ignored", or "refused" with 422, play servers
 	// that do not know it yet.
 	Validity string
 	// CommentLimit is the longest resolution comment, in characters; a longer one is answered 400. 0: any.
@@ -35,7 +35,7 @@ type Switches struct {
 	NoLocationSecret bool
 	// Twice sends every delivery twice with the same GUID, and lists both.
 	Twice bool
-	// Reversed sends the newest delivery that waits first.
+	// Reversed sends the newest waiting delivery first.
 	Reversed bool
 	// Drop loses every delivery: it is neither sent nor listed.
 	Drop bool

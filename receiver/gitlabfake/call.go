@@ -18,10 +18,10 @@ import (
 // object is a JSON object; a nil value reads null.
 type object = vendorfake.Object
 
-// answer is what a call is answered with.
+// answer is the answer to a call.
 type answer = vendorfake.Answer
 
-// maxBody is the most that is read of a request, in bytes.
+// maxBody is how much of a request is read, in bytes.
 const maxBody = 1 << 20
 
 // uuidHeader carries, in both directions, which chain of hooks and calls a request is part of.
@@ -36,8 +36,8 @@ type call struct {
 	body    []byte
 	asked   *graphqlfake.Document
 
-	token         *token  // whose request it is
-	refused       *answer // what a request without a good token gets
+	token         *token  // who sent the request
+	refused       *answer // the answer to a request without a good token
 	group         *group
 	project       *project
 	hook          *hook
@@ -45,14 +45,14 @@ type call struct {
 	vulnerability *vulnerability
 	links         vendorfake.Links
 	pages         map[string]string // the X- fields of the answer that say where a page stands
-	after         func() answer     // what is left to do without the fake's lock, and the answer then
+	after         func() answer     // the rest of the call, which runs without the fake's lock
 }
 
 // ServeHTTP answers one call of a route.
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := rt.fake
 	c := &call{fake: f, request: r, route: rt, links: vendorfake.Links{}, pages: map[string]string{}}
-	c.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a body that is cut reads as bad input
+	c.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a truncated body is bad input
 	c.event = Event{
 		Op: rt.op, Method: r.Method, Path: r.URL.Path, Target: target(r), Number: number(r), Query: r.URL.RawQuery,
 		Cause: r.Header.Get(uuidHeader),
@@ -64,7 +64,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Meet(c.event).Answer(w, r, c.serve, c.record)
 }
 
-// record puts a call into the journal, with the status of its answer.
+// record adds a call to the journal, with the status of its answer.
 func (c *call) record(status int) {
 	c.event.At, c.event.Status = c.fake.options.Now(), status
 	c.fake.Record(c.event)
@@ -79,7 +79,7 @@ func (c *call) serve() answer {
 	return c.describe(a).Encode("application/json")
 }
 
-// decide does what a call asks for, as far as nobody else has to be asked.
+// decide carries out a call, as far as that takes no other server.
 func (c *call) decide() answer {
 	f := c.fake
 	f.mu.Lock()
@@ -321,7 +321,7 @@ func (f *Fake) groupBy(text string) *group {
 	return nil
 }
 
-// manyItems is above which GitLab does not count: no total and no last page.
+// manyItems is the longest list that GitLab counts: beyond it there is no total and no last page.
 const manyItems = 10_000
 
 // positive reads a query parameter that is a number of at least 1.
@@ -418,13 +418,13 @@ func (f *Fake) ResetLimits() {
 	clear(f.windows)
 }
 
-// spend counts one more, and reports whether that is one too many; a limit of 0 is none.
+// spend counts one more, and reports whether that is over the limit; 0: there is no limit.
 func spend(w *vendorfake.Window, limit int) bool {
 	w.Used++
 	return limit > 0 && w.Used > limit
 }
 
-// mark adds what is left to an answer, and to a refusal how long to wait.
+// mark adds what is left of the limit to an answer, and to a refusal how long to wait.
 func (f *Fake) mark(a answer, w *vendorfake.Window, limit int) answer {
 	wait := strconv.Itoa(int(w.Reset.Sub(f.options.Now())/time.Second) + 1)
 	if a.Status == http.StatusTooManyRequests {
@@ -439,13 +439,13 @@ func (f *Fake) mark(a answer, w *vendorfake.Window, limit int) answer {
 	return a.With("RateLimit-Reset", strconv.FormatInt(w.Reset.Unix(), 10))
 }
 
-// limited is the answer to a request that is one too many: it is no JSON.
+// limited is the answer to a request over the limit. It is not JSON.
 func limited() answer {
 	a := answer{Status: http.StatusTooManyRequests, Raw: []byte("Retry later\n")}
 	return a.With("Content-Type", "text/plain")
 }
 
-// tooOften is the answer of an operation that has a limit of its own.
+// tooOften is the answer to too many calls of an operation that has its own limit.
 func tooOften() *answer {
 	a := refuse(http.StatusTooManyRequests, object{
 		"error": "This endpoint has been requested too many times. Try again later.",

@@ -17,15 +17,15 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Outcome is what became of a delivery.
+// Outcome is the result of a delivery.
 type Outcome string
 
-// The outcomes. GitLab lists those that were Sent only; what it skipped has left no trace.
+// The outcomes. GitLab lists those that were Sent only; what it skipped leaves no trace.
 const (
-	Waiting   Outcome = ""          // not sent yet, or under way
+	Waiting   Outcome = ""          // not sent yet, or in progress
 	Sent      Outcome = "sent"      // whatever the answer
 	Skipped   Outcome = "disabled"  // the hook was switched off
-	Recursive Outcome = "recursive" // the chain of hooks and calls has been at this hook
+	Recursive Outcome = "recursive" // the chain of hooks and calls has reached this hook before
 )
 
 // Delivery is one POST to a hook, or one that was not made, as a test reads it back.
@@ -66,7 +66,7 @@ func (f *Fake) Deliveries() []Delivery {
 	return made
 }
 
-// deliver makes the delivery of an event to a hook, or two, or none, as the switches say.
+// deliver queues the delivery of an event to a hook: once, twice or not at all, as the switches say.
 func (f *Fake) deliver(h *hook, d Delivery) {
 	d.Hook, d.IdempotencyKey = h.ID, vendorfake.UUID()
 	chained := d.EventUUID != ""
@@ -99,10 +99,10 @@ func (f *Fake) enter(h *hook, d Delivery) *delivery {
 	return entered
 }
 
-// transmit sends a delivery, unless something is against it, and writes down what became of it. It gives the fake's lock
-// away while the receiver answers.
+// transmit sends a delivery, unless it is blocked, and records the result. It releases the fake's lock while the receiver
+// answers.
 func (f *Fake) transmit(d *delivery) {
-	if d.Outcome = f.against(d); d.Outcome != Waiting {
+	if d.Outcome = f.blocked(d); d.Outcome != Waiting {
 		return
 	}
 	f.chain(d.EventUUID).add(d.Hook)
@@ -115,8 +115,8 @@ func (f *Fake) transmit(d *delivery) {
 	f.note(d, sent)
 }
 
-// against is why a delivery is not sent; Waiting: it is.
-func (f *Fake) against(d *delivery) Outcome {
+// blocked is why a delivery is not sent; Waiting: it may be sent.
+func (f *Fake) blocked(d *delivery) Outcome {
 	forced := d.Test || d.Again && f.Switches().ResendDisabled
 	switch {
 	case !forced && d.hook.status(f.options.Now()) != Executable:
@@ -127,10 +127,10 @@ func (f *Fake) against(d *delivery) Outcome {
 	return Waiting
 }
 
-// note writes down what became of a delivery, and counts it for or against its hook.
+// note records the result of a delivery, and counts it as a success or a failure of its hook.
 func (f *Fake) note(d *delivery, s vendorfake.Sent) {
 	if s.Err != nil {
-		s = vendorfake.Sent{Duration: s.Duration} // an answer that is cut is none
+		s = vendorfake.Sent{Duration: s.Duration} // a truncated answer counts as none
 	}
 	d.Outcome, d.Duration, d.StatusCode = Sent, s.Duration, s.Code
 	d.response, d.answered = s.Header, s.Body[:min(len(s.Body), maxAnswer)]
@@ -144,7 +144,7 @@ func (f *Fake) note(d *delivery, s vendorfake.Sent) {
 // data is the payload as the list of events shows it.
 func (d *delivery) data() json.RawMessage { return d.Payload }
 
-// maxAnswer is the most that GitLab keeps of what a receiver answers, in bytes.
+// maxAnswer is how much of a receiver's answer GitLab keeps, in bytes.
 const maxAnswer = 8 << 10
 
 // signingPrefix is what signing tokens start with, before the key in base64.
@@ -167,7 +167,7 @@ func Sign(token leak.Secret, id string, at time.Time, body []byte) string {
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Header returns the header of a delivery of a body at a time, as GitLab 19.0 sends it, for those who send it themselves.
+// Header returns the header of a delivery as GitLab 19.0 sends it, for tests that send deliveries themselves.
 // The id is the delivery's webhook-id and Idempotency-Key. Without a signing token it is not signed.
 func Header(trigger, id string, at time.Time, signing leak.Secret, body []byte) http.Header {
 	header := plainHeader(trigger, id)
@@ -196,7 +196,7 @@ func signInto(header http.Header, id string, at time.Time, signing leak.Secret, 
 	}
 }
 
-// newRequest writes a delivery, with the tokens that its hook has now. A URL that is none makes it go nowhere.
+// newRequest writes a delivery, with the tokens that its hook has now. With an invalid URL it goes nowhere.
 func (f *Fake) newRequest(d *delivery) *http.Request {
 	request := f.NewPost(d.hook.URL, d.Payload)
 	header := plainHeader(d.Trigger, d.IdempotencyKey)
@@ -216,7 +216,7 @@ func (f *Fake) newRequest(d *delivery) *http.Request {
 	return request
 }
 
-// signMore puts other signatures in front of the good one, as the switch says.
+// signMore puts other signatures before the good one, if the switch says so.
 func (f *Fake) signMore(header http.Header, d *delivery) {
 	if good := header.Get("webhook-signature"); good != "" && f.Switches().Signatures == "many" {
 		other := Sign(NewSigningToken(), d.IdempotencyKey, d.At, d.Payload)
@@ -224,7 +224,7 @@ func (f *Fake) signMore(header http.Header, d *delivery) {
 	}
 }
 
-// How long GitLab remembers which hooks a chain has been at, and how many those may be.
+// How long GitLab remembers the hooks that a chain has reached, and how many it may reach.
 const (
 	chainLife  = 30 * time.Minute
 	chainHooks = 100
@@ -380,7 +380,7 @@ func (c *call) testHook() *answer {
 	return noContent()
 }
 
-// sendNow has a delivery sent while the caller waits, and answered by what became of it.
+// sendNow sends a delivery while the caller waits, and answers with its result.
 func (c *call) sendNow(d Delivery, then func(*delivery) *answer) {
 	c.after = func() answer {
 		f := c.fake
@@ -398,8 +398,8 @@ func (c *call) sendNow(d Delivery, then func(*delivery) *answer) {
 	}
 }
 
-// sample is what a test of a trigger is sent with: the newest vulnerability that the hook would hear of, or, for a push, next
-// to nothing; nil: there is none.
+// sample is the payload of a test: the newest vulnerability that the hook would hear of, or next to nothing for a push; nil:
+// there is none.
 func (c *call) sample() (payload []byte, trigger string) {
 	trigger = strings.TrimSuffix(c.request.PathValue("trigger"), "_events") + "_hooks"
 	var body object

@@ -1,8 +1,7 @@
 // Package gitlabfake is a fake of GitLab's side of secret detection that keeps state and speaks real HTTP: the REST and
 // GraphQL APIs for vulnerabilities, files, jobs and hooks, and the sender of webhooks, which switches off a hook that fails.
 // It behaves as GitLab's documentation or source says; where neither does and an answer matters to us, [Switches] has its
-// positions; a [Fault] can be put in front of every call. URLs inside bodies name a host that does not exist, so that nobody who follows one gets away with it.
-// It needs no testing.T, because the demo and child processes of tests run it too.
+// positions; any call can meet a [Fault]. URLs inside bodies name a host that does not exist, so that following one fails.
 package gitlabfake
 
 import (
@@ -18,7 +17,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Admin is the login of the user who does what tests do by hand, and whose tokens are when nothing else is said.
+// Admin is the login of the user who acts for tests, and who owns the tokens that name nobody else.
 const Admin = "acme-admin"
 
 // Options configure a fake; the zero value works.
@@ -27,11 +26,11 @@ type Options struct {
 	Switches Switches
 	// Now tells the time; nil: time.Now.
 	Now func() time.Time
-	// Version is whose behaviour is played, such as 17.3; empty: 19.0. Before 19.0 no delivery is signed, before 17.7
+	// Version is the release whose behaviour is played, such as 17.3; empty: 19.0. Before 19.0 no delivery is signed, before 17.7
 	// vulnerabilities have no hooks, before 17.4 no event can be sent again and no delivery has an Idempotency-Key, and
 	// before 17.3 there is no list of events.
 	Version string
-	// RateLimit is how many requests a user may send in a minute; 0: any number. Mind that go-gitlab slows itself down to
+	// RateLimit is how many requests a user may send in a minute; 0: any number. Note that go-gitlab slows itself down to
 	// two thirds of a limit that it is told.
 	RateLimit int
 	// HookTimeout is how long a receiver may take to answer a delivery; 0: 10 seconds.
@@ -59,7 +58,7 @@ type Event = vendorfake.Event
 
 // Fake is GitLab as an [http.Handler]. It starts without any project, hook or token. Methods are safe for concurrent use.
 // Paths of groups and projects compare without regard to case, as GitLab's do.
-// While deliveries are held, tests of hooks and resent events go out all the same.
+// Hold does not hold back tests of hooks and resent events.
 type Fake struct {
 	vendorfake.Faults
 	vendorfake.Calls
@@ -125,7 +124,7 @@ func Start(o Options) (*Server, error) {
 // URL is the base URL of the instance, without a slash at its end: the APIs are below /api/v4 and /api/graphql.
 func (s *Server) URL() string { return s.server.Origin() }
 
-// Close stops at once; calls and deliveries under way are cut.
+// Close stops at once and cuts calls and deliveries that are in progress.
 func (s *Server) Close() {
 	s.server.Close()
 	s.Fake.Close()
@@ -134,7 +133,7 @@ func (s *Server) Close() {
 // version is a release of GitLab, as far as behaviour depends on it.
 type version struct{ major, minor int }
 
-// The releases that brought something.
+// The releases that changed something.
 var (
 	hookEvents         = version{17, 3}
 	hookResend         = version{17, 4}
@@ -143,7 +142,7 @@ var (
 	signedHooks        = version{19, 0}
 )
 
-// parseVersion reads a version such as 17.3 or 18.5.1-ee; what is no number is 0.
+// parseVersion reads a version such as 17.3 or 18.5.1-ee; what is not a number counts as 0.
 func parseVersion(text string) version {
 	major, rest, _ := strings.Cut(text, ".")
 	minor, _, _ := strings.Cut(rest, ".")
@@ -153,7 +152,7 @@ func parseVersion(text string) version {
 	return v
 }
 
-// since reports whether a fake is of a release or a later one.
+// since reports whether the fake plays this release or a later one.
 func (f *Fake) since(v version) bool {
 	return cmp.Or(cmp.Compare(f.version.major, v.major), cmp.Compare(f.version.minor, v.minor)) >= 0
 }

@@ -22,7 +22,7 @@ const (
 	PushHooks          = "push_hooks"
 )
 
-// Hook is a webhook as a test adds it and reads it back: of a group, or of a project.
+// Hook is a webhook of a group or a project, as a test adds it and reads it back.
 type Hook struct {
 	ID           int64       // made up
 	Group        string      // path; empty: acme, unless there is a Project
@@ -184,8 +184,8 @@ const (
 	Disabled            HookStatus = "disabled" // until a test delivery succeeds
 )
 
-// How GitLab switches a hook off: the fourth failure in a row for a minute, each further one for twice as long, and the
-// fortieth for good.
+// How GitLab switches a hook off: for a minute at the fourth failure in a row, for twice as long at each further one, and
+// for good at the fortieth.
 const (
 	toleratedFailures = 3
 	lastFailure       = 40
@@ -214,7 +214,7 @@ func (h *hook) status(now time.Time) HookStatus {
 	return Executable
 }
 
-// failed counts a failure, unless the hook is off already: tests are sent to it all the same.
+// failed counts a failure, unless the hook is off already; tests reach it even then.
 func (h *hook) failed(now time.Time) {
 	if h.status(now) != Executable {
 		return
@@ -312,7 +312,7 @@ func (f *Fake) finished(j *job) {
 	}, "")
 }
 
-// withID is a commit with another id: of a job's event, it is the pipeline's.
+// withID is a commit with another id: in a job's event it is the pipeline's.
 func withID(commit object, id int64) object {
 	other := object{}
 	for key, value := range commit {

@@ -18,22 +18,22 @@ import (
 // reportFile is the name of the report of secret detection.
 const reportFile = "gl-secret-detection-report.json"
 
-// Scan is a run of secret detection as a test has it happen: a pipeline with one job, its report, and what GitLab makes of
+// Scan is a run of secret detection that a test starts: a pipeline with one job, its report, and what GitLab makes of
 // it.
 type Scan struct {
 	Project string // path; empty: acme/shop
 	Job     string // name; empty: secret_detection
 	Status  string // of the job; empty: success
-	Ref     string // branch; empty: the default one. Of another one no vulnerabilities come
+	Ref     string // branch; empty: the default one. A scan of another one makes no vulnerabilities
 	// Unlisted leaves the report out of the job's artifacts:paths: it is read by GitLab, and nobody else can download it.
 	Unlisted bool
-	// Expired erases the artefacts, as after their time.
+	// Expired erases the artefacts, as GitLab does after a while.
 	Expired bool
 	// Findings are what the scanner found; their Project is that of the scan.
 	Findings []Vulnerability
 }
 
-// Scanned is what came of a scan.
+// Scanned is the result of a scan.
 type Scanned struct {
 	Pipeline        int64
 	Job             int64

@@ -119,7 +119,7 @@ func (g *group) show() object {
 	}
 }
 
-// identity is what other things say of the project that they are in.
+// identity is the project as the things in it name it.
 func (p *project) identity() object {
 	return object{
 		"id": p.id, "description": nil, "name": name(p.path), "name_with_namespace": strings.ReplaceAll(p.path, "/", " / "),

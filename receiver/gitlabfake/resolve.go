@@ -200,7 +200,7 @@ type edge struct {
 	v  *vulnerability
 }
 
-// connect lists vulnerabilities. To whom may not see any, there is no list.
+// connect lists vulnerabilities; null for a caller who may not see any.
 func connect(e *execution, projects []*project, a inputs) any {
 	if !e.Call.token.may(reading(Developer)) {
 		return nil
@@ -262,8 +262,8 @@ func (c *connection) endCursor() any {
 	return edge{c.by, c.page[len(c.page)-1]}.cursor()
 }
 
-// cursor is where a vulnerability stands in a listing: by what it is sorted, and its id. What changes while somebody pages
-// moves in the listing, and nothing else does.
+// cursor is where a vulnerability stands in a listing: by what it is sorted, and its id. Only what
+// changes while somebody pages moves in the listing.
 type cursor struct {
 	Severity string `json:"severity"`
 	Detected int64  `json:"detected"`
@@ -287,7 +287,7 @@ func (c cursor) place() *vulnerability {
 	}}
 }
 
-// payload is what a mutation answers.
+// payload is the answer to a mutation.
 type payload struct {
 	v      *vulnerability
 	errors []string
@@ -328,7 +328,7 @@ func instant(t time.Time) any {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// who is who changed the state at a time; null for the zero time.
+// who is the user who changed the state at a time; null for the zero time.
 func (v *vulnerability) who(at time.Time) any {
 	if at.IsZero() {
 		return nil

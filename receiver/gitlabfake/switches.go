@@ -6,7 +6,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Switches choose between answers that GitLab does not document, and turn on what an installation or a day may bring.
+// Switches choose between answers that GitLab does not document, and turn on what differs between installations or goes wrong.
 // Product code must work with every position.
 type Switches struct {
 	// Extract says what raw_source_code_extract is in reports and in raw_metadata: "secret"; "absent", as scanners may
@@ -15,13 +15,13 @@ type Switches struct {
 	// RawMetadata says whether the finding of a vulnerability in REST has raw_metadata with the extract: "present", as in
 	// go-gitlab's fixtures, or "absent". Empty: present.
 	RawMetadata string
-	// NoCommit takes the commit out of locations in hooks, reports and findings; where it is there is inferred.
+	// NoCommit takes the commit out of locations in hooks, reports and findings. Where GitLab puts it is inferred.
 	NoCommit bool
 	// Again is what GraphQL makes of a state that a vulnerability has already: "accepted", with the new comment, or
 	// "refused", with an error in the payload. REST answers 304, as documented. Empty: accepted.
 	Again string
-	// NoComment takes the comment out of the mutations of GraphQL that once had none: all but the dismissal. In
-	// REST it is then passed over.
+	// NoComment takes the comment out of the mutations of GraphQL that once had none: all but the dismissal. REST
+	// then ignores it.
 	NoComment bool
 	// ResendDisabled lets events of a hook that is switched off be sent again. GitLab's source refuses it with 422.
 	ResendDisabled bool
@@ -33,7 +33,7 @@ type Switches struct {
 
 	// Twice sends every delivery twice with the same Idempotency-Key, and lists both.
 	Twice bool
-	// Reversed sends the newest delivery that waits first.
+	// Reversed sends the newest waiting delivery first.
 	Reversed bool
 	// Drop loses every delivery: it is neither sent nor listed.
 	Drop bool

@@ -23,16 +23,16 @@ const (
 	Owner      Role = 50
 )
 
-// Token is an access token of a user, a project or a group, as a test adds it. The zero Token may everything.
+// Token is an access token of a user, a project or a group, as a test adds it. The zero Token may do everything.
 type Token struct {
 	Name   string   // what the journal calls it; empty: its user's login
-	Login  string   // whose it is; empty: Admin
+	Login  string   // its owner; empty: Admin
 	Scopes []string // such as api, read_api, read_repository; nil: api
 	Role   Role     // 0: Owner
 	// Groups and Projects are the paths of all that it sees, projects below a group included; both nil: everything.
 	Groups   []string
 	Projects []string
-	// ExpiresAt is the day, whose beginning in UTC ends the token; zero: never.
+	// ExpiresAt is the day at whose start, in UTC, the token expires; zero: never.
 	ExpiresAt time.Time
 }
 
@@ -66,7 +66,7 @@ func (f *Fake) RevokeTokens() {
 	}
 }
 
-// Revoked reports whether a token is revoked, by its own call or by RevokeTokens; one that is unknown is not.
+// Revoked reports whether a token is revoked, by its own call or by RevokeTokens; false for an unknown token.
 func (f *Fake) Revoked(value leak.Secret) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,14 +74,14 @@ func (f *Fake) Revoked(value leak.Secret) bool {
 	return ok && t.revoked
 }
 
-// identify finds out whose request it is, or what to answer instead.
+// identify finds out who sent a request, or what to answer instead.
 func (c *call) identify() {
 	c.fake.mu.Lock()
 	defer c.fake.mu.Unlock()
 	c.refused = c.authenticate()
 }
 
-// authenticate finds out whose request it is, or answers 401.
+// authenticate finds out who sent a request, or answers 401.
 func (c *call) authenticate() *answer {
 	value := c.request.Header.Get("PRIVATE-TOKEN")
 	if bearer, ok := strings.CutPrefix(c.request.Header.Get("Authorization"), "Bearer "); ok && value == "" {
@@ -126,7 +126,7 @@ var (
 func reading(role Role) permission { return permission{scopes: read.scopes, role: role} }
 func writing(role Role) permission { return permission{scopes: []string{"api"}, role: role} }
 
-// permit answers 403 when the token has no scope for this. What its role forbids comes after what it cannot see.
+// permit answers 403 when the token has no scope for this. Roles are checked later, after what the token cannot see.
 func (c *call) permit() *answer {
 	if c.token.scoped(c.route.needs) {
 		return nil

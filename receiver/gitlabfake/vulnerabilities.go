@@ -15,7 +15,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// State is what a vulnerability is in, as REST and hooks write it; GraphQL writes it in capitals.
+// State is the state of a vulnerability, as REST and hooks write it; GraphQL writes it in capitals.
 type State string
 
 // The states.
@@ -59,7 +59,7 @@ type vulnerability struct {
 	issues   []object
 }
 
-// AddVulnerability adds a vulnerability, with whatever is empty made up, and tells nobody; see [Fake.Detect]. It returns
+// AddVulnerability adds a vulnerability, fills in what is empty, and tells nobody; see [Fake.Detect]. It returns
 // the id.
 func (f *Fake) AddVulnerability(v Vulnerability) int64 {
 	f.mu.Lock()
@@ -142,7 +142,7 @@ func (f *Fake) Remove(id int64) {
 }
 
 // Change puts a vulnerability in a state as a user does, empty: Admin, and sends the hooks. It reports whether there is
-// such a vulnerability, and does not enter the journal.
+// such a vulnerability, and is not in the journal.
 func (f *Fake) Change(id int64, state State, by, comment string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -299,7 +299,7 @@ func (c *call) show(v *vulnerability) object {
 	}
 }
 
-// by is the id of who changed the state at a time; null for the zero time.
+// by is the id of the user who changed the state at a time; null for the zero time.
 func (f *Fake) by(v *vulnerability, at time.Time) any {
 	if at.IsZero() {
 		return nil

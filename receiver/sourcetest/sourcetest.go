@@ -20,7 +20,7 @@ import (
 // Planted is the token that the suite reports and that must be nowhere but in what Parse found.
 const Planted = "planted-token-4f1c"
 
-// Harness is a source and what its vendor would send it. Every field is needed, unless it says what its zero value means.
+// Harness is a source and what its vendor would send it. Every field is required, unless it says what its zero value means.
 type Harness struct {
 	// Source is under test, with its keys served.
 	Source receiver.Source
@@ -30,7 +30,7 @@ type Harness struct {
 	Body func(records ...string) []byte
 	// Found returns what tells the records that were read apart: what Record was called with, in the same order.
 	Found func(receiver.Parsed) []string
-	// Record writes a good record of a token, and one with fields besides that nobody has heard of.
+	// Record writes a good record of a token, Extended one with unknown fields as well.
 	Record, Extended func(token string) string
 	// Bad are records that hold Planted and cannot be used, by what is wrong with them.
 	Bad map[string]string

@@ -14,7 +14,7 @@ import (
 // sentinels are what an error may mean.
 var sentinels = []error{collect.ErrGone, collect.ErrRefused, leak.ErrCredential}
 
-// wants fails the test unless an error means one thing and no other, and holds nothing that it must not. A nil sentinel:
+// wants fails the test unless an error means exactly one thing and shows nothing secret. A nil sentinel:
 // unresolved.
 func (w World) wants(t *testing.T, what string, err, sentinel error) {
 	t.Helper()
@@ -80,7 +80,7 @@ func (w World) mustFetch(t *testing.T, ref string) []leak.Content {
 	return found
 }
 
-// mustStand fails the test unless the far side has an alert so.
+// mustStand fails the test unless the far side has the alert in this state.
 func (w World) mustStand(t *testing.T, ref string, want State) {
 	t.Helper()
 	if got := w.State(ref); got != want {

@@ -22,24 +22,24 @@ type Harness struct {
 // World is a vendor and its far side.
 type World struct {
 	Vendor collect.Vendor
-	// Add adds an open alert that changed at a time, with this secret, seen in so many places.
+	// Add adds an open alert that changed at a time, with this secret, seen in this many places.
 	Add func(secret leak.Secret, changed time.Time, places int) (ref string)
 	// Close closes an alert as a person does: for another reason than ours, with this comment.
 	Close func(ref, comment string)
 	// Remove takes an alert away.
 	Remove func(ref string)
-	// State is how the far side itself has an alert.
+	// State is an alert as the far side has it.
 	State func(ref string) State
-	// Foreign is a ref of somebody else, and Absent one of ours that is of no alert; both are well-formed.
+	// Foreign is somebody else's ref, and Absent one of ours for which there is no alert; both are well-formed.
 	Foreign, Absent string
 	// Own is our own credential, and URL the far side's: both are looked for in errors.
 	Own leak.Secret
 	URL string
 	// Calls is how many requests the far side has answered.
 	Calls func() int
-	// PageSize is how many alerts a page of a list has at most.
+	// PageSize is the largest number of alerts on one page of a list.
 	PageSize int
-	// MaxPlaces is in how many places an alert of the far side can be at most; 0: in any number. Add is asked for no more.
+	// MaxPlaces is the largest number of places that an alert can have; 0: no limit. Add is never asked for more.
 	MaxPlaces int
 	// Break makes every answer go wrong, from now on until Mend.
 	Break func(Breakage)
@@ -62,7 +62,7 @@ type Breakage string
 const (
 	// Credential: it refuses our own credential.
 	Credential Breakage = "our own credential is refused"
-	// Forbidden: it knows us, and does not let us do anything.
+	// Forbidden: it knows us but allows us nothing.
 	Forbidden Breakage = "our own credential lacks rights"
 	// Throttle: it asks to wait for RetryAfter.
 	Throttle Breakage = "throttled"
@@ -90,7 +90,7 @@ const (
 	Hang Breakage = "hang"
 	// Truncate: it answers as usual, with half of the body.
 	Truncate Breakage = "half of the answer"
-	// Repeat: its lists begin anew after a page.
+	// Repeat: its lists start again after a page.
 	Repeat Breakage = "pages that repeat"
 	// Lie: it says yes to a change, shows the alert as it was, and does nothing.
 	Lie Breakage = "lying success"
@@ -99,7 +99,7 @@ const (
 // RetryAfter is what a far side that throttles asks for.
 const RetryAfter = 7 * time.Second
 
-// unresolved are the breakages after which nobody can tell anything.
+// unresolved are the breakages that leave the outcome open.
 var unresolved = []Breakage{
 	ServerError, HTML, HTMLSuccess, EmptySuccess, NoSuccess, Empty, BareNotFound, BareForbidden, Cut, Hang, Truncate,
 }
@@ -107,7 +107,7 @@ var unresolved = []Breakage{
 // hangTime is how long the suite waits for a far side that never answers.
 const hangTime = 50 * time.Millisecond
 
-// Run holds a vendor to its contract. Redelivering is asked of it if it is a collect.Redeliverer.
+// Run holds a vendor to its contract, with redelivery if it is a collect.Redeliverer.
 func Run(t *testing.T, h Harness) {
 	t.Run("Fetch", func(t *testing.T) { testFetch(t, h) })
 	t.Run("Open", func(t *testing.T) { testOpen(t, h) })
@@ -169,7 +169,7 @@ func list(ctx context.Context, w World, since time.Time) (all []collect.Listed, 
 	return all, err
 }
 
-// comment is what alerts are closed with by us.
+// comment is the comment with which we close alerts.
 const comment = "The key is disabled."
 
 // secret is the planted token.

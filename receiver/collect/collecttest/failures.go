@@ -16,7 +16,7 @@ import (
 // states says whether a vendor is new when things go wrong, or has worked before and remembers something.
 var states = []string{"at first use", "after use"}
 
-// each runs a test for every call in every state, in a world with an open alert that then goes wrong.
+// each runs a test for every call in every state, in a world with an open alert whose far side then fails.
 func each(t *testing.T, h Harness, how Breakage, test func(t *testing.T, w World, c call, ref string)) {
 	t.Helper()
 	for _, state := range states {
