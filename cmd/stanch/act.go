@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"stanch/cmd/stanch/api"
+	"stanch/cmd/stanch/terminal"
 	"stanch/dispositions"
 	"stanch/dispositions/ledger"
 
@@ -13,7 +13,7 @@ import (
 )
 
 // newOrders makes the commands that act on an incident.
-func newOrders(server *running, output *choice) []*cobra.Command {
+func newOrders(server *running, output *terminal.Choice) []*cobra.Command {
 	one := func(verb dispositions.Verb, short, long, reason string) *cobra.Command {
 		return newOrder(server, output, verb, short, long, reason)
 	}
@@ -40,7 +40,7 @@ func newOrders(server *running, output *choice) []*cobra.Command {
 	}
 }
 
-func newOrder(server *running, output *choice, verb dispositions.Verb, short, long, reason string) *cobra.Command {
+func newOrder(server *running, output *terminal.Choice, verb dispositions.Verb, short, long, reason string) *cobra.Command {
 	command := &cobra.Command{
 		Use:     string(verb) + " ID",
 		Short:   short,
@@ -59,13 +59,13 @@ func newOrder(server *running, output *choice, verb dispositions.Verb, short, lo
 		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, taken, func(w io.Writer) { tellOrder(w, taken) })
+		return terminal.Render(command.OutOrStdout(), output.Value, taken, func(w io.Writer) { terminal.Taken(w, taken) })
 	}
 	return command
 }
 
 // forAccount lets a command name an account instead of an incident.
-func forAccount(command *cobra.Command, server *running, output *choice) {
+func forAccount(command *cobra.Command, server *running, output *terminal.Choice) {
 	issuer := command.Flags().String("issuer", "", "with --account: the issuer of the keys")
 	account := command.Flags().String("account", "", "instead of ID: every incident of this account that the fuse holds")
 	single, verb := command.RunE, command.Name()
@@ -95,16 +95,6 @@ func forAccount(command *cobra.Command, server *running, output *choice) {
 		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, taken, func(w io.Writer) { tellOrder(w, taken) })
+		return terminal.Render(command.OutOrStdout(), output.Value, taken, func(w io.Writer) { terminal.Taken(w, taken) })
 	}
-}
-
-// tellOrder prints what became of an order.
-func tellOrder(w io.Writer, a api.Taken) {
-	_, _ = fmt.Fprintln(w, printable(a.Text))
-	if a.Incident == nil {
-		return
-	}
-	last := a.Incident.Steps[len(a.Incident.Steps)-1]
-	_, _ = fmt.Fprintf(w, "the incident is %s: %s\n", a.Incident.State, printable(last.Text))
 }

@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"text/tabwriter"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"stanch/cmd/stanch/terminal"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue/embedded"
 )
@@ -47,8 +43,7 @@ neither keys nor a configuration are needed. So a backup is verified with --stor
 	}
 	server := &running{}
 	server.flags(command.Flags())
-	output := &choice{value: "table", words: []string{"table", "json"}}
-	command.Flags().VarP(output, "output", "o", "table or json")
+	output := terminal.OutputFlag(command.Flags())
 	expected := command.Flags().StringArray("expect", nil, "a checkpoint that was logged, as SEQ:HASH; may be repeated")
 	logs := command.Flags().StringArray("log", nil, "a file with the JSON lines that serve logged, - is standard input; may be repeated")
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -56,13 +51,13 @@ neither keys nor a configuration are needed. So a backup is verified with --stor
 		if err != nil {
 			return err
 		}
-		count := countOn(command.ErrOrStderr(), "verifying entries")
+		count := terminal.Count(command.ErrOrStderr(), "verifying entries")
 		counting := func(read, of uint64) { count(int(read), int(of)) }
 		audit, err := server.verify(command.Context(), logged, counting)
 		if err != nil {
 			return err
 		}
-		if err := render(command.OutOrStdout(), output.value, audit, func(w io.Writer) { describeAudit(w, audit) }); err != nil {
+		if err := terminal.Render(command.OutOrStdout(), output.Value, audit, func(w io.Writer) { terminal.Audit(w, audit) }); err != nil {
 			return err
 		}
 		if n := len(audit.Problems) + audit.Omitted; n > 0 {
@@ -96,70 +91,4 @@ func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, pr
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	return ledger.Verify(ctx, store, logged, progress)
-}
-
-func describeAudit(w io.Writer, a ledger.Audit) {
-	for _, p := range a.Problems {
-		_, _ = fmt.Fprintf(w, "%s: %s\n", whereIs(p), printable(p.Text))
-		for _, hash := range [][2]string{{"expected", p.Expected}, {"found", p.Found}} {
-			if hash[1] != "" {
-				_, _ = fmt.Fprintf(w, "    %-8s  %s\n", hash[0], printable(hash[1]))
-			}
-		}
-	}
-	if a.Omitted > 0 {
-		_, _ = fmt.Fprintf(w, "and %d more problems\n", a.Omitted)
-	}
-	if len(a.Problems) > 0 {
-		_, _ = fmt.Fprintln(w)
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer func() { _ = table.Flush() }()
-	for _, line := range [][2]string{
-		{"read", fmt.Sprintf("%d entries of %d incidents", a.Entries, a.Incidents)},
-		{"compared", fmt.Sprintf("%d checkpoints in the store, %d from outside", a.Checkpoints, a.Logged)},
-		{"uncovered", fmt.Sprintf("%d entries at the end, newer than the newest checkpoint that fits", a.Uncovered)},
-		{"now", a.Last.String()},
-		{"problems", fmt.Sprint(len(a.Problems) + a.Omitted)},
-	} {
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
-	}
-}
-
-// whereIs names the place of a problem.
-func whereIs(p ledger.Problem) (place string) {
-	switch {
-	case p.To > 0:
-		place = fmt.Sprintf("entries %d to %d", p.Entry, p.To)
-	case p.Entry > 0:
-		place = fmt.Sprintf("entry %d", p.Entry)
-	default:
-		place = "the store"
-	}
-	if p.Incident != "" {
-		place += " of incident " + printable(p.Incident.Short())
-	}
-	if p.Step != "" {
-		place += ", step " + printable(string(p.Step))
-	}
-	if !p.At.IsZero() {
-		place += ", " + p.At.UTC().Format(time.DateTime) + " UTC"
-	}
-	return place
-}
-
-// countOn counts on a terminal, up to a number that is known by then, and nowhere else.
-func countOn(w io.Writer, what string) func(done, all int) {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return func(int, int) {}
-	}
-	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(),
-		progressbar.OptionSetDescription(what), progressbar.OptionClearOnFinish())
-	return func(done, all int) {
-		if all > 0 {
-			bar.ChangeMax(all)
-		}
-		_ = bar.Set(done) // a terminal that is gone
-	}
 }

@@ -2,17 +2,13 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/schollz/progressbar/v3"
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	"stanch/cmd/stanch/terminal"
 
-	"stanch/receiver/collect"
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
 )
 
 // newBackfill makes the command that sweeps a source now.
@@ -32,8 +28,7 @@ left out. Serve does the same by itself, as often as the source's configuration 
 	_ = command.MarkFlagRequired("source") // it is there
 	since := command.Flags().String("since", "", "only what changed within this time, such as 12h or 30d; all that is open by default")
 	dryRun := command.Flags().Bool("dry-run", false, "count, and queue nothing")
-	output := &choice{value: "table", words: []string{"table", "json"}}
-	command.Flags().VarP(output, "output", "o", "table or json")
+	output := terminal.OutputFlag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		var from time.Time
 		if *since != "" {
@@ -47,39 +42,11 @@ left out. Serve does the same by itself, as often as the source's configuration 
 		if err != nil {
 			return err
 		}
-		swept, err := client.Sweep(command.Context(), *source, from, *dryRun, progressOn(command.ErrOrStderr(), *source))
+		swept, err := client.Sweep(command.Context(), *source, from, *dryRun, terminal.CountSwept(command.ErrOrStderr(), *source))
 		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, swept, func(w io.Writer) { tellSwept(w, *source, swept, *dryRun) })
+		return terminal.Render(command.OutOrStdout(), output.Value, swept, func(w io.Writer) { terminal.Swept(w, *source, swept, *dryRun) })
 	}
 	return command
-}
-
-// progressOn shows progress on a terminal, and nothing elsewhere.
-func progressOn(w io.Writer, source string) func(collect.Swept) {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return func(collect.Swept) {}
-	}
-	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(),
-		progressbar.OptionSetDescription("sweeping "+source), progressbar.OptionClearOnFinish())
-	return func(s collect.Swept) {
-		bar.Describe(fmt.Sprintf("sweeping %s: %d missed", source, s.Missed))
-		_ = bar.Set(s.Listed) // a terminal that is gone
-	}
-}
-
-func tellSwept(w io.Writer, source string, s collect.Swept, dryRun bool) {
-	verb := "are queued now"
-	if dryRun {
-		verb = "would be queued"
-	}
-	_, _ = fmt.Fprintf(w, "%s holds %d open alerts; %d that no incident knew %s\n", source, s.Listed, s.Missed, verb)
-	switch {
-	case s.Problem != "":
-		_, _ = fmt.Fprintf(w, "failed deliveries could not be looked for: %s\n", printable(s.Problem))
-	case !dryRun:
-		_, _ = fmt.Fprintf(w, "%d failed deliveries are sent again\n", s.Redelivered)
-	}
 }

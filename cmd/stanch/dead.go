@@ -4,17 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
-	"slices"
-	"strconv"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"stanch/cmd/stanch/api"
-	"stanch/dispositions"
+	"stanch/cmd/stanch/terminal"
 )
 
 // newDead makes the command that lists dead letters, shows one, and puts them back, by asking a running serve.
@@ -29,13 +24,12 @@ followed, or a record that could not be read. It is kept for 90 days, sealed as 
 	}
 	server := &running{}
 	server.flags(command.PersistentFlags())
-	output := &choice{value: "table", words: []string{"table", "json"}}
-	command.PersistentFlags().VarP(output, "output", "o", "table or json")
+	output := terminal.OutputFlag(command.PersistentFlags())
 	command.AddCommand(newDeadList(server, output), newDeadShow(server, output), newDeadReplay(server, output))
 	return command
 }
 
-func newDeadList(server *running, output *choice) *cobra.Command {
+func newDeadList(server *running, output *terminal.Choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "list",
 		Short:   "List dead letters, newest first",
@@ -53,12 +47,12 @@ func newDeadList(server *running, output *choice) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, list, func(w io.Writer) { tableOfDead(w, list) })
+		return terminal.Render(command.OutOrStdout(), output.Value, list, func(w io.Writer) { terminal.DeadLetters(w, list) })
 	}
 	return command
 }
 
-func newDeadShow(server *running, output *choice) *cobra.Command {
+func newDeadShow(server *running, output *terminal.Choice) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one dead letter",
@@ -75,7 +69,7 @@ fingerprint and its size are all that is shown of it.`,
 			if err != nil {
 				return err
 			}
-			return render(command.OutOrStdout(), output.value, v, func(w io.Writer) { describeDead(w, v) })
+			return terminal.Render(command.OutOrStdout(), output.Value, v, func(w io.Writer) { terminal.DeadLetter(w, v) })
 		},
 	}
 }
@@ -90,7 +84,7 @@ func deadArg(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func newDeadReplay(server *running, output *choice) *cobra.Command {
+func newDeadReplay(server *running, output *terminal.Choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "replay (ID | --all)",
 		Short: "Put dead letters back",
@@ -122,13 +116,13 @@ no second effect. Who did it and why is in the service's log.`,
 			return err
 		}
 		if *all {
-			return replayAll(command, c, output.value, *source, *why)
+			return replayAll(command, c, output.Value, *source, *why)
 		}
 		v, err := c.Replay(command.Context(), args[0], *why)
 		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, v, func(w io.Writer) {
+		return terminal.Render(command.OutOrStdout(), output.Value, v, func(w io.Writer) {
 			_, _ = fmt.Fprintf(w, "the %s is on its queue again\n", v.What)
 		})
 	}
@@ -137,58 +131,10 @@ no second effect. Who did it and why is in the service's log.`,
 
 // replayAll puts back whatever can be, and shows progress on a terminal.
 func replayAll(command *cobra.Command, c *api.Client, format, source, why string) error {
-	progress := countOn(command.ErrOrStderr(), "putting back")
+	progress := terminal.Count(command.ErrOrStderr(), "putting back")
 	replayed, err := c.ReplayAll(command.Context(), source, why, func(done int) { progress(done, 0) })
 	if err != nil {
 		return err
 	}
-	return render(command.OutOrStdout(), format, replayed, func(w io.Writer) { tellReplayed(w, replayed) })
-}
-
-func tellReplayed(w io.Writer, r dispositions.Replayed) {
-	_, _ = fmt.Fprintf(w, "%d dead letters are on their queues again\n", r.Replayed)
-	for _, text := range slices.Sorted(maps.Keys(r.Refused)) {
-		_, _ = fmt.Fprintf(w, "%d stay: %s\n", r.Refused[text], printable(text))
-	}
-}
-
-func tableOfDead(w io.Writer, list []dispositions.Dead) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer func() { _ = table.Flush() }()
-	_, _ = fmt.Fprintln(table, "ID\tSOURCE\tWHAT\tAT\tREASON")
-	for _, d := range list {
-		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n",
-			d.ID, printable(d.Source), d.What, d.At.UTC().Format(time.DateTime), printable(d.Reason))
-	}
-}
-
-func describeDead(w io.Writer, v api.DeadLetter) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer func() { _ = table.Flush() }()
-	lines := [][2]string{
-		{"dead letter", strconv.FormatUint(v.ID, 10)},
-		{"what", string(v.What)},
-		{"source", printable(v.Source)},
-		{"reason", printable(v.Reason)},
-		{"at", v.At.UTC().Format(time.DateTime) + " UTC"},
-		{"forgotten", v.ForgottenAt.UTC().Format(time.DateTime) + " UTC"},
-	}
-	if v.Pointer != nil {
-		lines = append(lines, [][2]string{
-			{"points to", printable(v.Pointer.Ref)},
-			{"event", printable(v.Pointer.Event)},
-			{"received", v.Pointer.ReceivedAt.UTC().Format(time.DateTime) + " UTC"},
-		}...)
-	} else {
-		lines = append(lines, [][2]string{
-			{"fingerprint", dash(string(v.Fingerprint))}, {"sealed", fmt.Sprintf("%d bytes", v.Size)},
-		}...)
-	}
-	replay := "it can be put back now"
-	if v.Obstacle != "" {
-		replay = "it cannot be put back: " + printable(v.Obstacle)
-	}
-	for _, line := range append(lines, [2]string{"replay", replay}) {
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
-	}
+	return terminal.Render(command.OutOrStdout(), format, replayed, func(w io.Writer) { terminal.Replayed(w, replayed) })
 }

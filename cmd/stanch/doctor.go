@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/doctor"
 	"stanch/cmd/stanch/role"
+	"stanch/cmd/stanch/terminal"
 	"stanch/receiver/leak"
 )
 
@@ -25,8 +25,7 @@ with the same roles: it examines what those need.`,
 		Args:    cobra.NoArgs,
 	}
 	file := command.Flags().String("config.file", config.DefaultFile, "the configuration file")
-	output := &choice{value: "table", words: []string{"table", "json"}}
-	command.Flags().VarP(output, "output", "o", "table or json")
+	output := terminal.OutputFlag(command.Flags())
 	var roles role.Roles
 	roles.Flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -35,22 +34,13 @@ with the same roles: it examines what those need.`,
 			return faulty(command.ErrOrStderr(), faults)
 		}
 		found := doctor.Examine(command.Context(), c)
-		err := render(command.OutOrStdout(), output.value, found, func(w io.Writer) { tableOfFindings(w, found) })
+		err := terminal.Render(command.OutOrStdout(), output.Value, found, func(w io.Writer) { terminal.Findings(w, found) })
 		if err != nil {
 			return err
 		}
 		return failures(found)
 	}
 	return command
-}
-
-func tableOfFindings(w io.Writer, found []doctor.Finding) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer func() { _ = table.Flush() }()
-	_, _ = fmt.Fprintln(table, "PART\tCHECK\tRESULT\tTEXT")
-	for _, f := range found {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.Part, f.Check, f.Result, printable(f.Text))
-	}
 }
 
 // failures is an error that counts the findings that are failures; nil when there is none.

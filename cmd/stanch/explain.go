@@ -9,14 +9,13 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
-	"text/tabwriter"
 
 	"stanch/cmd/stanch/api"
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
+	"stanch/cmd/stanch/terminal"
 	"stanch/receiver/leak"
 
 	"github.com/spf13/cobra"
@@ -50,14 +49,13 @@ follow. It reads the key at its issuer and changes nothing.
 	command.Flags().StringVar(&q.incident, "incident", "", "an incident's id, or the beginning of it")
 	command.MarkFlagsOneRequired("key-id", "alert", "incident")
 	command.MarkFlagsMutuallyExclusive("key-id", "alert", "incident")
-	output := &choice{value: "table", words: []string{"table", "json"}}
-	command.Flags().VarP(output, "output", "o", "table or json")
+	output := terminal.OutputFlag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		all, err := q.ask(command, server)
 		if err != nil {
 			return err
 		}
-		return render(command.OutOrStdout(), output.value, all, func(w io.Writer) { tellExplained(w, all) })
+		return terminal.Render(command.OutOrStdout(), output.Value, all, func(w io.Writer) { terminal.Explanations(w, all) })
 	}
 	return command
 }
@@ -173,60 +171,4 @@ func readDelivery(file string, stdin io.Reader, most int64) ([]byte, error) {
 		return nil, errors.New("the delivery is larger than limits.body")
 	}
 	return body, nil
-}
-
-func tellExplained(w io.Writer, all []api.Explanation) {
-	for i, e := range all {
-		if i > 0 {
-			_, _ = fmt.Fprintln(w)
-		}
-		tellOne(w, e)
-	}
-}
-
-// tellOne prints an explanation as a person reads it: the answer first, then what led to it.
-func tellOne(w io.Writer, e api.Explanation) {
-	if e.Decided != "" {
-		_, _ = fmt.Fprintf(w, "decided then  %s\n", printable(e.Decided))
-	}
-	if e.Explanation == nil {
-		_, _ = fmt.Fprintln(w, printable(e.Problem))
-		return
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	action := string(e.Decision.Action)
-	if e.Decision.Approval {
-		action += " after approval"
-	}
-	for _, line := range [][2]string{
-		{"key", fmt.Sprintf("%s %s", e.Key.ID, e.Key.Name)},
-		{"issuer", e.Issuer},
-		{"owner", e.Key.Owner},
-		{"account", e.Key.Account},
-		{"action", fmt.Sprintf("%s by %s, severity %s", action, e.Decision.Rule, e.Decision.Severity)},
-		{"reason", e.Decision.Reason},
-	} {
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], dash(printable(strings.TrimSpace(line[1]))))
-	}
-	_ = table.Flush()
-	if len(e.Looked) > 0 {
-		_, _ = fmt.Fprintln(w, "\nlooked at")
-	}
-	for _, look := range e.Looked {
-		_, _ = fmt.Fprintf(w, "  %s %s: %s\n      %s\n", mark(look.Matched, look.Failure), look.Rule, printable(look.When), printable(look.Text))
-	}
-	_, _ = fmt.Fprintln(w, "\nthen")
-	for _, sentence := range e.Then {
-		_, _ = fmt.Fprintln(w, "  "+printable(sentence))
-	}
-}
-
-func mark(matched bool, failure string) string {
-	switch {
-	case matched:
-		return "+"
-	case failure != "":
-		return "!"
-	}
-	return "-"
 }

@@ -16,6 +16,7 @@ import (
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/settings"
+	"stanch/cmd/stanch/terminal"
 	"stanch/notify"
 	"stanch/notify/compose"
 	"stanch/notify/console"
@@ -50,7 +51,7 @@ data that templates see.`,
 	server.flags(command.Flags())
 	incident := command.Flags().String("incident", "", "an incident's id, or the beginning of it")
 	name := command.Flags().String("notifier", "", "a configured notifier")
-	output := &choice{value: "text", words: []string{"text", "json"}}
+	output := &terminal.Choice{Value: "text", Words: []string{"text", "json"}}
 	command.Flags().VarP(output, "output", "o", "text or json")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		told, err := settingsFor(command, server.config, *name)
@@ -61,8 +62,8 @@ data that templates see.`,
 		if err != nil {
 			return err
 		}
-		if output.value == "json" {
-			return render(command.OutOrStdout(), output.value, notices, nil)
+		if output.Value == "json" {
+			return terminal.Render(command.OutOrStdout(), output.Value, notices, nil)
 		}
 		return printNotices(command.Context(), command.OutOrStdout(), notices)
 	}

@@ -1,11 +1,12 @@
-package main_test
+package terminal_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	stanch "stanch/cmd/stanch"
+	"stanch/cmd/stanch/api"
+	"stanch/cmd/stanch/terminal"
 	"stanch/receiver/leak"
 )
 
@@ -37,7 +38,7 @@ func TestTimeline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			stanch.Timeline(&out, test.incident)
+			terminal.Incident(&out, api.Incident{Incident: test.incident})
 			shown := map[string]bool{}
 			for line := range strings.Lines(out.String()) {
 				shown[strings.Join(strings.Fields(line), " ")] = true
