@@ -248,6 +248,9 @@ func (t *turn) record(ctx context.Context) error {
 	if len(t.steps) == 0 {
 		return nil
 	}
+	if issuer, ok := t.issuer(t.incident.Issuer); ok {
+		advise(issuer.Issuer, &t.incident)
+	}
 	started := time.Now()
 	recording, s := span.Produce(ctx, turnRecord)
 	head, err := t.Ledger.Append(recording, t.head, t.incident, t.steps...)

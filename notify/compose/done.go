@@ -24,7 +24,7 @@ func (s story) whatWasDone() string {
 // why is the reason of the last decision, unless the reconcile's own words gave it already or the news is that a person
 // decided otherwise.
 func (s story) why() []string {
-	byPerson := s.news == leak.Rejected || s.news == leak.Ended || s.news == leak.Alive && s.Rule != ruleUndo
+	byPerson := s.news == leak.Rejected || s.news == leak.Ended || s.news == leak.Alive && s.Rule != leak.RuleUndo
 	if byPerson || s.news == leak.Looked {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (s story) why() []string {
 	if s.Reason != "" && !strings.Contains(strings.Join(s.said, " "), s.Reason) {
 		sentences = append(sentences, "Why: "+ended(s.Reason))
 	}
-	if s.Rule != "" && s.Rule != ruleUndo {
+	if s.Rule != "" && s.Rule != leak.RuleUndo {
 		sentences = append(sentences, fmt.Sprintf("Rule: %s.", s.Rule))
 	}
 	return sentences

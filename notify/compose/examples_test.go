@@ -38,7 +38,8 @@ func incident(state leak.State, change func(*leak.Incident)) leak.Incident {
 			LastUsedAt: time.Date(2026, 11, 21, 13, 58, 0, 0, time.UTC),
 		},
 		Action: leak.Disable, Rule: "key", Reason: "the key's own setting for a leak is disable",
-		First: "s1", Last: "s1", SightingCount: 1, ReceivedAt: received,
+		Advice: ofService,
+		First:  "s1", Last: "s1", SightingCount: 1, ReceivedAt: received,
 	}
 	if state == leak.Contained {
 		i.Key.Disabled = true
@@ -107,7 +108,7 @@ func undone(i *leak.Incident) {
 }
 
 func unlocated(i *leak.Incident) {
-	i.Key, i.Issuer, i.Action, i.Rule = leak.Key{}, "", "", ""
+	i.Key, i.Advice, i.Issuer, i.Action, i.Rule = leak.Key{}, leak.Advice{}, "", "", ""
 }
 
 // examples are the entries whose notices are in testdata, by the name of the file.
@@ -211,6 +212,7 @@ var examples = map[string]leak.Entry{
 	}), step(leak.Proved, provedGone)),
 	"cluster_region": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Key.Name, i.Key.Kind, i.Key.Owner = "containers-kubernetes-key", "user", "IBMid-110000AB1Z"
+		i.Advice = ofRegion
 	}), step(leak.Proved, provedDisabled)),
 	"credential_disabled": entry(incident(leak.Contained, ofCredential), step(leak.Proved, provedDisabled)),
 	"credential_left": entry(incident(leak.Left, func(i *leak.Incident) {
@@ -225,6 +227,7 @@ var examples = map[string]leak.Entry{
 	}), step(leak.Proved, "proved: the key has expired, and the leaked value is refused")),
 	"by_hand": entry(incident(leak.Left, func(i *leak.Incident) {
 		i.Severity, i.Action, i.Rule, i.Key = leak.Critical, leak.Nothing, "by_hand", leak.Key{Kind: "classic infrastructure key"}
+		i.Advice = leak.Advice{}
 		i.Reason = byHandReason
 	}), step(leak.Decided, "nothing: "+byHandReason), step(leak.Spared, "nothing was done: "+byHandReason)),
 	"failed_alive": failed("ibm said that the key is dead: trying the leaked value: the leaked value still works", func(i *leak.Incident) {
@@ -232,6 +235,8 @@ var examples = map[string]leak.Entry{
 	}),
 	"user_key": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Key.Name, i.Key.Kind, i.Key.Owner = "laptop", "user", "IBMid-110000AB1Z"
+		i.Advice.Replace = "Only its owner can make the next one: `ibmcloud iam api-key-create laptop-next --action-if-leaked DISABLE " +
+			"--file key.json`. " + putAway
 	}), step(leak.Proved, provedDisabled)),
 }
 
@@ -241,9 +246,11 @@ const byHandReason = "it is a classic infrastructure key, which no call looks up
 func ofCredential(i *leak.Incident) {
 	i.Key.Name = "auto-generated-apikey-0b1c2d3e-0000-4000-8000-123456789abc"
 	i.Key.Used = leak.Activity{Known: true, LastAt: i.Key.LastUsedAt, Count: 12}
+	i.Advice = ofServiceCredential
 }
 
 // ofCluster makes the key one with which a cluster pulls its images, as the name of its service ID says.
 func ofCluster(i *leak.Incident) {
 	i.Key.Name, i.Key.OwnerName = "API key for the registry", "cluster-ck0a5faw0bm3lnln95lg"
+	i.Advice = ofPullSecret
 }

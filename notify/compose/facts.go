@@ -22,7 +22,7 @@ func (s story) facts() []notify.Fact {
 		fact("Tokens already issued", s.tokens()),
 		fact("Can it be undone", s.undoing()),
 		fact("What to do next", s.next()),
-		fact("How to replace it", s.repair()),
+		fact("How to replace it", s.replacing()),
 	)
 }
 
@@ -160,19 +160,19 @@ func (s story) whatBreaks() string {
 	case s.expired():
 		return "Nothing by our doing: calls with this key are refused since it expired at " + stamp(s.Key.ExpiresAt) + ". " + s.lastUse()
 	case s.gone():
-		return "Calls with this key are refused for good. " + s.bound() + s.lastUse()
+		return "Calls with this key are refused for good. " + s.alsoBreaks() + s.lastUse()
 	case s.dead():
-		return "Calls with this key are refused until it is enabled again. " + s.bound() + s.lastUse()
+		return "Calls with this key are refused until it is enabled again. " + s.alsoBreaks() + s.lastUse()
 	}
 	return "Nothing: calls with this key work, whoever makes them. " + s.lastUse()
 }
 
-// bound says that more than calls with the key breaks, where it was made for a service credential.
-func (s story) bound() string {
-	if id := s.serviceCredential(); id != "" {
-		return fmt.Sprintf("Applications that are bound to the service credential %s lose their service. ", id)
+// alsoBreaks is what the issuer says that breaks beside calls with the key, before another sentence.
+func (s story) alsoBreaks() string {
+	if s.Advice.Breaks == "" {
+		return ""
 	}
-	return ""
+	return ended(s.Advice.Breaks) + " "
 }
 
 func (s story) lastUse() string {

@@ -91,9 +91,9 @@ func (s story) nextHeld() string {
 	next := fmt.Sprintf("Decide: %s has the key %s, %s leaves it alone. Until then it works, for whoever found it too.",
 		s.command("approve"), doneTo(s.Action), s.command("reject"))
 	switch s.Rule {
-	case ruleEnabled:
+	case leak.RuleEnabled:
 		next += " Ask who enabled it, and why: it leaked."
-	case ruleFuse:
+	case leak.RuleFuse:
 		next += fmt.Sprintf(" Many keys of this account leaked within a short time, and more may be held without a notice "+
 			"of their own: `stanch incidents list --state held` lists them. %s releases all that are held in the account "+
 			"at once, %s leaves them all alone.", s.commandAll("approve"), s.commandAll("reject"))
@@ -101,18 +101,9 @@ func (s story) nextHeld() string {
 	return next
 }
 
-// The rules of decisions that policy did not make, but the fuse, a person or a recheck.
-const (
-	ruleFuse    = "fuse"
-	ruleReject  = "reject"
-	ruleUndo    = "undo"
-	ruleEnabled = "enabled"
-	ruleByHand  = "by_hand"
-)
-
 // nextLeft tells how to get rid of a key that still works, and where the decision to leave it can be changed.
 func (s story) nextLeft() string {
-	if s.Rule == ruleByHand {
+	if s.Rule == leak.RuleByHand {
 		return "Revoke it by hand, as said above: as far as anybody knows it works, for whoever found it too. Then make a new one, and put " +
 			"it where the old one was in use."
 	}
@@ -122,7 +113,7 @@ func (s story) nextLeft() string {
 	if s.Key.Disabled {
 		return "Nothing in a hurry: the key is of no use to whoever found it. Delete it if nobody will enable it again."
 	}
-	if s.Rule == "accounts" {
+	if s.Rule == leak.RuleAccounts {
 		return fmt.Sprintf("The key still works, for whoever found it too, and its account is not ours: tell its owner. "+
 			"If it is ours, add it to `accounts` of the issuer %s; then %s decides again.", s.issuer(), s.command("retry"))
 	}
@@ -160,11 +151,11 @@ func (s story) nextClosed() string {
 // settingHint says where the decision to do nothing can be changed, by the rule that made it.
 func (s story) settingHint() string {
 	switch s.Rule {
-	case "", ruleFuse, ruleReject, ruleUndo, ruleEnabled:
+	case "", leak.RuleFuse, leak.RuleReject, leak.RuleUndo, leak.RuleEnabled:
 		return ""
-	case "protect":
+	case leak.RuleProtect:
 		return " It is never acted on while `policy.protect` names it."
-	case "own_credential":
+	case leak.RuleOwn:
 		return " stanch itself runs on it, so give stanch the new key before you disable this one."
 	}
 	return fmt.Sprintf(" To have stanch act, %s; then %s decides again.", s.setting(), s.command("retry"))
@@ -173,14 +164,14 @@ func (s story) settingHint() string {
 // setting is what to change so that the rule decides otherwise.
 func (s story) setting() string {
 	switch s.Rule {
-	case "key":
+	case leak.RuleKey:
 		return fmt.Sprintf("set the key's leak action at %s to disable or delete", s.issuer())
-	case "key_none":
+	case leak.RuleKeyNone:
 		return fmt.Sprintf("set the key's leak action at %s to disable or delete, "+
 			"or `policy.key_none: disable` for every key whose setting is none", s.issuer())
-	case "default":
+	case leak.RuleDefault:
 		return "set `policy.default: disable`, or the key's own leak action at its issuer"
-	case "dry_run":
+	case leak.RuleDryRun:
 		return "set `policy.dry_run: false`"
 	}
 	return fmt.Sprintf("change the rule %s in `policy.rules`", s.Rule)
@@ -220,4 +211,25 @@ func (s story) byHand() string {
 // them with the error's own text.
 func (s story) failedFor(cause error) bool {
 	return slices.ContainsFunc(s.said, func(text string) bool { return strings.Contains(text, cause.Error()) })
+}
+
+// replacing tells step by step how to replace the key, as its issuer says; empty: the issuer does not say, the key is not
+// ours, or a person decided that it stays.
+func (s story) replacing() string {
+	byPerson := s.news == leak.Ended || s.news == leak.Undone || s.undoFailed()
+	if byPerson || s.Rule == leak.RuleAccounts {
+		return ""
+	}
+	var parts []string
+	if s.Advice.Replace != "" {
+		parts = append(parts, ended(s.Advice.Replace))
+	}
+	for i, step := range s.Advice.Steps {
+		text := step.Text
+		if s.gone() && step.Gone != "" {
+			text = step.Gone
+		}
+		parts = append(parts, fmt.Sprintf("%d. %s", i+1, ended(text)))
+	}
+	return strings.Join(parts, " ")
 }

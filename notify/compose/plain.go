@@ -44,7 +44,18 @@ func plainIncident(i leak.Incident) leak.Incident {
 	i.Key.ID, i.Key.Name, i.Key.Kind = plain(i.Key.ID), plain(i.Key.Name), plain(i.Key.Kind)
 	i.Key.Owner, i.Key.Account = plain(i.Key.Owner), plain(i.Key.Account)
 	i.Key.OwnerName = plain(i.Key.OwnerName)
+	i.Advice = plainAdvice(i.Advice)
 	return i
+}
+
+// plainAdvice returns advice in which every text is plain.
+func plainAdvice(a leak.Advice) leak.Advice {
+	steps := a.Steps
+	a.Breaks, a.Replace, a.Steps = plain(a.Breaks), plain(a.Replace), nil
+	for _, step := range steps {
+		a.Steps = append(a.Steps, leak.AdviceStep{Text: plain(step.Text), Gone: plain(step.Gone)})
+	}
+	return a
 }
 
 // plainSighting returns a sighting in which every text is plain.

@@ -66,9 +66,9 @@ func (s story) headlineHeld() string {
 		return "is disabled, but a second look found something to look into"
 	case s.Key.Disabled:
 		return "is disabled; deleting it waits for approval"
-	case s.Rule == ruleEnabled:
+	case s.Rule == leak.RuleEnabled:
 		return "works again: somebody enabled it at its issuer"
-	case s.Rule == ruleFuse:
+	case s.Rule == leak.RuleFuse:
 		return fmt.Sprintf("still works: too many leaked at once, so %s it waits for approval", doing(s.Action))
 	}
 	return fmt.Sprintf("still works: %s it waits for approval", doing(s.Action))
@@ -84,7 +84,7 @@ func (s story) headlineLeft() string {
 		return "was disabled already: nothing was done"
 	case s.expired():
 		return "had expired already: nothing was done"
-	case s.Rule == ruleByHand:
+	case s.Rule == leak.RuleByHand:
 		return "leaked, and only a person can revoke it"
 	}
 	return "leaked and still works: nothing was done"

@@ -27,9 +27,11 @@ type Incident struct {
 	Severity Severity    `json:"severity"`
 	Issuer   string      `json:"issuer"` // configured name of the issuer that knows the key; empty while none does
 	Key      Key         `json:"key"`
-	Action   Action      `json:"action"`
-	Rule     string      `json:"rule"`
-	Reason   string      `json:"reason"`
+	// Advice is what the issuer tells people about the key.
+	Advice Advice `json:"advice,omitzero"`
+	Action Action `json:"action"`
+	Rule   string `json:"rule"`
+	Reason string `json:"reason"`
 	// Failure is what stood in the way the last time that it was recorded, while the state is failed.
 	Failure string `json:"failure,omitempty"`
 	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A turn that finds it
