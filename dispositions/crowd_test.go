@@ -10,6 +10,7 @@ import (
 
 	"stanch/dispositions"
 	"stanch/receiver/leak"
+	"stanch/receiver/queue/soak"
 )
 
 // one starts an engine on one issuer, which is configured so.
@@ -83,9 +84,9 @@ func TestAskedTooMuch(t *testing.T) {
 		})
 		_, stop := w.one(dispositions.Configured{InFlight: 512})
 		defer stop()
-		const keys = 2000
+		keys := soak.Size(600, 2000)
 		ids := w.flood(keys)
-		time.Sleep(keys * 4 * time.Second / 50) // a key takes three calls
+		time.Sleep(time.Duration(keys) * 4 * time.Second / 50) // a key takes three calls
 		w.wantContained(ids)
 		w.cloud.mu.Lock()
 		defer w.cloud.mu.Unlock()

@@ -17,10 +17,11 @@ import (
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/soak"
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 30, "how many seeds TestSim runs")
+	simSeeds = flag.Uint64("sim.seeds", uint64(soak.Size(10, 30)), "how many seeds TestSim runs")
 	simFirst = flag.Uint64("sim.first", 1, "the first of them")
 )
 

@@ -21,6 +21,7 @@ import (
 // bounded, none of it is kept for what was taken back, and honest deliveries are answered: stored afterwards, and meanwhile unless
 // the memory for bodies is taken.
 func TestRapidReset(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "limits: {body: 2MiB, in_flight_bytes: 4MiB}\n")
 	s.writeCertificate()
 	s.write("tls.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")

@@ -133,6 +133,7 @@ func (s *site) connections() int {
 // TestSlowSenders opens ten times as many connections as there may be, all of them of no use. Honest deliveries are
 // answered all the while, and there are never more connections than there may be.
 func TestSlowSenders(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "limits: {connections: 60}\n")
 	s.start()
 	kinds := append(s.slowKinds(), questions)
@@ -154,9 +155,7 @@ func TestSlowSenders(t *testing.T) {
 // TestSlowSendersEnd has one of each kind, fewer than there may be: none lasts. The server is asked, because a sender may not hear
 // of its end for long.
 func TestSlowSendersEnd(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for the listener's timeouts")
-	}
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	kinds, open := append(s.slowKinds(), questions), map[string]bool{}
@@ -176,9 +175,10 @@ func TestSlowSendersEnd(t *testing.T) {
 	}
 }
 
-// TestForgeries sends forged deliveries by the thousand, half of them under key ids that nobody has. All are refused, nothing of
+// TestForgeries sends forged deliveries by the hundred, half of them under key ids that nobody has. All are refused, nothing of
 // them is stored, the key endpoint is asked no more often for them, and an honest sender at the same address is served.
 func TestForgeries(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	if status := s.honest(); status != http.StatusNoContent {
@@ -193,7 +193,7 @@ func TestForgeries(t *testing.T) {
 	var senders sync.WaitGroup
 	for sender := range 8 {
 		senders.Go(func() {
-			for range 250 {
+			for range soak.Size(50, 250) {
 				header := s.signer.GitHubHeader([]byte("[ ]")) // of another body
 				if sender%2 == 0 {
 					header = stranger.GitHubHeader(body)
@@ -235,15 +235,16 @@ func (s *site) wantPeak(most float64) {
 	}
 }
 
-// TestLargeBodiesAtOnce sends more than a GiB of forged bodies at once, most of it without saying how much it will be. The memory
-// stays bounded, and honest deliveries are served after it, and during it unless the memory for bodies is taken.
+// TestLargeBodiesAtOnce sends many times more of forged bodies at once than there is memory for, most of it without saying how much
+// it will be. The memory stays bounded, and honest deliveries are served after it, and during it unless the memory for bodies is taken.
 func TestLargeBodiesAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "limits: {in_flight_bytes: 64MiB}\n")
 	s.start()
 	large := bytes.Repeat([]byte(" "), 25<<20)
 	header := s.signer.GitHubHeader([]byte("[]"))
 	var senders sync.WaitGroup
-	for sender := range 48 {
+	for sender := range soak.Size(12, 48) {
 		senders.Go(func() {
 			body := io.Reader(bytes.NewReader(large))
 			if sender%4 != 0 {

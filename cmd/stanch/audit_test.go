@@ -55,6 +55,7 @@ func archived(t *testing.T) *site {
 
 // TestAuditVerify verifies the log of a running serve, of a stopped one and of a backup.
 func TestAuditVerify(t *testing.T) {
+	t.Parallel()
 	s := archived(t)
 	stopped := s.audited(0)
 	if stopped.Entries < 42 || stopped.Incidents != 42 || stopped.Checkpoints != 3 || stopped.Uncovered != 0 || stopped.Logged != 0 {
@@ -89,6 +90,7 @@ func TestAuditVerify(t *testing.T) {
 
 // TestAuditUnderLoad verifies the log while it grows.
 func TestAuditUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.start()
 	keys := s.population(210)
@@ -110,12 +112,13 @@ func TestAuditUnderLoad(t *testing.T) {
 
 // TestAuditAfterKills kills the process again and again under load: the log and every checkpoint that was logged fit.
 func TestAuditAfterKills(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	keys := s.population(100)
 	for n := range 5 {
 		s.start()
 		s.deliver(keys[n*20 : (n+1)*20])
-		s.waitFor("a few more incidents", func() bool { return len(s.incidents()) > n*20+3 })
+		s.waitFor("a few more incidents", func() bool { return s.known() > n*20+3 })
 		s.kill()
 	}
 	s.start()
@@ -131,6 +134,7 @@ func TestAuditAfterKills(t *testing.T) {
 
 // TestAuditFindsForgery writes the log anew, forged, with checkpoints that fit or those that were, and wants to hear where.
 func TestAuditFindsForgery(t *testing.T) {
+	t.Parallel()
 	s := archived(t)
 	middle, head := s.chosen()
 	edit := func(seq uint64, from, to string) func([]queue.Message) []queue.Message {
@@ -266,6 +270,7 @@ func (s *site) forge(dir, filter string, change func([]queue.Message) []queue.Me
 
 // TestAuditRefuses verifies where nobody can: beside a process that has the store open and does not answer.
 func TestAuditRefuses(t *testing.T) {
+	t.Parallel()
 	s := archived(t)
 	s.withStore(filepath.Join(s.dir, "data"), func(*embedded.Store) error {
 		out, err := s.command("audit", "verify")

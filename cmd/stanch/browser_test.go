@@ -164,6 +164,7 @@ var hostileURL = "https://git.example.com/" + strings.Repeat("a", 300) + `"><img
 // TestPageInABrowser lives through the night of somebody on call: a key leaks whose name is not to be trusted, its incident
 // is opened, another site tries to approve it, and a person does, by the keyboard.
 func TestPageInABrowser(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	s := newSite(t, ibmfake.Switches{}, "policy: {rules: [{name: ask, when: 'key.setting == \"disable\"', action: disable, approval: true}]}\n")
 	s.askForPassword()

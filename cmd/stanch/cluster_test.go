@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -14,11 +13,8 @@ import (
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/queue/natstest"
+	"stanch/receiver/queue/soak"
 )
-
-// clusterAlerts is how many alerts TestCluster delivers: with the race detector and two processors some hundreds take a
-// minute.
-var clusterAlerts = flag.Int("cluster.alerts", 400, "how many alerts the test of a cluster delivers")
 
 // fleet is processes of stanch, a role each, on a cluster of three NATS servers with the rights of deploy/nats. What they
 // share is in the site: the vendors, the keys, what they print.
@@ -106,9 +102,7 @@ func (f *fleet) deliver(receivers []*site, records []record, before func(batch i
 // acknowledged has its incident, every key ends as it is configured, every notice comes, and each engine has done some of
 // the work. No process has more rights than deploy/nats gives its role.
 func TestCluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a minute")
-	}
+	t.Parallel()
 	f := newFleet(t, "")
 	receivers, notifiers := f.serve("receiver", 2), f.serve("notifier", 2)
 	engines := f.serve("engine", 3)
@@ -119,14 +113,13 @@ func TestCluster(t *testing.T) {
 	if out, err := receivers[0].command("incidents", "list"); err == nil || !strings.Contains(out, "ask an engine") {
 		t.Errorf("a receiver is asked for incidents: got %v, %s", err, out)
 	}
-	keys, records := f.disabling(*clusterAlerts)
+	keys, records := f.disabling(soak.Size(100, 400))
 	random := rand.New(rand.NewPCG(7, 7))
 	again := func(m *site) func() { return func() { m.kill(); m.start() } }
 	fates := []func(){again(engines[0]), f.loseNode(random.IntN(3)), again(receivers[0]), again(notifiers[0]), again(engines[1])}
 	var dying sync.WaitGroup
 	f.deliver(receivers, records, func(batch int) {
-		step := len(records)/20/len(fates) + 1
-		if batch%step == step-1 {
+		if step := len(records) / 20 / len(fates); batch%step == step-1 {
 			dying.Wait() // one at a time: a cluster outlives one server, not two
 			dying.Go(fates[batch/step])
 		}

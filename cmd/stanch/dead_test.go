@@ -74,6 +74,7 @@ func (s *site) wantText(out string, wanted ...string) {
 // TestDeadRecords delivers records that cannot be read: they stay what they are, sealed, because this version cannot read
 // them either.
 func TestDeadRecords(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	body := []byte(`[{"token":["` + plant + `1"]},{"token":"","type":"` + plant + `2"},"` + plant + `3"]`)
@@ -109,6 +110,7 @@ func TestDeadRecords(t *testing.T) {
 
 // TestDeadReadableRecord has a record among the dead letters that this version can read, as after an upgrade.
 func TestDeadReadableRecord(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	if err := s.stop(); err != nil {
@@ -161,6 +163,7 @@ func (s *site) buryRecords(records ...record) {
 // TestReplayKilled kills the process while it puts dead letters back, and puts back the rest: none is lost, and the kill
 // repeats a call at most.
 func TestReplayKilled(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.start()
 	if err := s.stop(); err != nil {
@@ -183,7 +186,11 @@ func TestReplayKilled(t *testing.T) {
 	}()
 	s.waitFor("some put back", func() bool { return gauge(s.get("/metrics"), "stanch_dead_letters") < len(keys)-20 })
 	s.kill()
-	if code := exitCode(<-ended); code != 1 {
+	switch code := exitCode(<-ended); code {
+	case 0:
+		t.Log("it was over before the kill")
+	case 1:
+	default:
 		t.Errorf("the replay that was cut off ended with %d", code)
 	}
 	s.start()
@@ -219,6 +226,7 @@ func (s *site) withStore(dir string, use func(*embedded.Store) error) {
 
 // TestDeadAlerts loses the sealing key while alerts wait: they become dead letters, and act when the key is back.
 func TestDeadAlerts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Status: http.StatusInternalServerError})
 	s.start()
@@ -286,6 +294,7 @@ func (s *site) loseIdentity() string {
 
 // TestDeadPointers takes a source out of the configuration while its pointers wait, and puts it back.
 func TestDeadPointers(t *testing.T) {
+	t.Parallel()
 	h := newHooked(t, "")
 	token, err := os.ReadFile(filepath.Join(h.dir, "github-token"))
 	if err != nil {
@@ -338,6 +347,7 @@ func withoutLine(text, part string) string {
 
 // TestDeadNeedsAnActor asks over TCP, as nobody: reading is free, and nothing is put back.
 func TestDeadNeedsAnActor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	s.post([]record{{Token: "", Type: plant}})

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDoctorStore(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o755)
 	s.edit("embedded: {", "embedded: {max_bytes: 4096TiB, ")
@@ -27,6 +28,7 @@ func TestDoctorStore(t *testing.T) {
 
 // TestDoctorStoreInMemory needs a file system that forgets, which most machines have.
 func TestDoctorStoreInMemory(t *testing.T) {
+	t.Parallel()
 	const tmpfs = 0x01021994
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs("/dev/shm", &disk); err != nil || int64(disk.Type) != tmpfs {
@@ -43,6 +45,7 @@ func TestDoctorStoreInMemory(t *testing.T) {
 }
 
 func TestDoctorStoreOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o700)
 	if os.Geteuid() != 0 {
@@ -66,6 +69,7 @@ func (s *site) mkdir(name string, mode os.FileMode) {
 }
 
 func TestDoctorKeys(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o700)
 	s.edit("keys_dir: keys", "keys_dir: data/keys")

@@ -116,6 +116,7 @@ func (s *site) runOn(k ibmfake.Key) {
 }
 
 func TestDoctorBeforeTheFirstStart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.runOn(ibmfake.Key{Administrator: true, Locked: true})
 	d := s.doctor(t)
@@ -137,6 +138,7 @@ func TestDoctorBeforeTheFirstStart(t *testing.T) {
 }
 
 func TestDoctorBesideServe(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.edit("web: {", "web: {external_url: \"https://stanch.example\", ")
 	s.runOn(ibmfake.Key{Administrator: true})
@@ -174,6 +176,7 @@ func TestDoctorBesideServe(t *testing.T) {
 }
 
 func TestDoctorIssuer(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.runOn(ibmfake.Key{Name: "stanch-2", Administrator: true, ExpiresAt: time.Now().Add(10*24*time.Hour + time.Hour)})
 	s.iam.AddKey(ibmfake.Key{Setting: "none", Locked: true})
@@ -212,6 +215,7 @@ func TestDoctorIssuer(t *testing.T) {
 }
 
 func TestDoctorSource(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.keys.Fail(http.StatusServiceUnavailable)
 	d := s.doctor(t)
@@ -227,6 +231,7 @@ func TestDoctorSource(t *testing.T) {
 
 // TestDoctorServeThatIsIll plays a serve on the socket.
 func TestDoctorServeThatIsIll(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.mkdir("data", 0o700)
 	listener, err := net.Listen("unix", filepath.Join(s.dir, "data", "stanch.sock"))
@@ -279,6 +284,7 @@ stanch_config_last_reload_successful 0`})
 }
 
 func TestDoctorFaultyConfiguration(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "polcy: {}\n")
 	out, err := s.command("doctor", "--config.file", "stanch.yaml", "-o", "json")
 	if err == nil || !strings.Contains(out, "did you mean policy?") || !strings.Contains(out, "stanch.yaml:") {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDoctorWeb(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.write("users.yaml", "basic_auth_users: {ops: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n")
 	address := func(a string) string { return fmt.Sprintf("address: %q", a) }
@@ -33,6 +34,7 @@ func TestDoctorWeb(t *testing.T) {
 
 // TestDoctorWebTLS gives both listeners a certificate, and the private one a sign-in by certificate then.
 func TestDoctorWebTLS(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.writeCertificate()
 	s.write("tls.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")

@@ -10,6 +10,7 @@ import (
 // TestExplainByHand asks about a secret that only a person can revoke: it is told as the engine decides it, and without asking
 // the issuer.
 func TestExplainByHand(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.write("delivery.json", `[{"token":"planted-classic","type":"ibm_softlayer_api_key","url":"https://example.com/"}]`)
 	out, err := s.command("explain", "--config.file", "stanch.yaml", "--alert", "delivery.json")

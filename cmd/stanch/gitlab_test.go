@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
 	"stanch/receiver/gitlabfake"
+	"stanch/receiver/queue/soak"
 )
 
 // laboratory is a site beside a GitLab whose group is acme.
@@ -55,7 +57,8 @@ func (l *laboratory) leak(keys []leaked) {
 	var set []feedfake.Leaked
 	for _, k := range keys {
 		set = append(set, feedfake.Leaked{
-			Type: feedfake.RevocationType("gitleaks_rule_id", glRule), Token: k.key.Value, Location: "https://gitlab.example/" + k.key.Name,
+			Type: feedfake.RevocationType("gitleaks_rule_id", glRule), Token: k.key.Value,
+			Location: cmp.Or(k.url, "https://gitlab.example/"+k.key.Name),
 		})
 	}
 	l.revoker.Leak(set...)
@@ -77,23 +80,22 @@ func (l *laboratory) open() (n int) {
 	return n
 }
 
-// TestRevocationOverKillsAndAFullStore lets GitLab have 1,400 tokens revoked by a receiver that is killed on the way and whose
+// TestRevocationOverKillsAndAFullStore lets GitLab have tokens revoked by a receiver that is killed on the way and whose
 // store is full for a while: everything is revoked, and nothing twice.
 func TestRevocationOverKillsAndAFullStore(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes some seconds")
-	}
+	t.Parallel()
 	l := newLaboratory(t)
 	l.rewrite("stanch.yaml", "{dir: data}", "{dir: data, max_bytes: 16MiB}")
-	keys, _ := l.disabling(1400)
+	keys, _ := l.disabling(soak.Size(480, 1400))
+	lengthen(keys)
 	for n := 0; n < len(keys); n += 20 {
 		l.leak(keys[n : n+20])
 	}
 	l.start()
 	l.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Minute}) // so that alerts pile up
 	l.attempt()
-	if open := l.open(); open == 0 || open == 70 {
-		t.Fatalf("%d of 70 sets are refused: the store is full of them or of none", open)
+	if open, all := l.open(), len(l.revoker.Sets()); open == 0 || open == all {
+		t.Fatalf("%d of %d sets are refused: the store is full of them or of none", open, all)
 	}
 	l.kill()
 	l.attempt() // nobody is there
@@ -130,6 +132,7 @@ func TestRevocationOverKillsAndAFullStore(t *testing.T) {
 // TestGitLabHookSwitchedOff lets the receiver be down until GitLab switches its hook off: what no delivery told of is found by
 // the sweep, doctor says what is wrong, and when the hook is on again leaks are told of as before.
 func TestGitLabHookSwitchedOff(t *testing.T) {
+	t.Parallel()
 	l := newLaboratory(t)
 	keys, _ := l.disabling(12)
 	scan := func(k leaked) {

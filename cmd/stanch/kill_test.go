@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"stanch/dispositions/ibmfake"
+	"stanch/receiver/queue/soak"
 )
 
 // plant is the beginning of every token in these tests: it must not be found anywhere in clear.
@@ -21,6 +23,7 @@ const plant = "planted-"
 type leaked struct {
 	key   ibmfake.Key
 	id    string
+	url   string // where it leaked; empty: a page of its own
 	state string
 	dead  func(k ibmfake.Key, there bool) bool // what the issuer has to say of it
 }
@@ -53,19 +56,18 @@ func (s *site) population(n int) []leaked {
 }
 
 func (k leaked) record() record {
-	return record{k.key.Value.Reveal(), "ibm_cloud_iam_key", "https://example.com/" + k.key.Name, "commit"}
+	return record{k.key.Value.Reveal(), "ibm_cloud_iam_key", cmp.Or(k.url, "https://example.com/"+k.key.Name), "commit"}
 }
 
-// TestKilledFiveTimes posts 1,000 alerts and kills the process five times on the way, at every position of the switches
-// of the fake IAM: no acknowledged alert is lost, every key ends as it is configured, none is acted on against it.
-func TestKilledFiveTimes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a minute")
-	}
+// TestKilled posts alerts and kills the process again and again on the way, at every position of the switches of the fake IAM:
+// no acknowledged alert is lost, every key ends as it is configured, none is acted on against it.
+func TestKilled(t *testing.T) {
+	t.Parallel()
 	for i, switches := range ibmfake.Positions() {
 		t.Run(fmt.Sprintf("%+v", switches), func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, switches, "policy: {fuse: {max: 100000}}\n")
-			keys := s.population(1000)
+			keys := s.population(soak.Size(140, 1000))
 			s.start()
 			s.postAndKill(keys, rand.New(rand.NewPCG(uint64(i), 1)))
 			s.waitSettled(len(keys))
@@ -82,8 +84,8 @@ func TestKilledFiveTimes(t *testing.T) {
 // now and then, while work is under way, it kills the process.
 func (s *site) postAndKill(keys []leaked, random *rand.Rand) {
 	s.t.Helper()
-	const batch, kills = 20, 5
-	batches := len(keys) / batch
+	const batch = 20
+	batches, kills := len(keys)/batch, soak.Size(2, 5)
 	for n := range batches {
 		var records []record
 		for _, k := range keys[n*batch : (n+1)*batch] {
@@ -122,6 +124,14 @@ func (s *site) waitSettled(n int) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// known is how many incidents there are.
+func (s *site) known() (n int) {
+	for line := range strings.Lines(grep(s.get("/metrics"), "stanch_incidents{")) {
+		n += gauge("\n"+line, strings.Fields(line)[0])
+	}
+	return n
 }
 
 // idle reports whether nothing waits in a queue.
@@ -201,6 +211,7 @@ func (i incident) outcomes() int {
 
 // TestStopsInOrder ends a serve under load with SIGTERM.
 func TestStopsInOrder(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	keys := s.population(70)
 	s.start()

@@ -49,6 +49,7 @@ func hashOf(value leak.Secret) string {
 // TestLabels tells GitHub what its tokens were: what an issuer knows or knew is a true positive, dead or alive; what none knows
 // is a false one; of what nobody can tell nothing is said.
 func TestLabels(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.rewrite("stanch.yaml", "type: github_partner,", "type: github_partner, feedback: token_hash,")
 	s.start()
@@ -90,9 +91,7 @@ func TestLabels(t *testing.T) {
 
 // TestLabelsWhileTheIssuerIsDown says nothing when nobody can tell, and answers in time.
 func TestLabelsWhileTheIssuerIsDown(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for the budget")
-	}
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.rewrite("stanch.yaml", "type: github_partner,", "type: github_partner, feedback: token_raw,")
 	s.start()

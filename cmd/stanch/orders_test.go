@@ -56,6 +56,7 @@ func (s *site) one(k ibmfake.Key, state string) (key leaked, id string) {
 // TestUndoAgainstReplays replays a signed body a hundred times after an undo, over restarts: nothing is done, and one
 // notice comes. A new sighting acts.
 func TestUndoAgainstReplays(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	key, id := s.one(ibmfake.Key{Setting: "disable"}, "contained")
@@ -102,6 +103,7 @@ func TestUndoAgainstReplays(t *testing.T) {
 
 // TestOrdersOverTheSocket gives orders as people do, wrong ones too.
 func TestOrdersOverTheSocket(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	key, id := s.one(ibmfake.Key{Setting: "delete", Locked: true}, "failed")
@@ -156,6 +158,7 @@ func TestOrdersOverTheSocket(t *testing.T) {
 
 // TestOrdersOverTCP signs in as a user of the web configuration file, and as nobody.
 func TestOrdersOverTCP(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	hash := s.askForPassword()
 	s.write("password", "correct\n")
@@ -249,6 +252,7 @@ func (s *site) act(path, user, password, body string, header map[string]string) 
 
 // TestFuseHoldsAndIsReleased floods an account past the fuse with the binary, and releases all of it at once.
 func TestFuseHoldsAndIsReleased(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 5, per: 1h}}\n")
 	s.start()
 	var keys []leaked

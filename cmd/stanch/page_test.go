@@ -86,6 +86,7 @@ func listed(body string) (ids []string) {
 
 // TestPage reads the page of a service that lets nobody sign in.
 func TestPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	s.wantPage("/", "Nothing needs anybody now.", "No incident yet.", "Queue of alerts empty", "Dead letters none",
@@ -121,6 +122,7 @@ func TestPage(t *testing.T) {
 
 // TestPageHeaders looks at what a page lets a browser do.
 func TestPageHeaders(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	_, header, body := s.visit("/")
@@ -151,6 +153,7 @@ func TestPageHeaders(t *testing.T) {
 
 // TestPageList looks for incidents in more than one part of the list.
 func TestPageList(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 1000, per: 1h}}\n")
 	s.start()
 	var records []record
@@ -192,6 +195,7 @@ func TestPageList(t *testing.T) {
 
 // TestPageActs signs in, and gives orders by forms.
 func TestPageActs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {rules: [{name: ask, when: 'key.name == \"demo\"', action: disable, approval: true}]}\n")
 	s.askForPassword()
 	s.startBehindPassword()
@@ -248,6 +252,7 @@ func TestPageActs(t *testing.T) {
 
 // TestPageReleases releases all that the fuse holds of an account by a form.
 func TestPageReleases(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 1, per: 1h}}\n")
 	s.askForPassword()
 	s.startBehindPassword()

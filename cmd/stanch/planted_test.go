@@ -76,6 +76,7 @@ func (s *site) wantNothingPlanted() {
 // store, logs, metrics, notices, traces, dead letters and answers. So that the search itself is known to work, it must find one
 // that is written in clear.
 func TestNoTokenInClear(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	c := newCollector(t)
 	s.traceTo(c.URL, "OTEL_EXPORTER_OTLP_HEADERS=planted-broken,authorization=planted-header")

@@ -147,6 +147,7 @@ var selector = regexp.MustCompile(`\b(stanch|process)[_:][a-z0-9_:]+(\{[^}]*\})?
 // TestPrometheus lets a real Prometheus, as deploy configures it, scrape a stanch under load. Every rule is evaluated, and
 // every selector in it selects something, whether the alert fires or not. Every query of the dashboard returns data.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	h := newWatched(t)
 	p := startPrometheus(t, h.private)
 	h.start()

@@ -40,6 +40,7 @@ func exchange(t *testing.T, address, request string) *http.Response {
 // TestRefusedDeliveries sends what is no delivery at all to the public listener. Nothing of it is stored, and no issuer is
 // asked. A body that is only announced is not waited for.
 func TestRefusedDeliveries(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	quiet := len(s.iam.Journal())
@@ -100,6 +101,7 @@ func TestRefusedDeliveries(t *testing.T) {
 
 // TestPrivateListenerOnlyReads asks the private listener for what it must not do.
 func TestPrivateListenerOnlyReads(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	for _, row := range []struct {
@@ -142,6 +144,7 @@ func TestPrivateListenerOnlyReads(t *testing.T) {
 
 // TestAskingForIncidents asks a running serve for incidents that are not there, or not one.
 func TestAskingForIncidents(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100}}\n")
 	keys := s.population(17) // two of which begin with the same digit
 	s.start()
@@ -182,6 +185,7 @@ func TestAskingForIncidents(t *testing.T) {
 
 // TestSocketIsGuarded looks at the unix socket, and kills the process so that it is left behind.
 func TestSocketIsGuarded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	socket := filepath.Join(s.dir, "data", "stanch.sock")
 	for range 2 {
@@ -206,6 +210,7 @@ func TestSocketIsGuarded(t *testing.T) {
 
 // TestBuildInfoNamesTheVersion compares what is scraped with what the command says.
 func TestBuildInfoNamesTheVersion(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	out, err := s.command("version")

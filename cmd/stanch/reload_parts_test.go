@@ -17,6 +17,7 @@ import (
 // TestReloadKeepsTheOld: a file that is wrong, or is gone, or changes what needs a restart, changes nothing and is told
 // in full, without a value.
 func TestReloadKeepsTheOld(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -65,6 +66,7 @@ func TestReloadKeepsTheOld(t *testing.T) {
 
 // TestReloadPolicy: the policy decides from the next alert on.
 func TestReloadPolicy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	disable := keys[3] // without a setting of its own
@@ -84,6 +86,7 @@ func TestReloadPolicy(t *testing.T) {
 
 // TestReloadNotifiers: a new notifier is told of the next incident and links to the new URL, one that is gone is not told.
 func TestReloadNotifiers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -107,6 +110,7 @@ func TestReloadNotifiers(t *testing.T) {
 
 // TestReloadRetention: what is older than the new retention is forgotten at once.
 func TestReloadRetention(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -122,9 +126,7 @@ func TestReloadRetention(t *testing.T) {
 
 // TestReloadWithoutPublicKeys: a new source whose key server is down does not keep the rest waiting for ever.
 func TestReloadWithoutPublicKeys(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for ten seconds")
-	}
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -144,6 +146,7 @@ func TestReloadWithoutPublicKeys(t *testing.T) {
 
 // TestReloadCredential: an issuer whose key file holds another key is opened again; one that is the same keeps its token.
 func TestReloadCredential(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -182,6 +185,7 @@ func TestReloadCredential(t *testing.T) {
 // TestReloadOverHTTP: whoever may act can have the configuration read again, and is told what is wrong with it; who is
 // not known cannot.
 func TestReloadOverHTTP(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
 	first := s.config()

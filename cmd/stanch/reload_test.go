@@ -108,6 +108,7 @@ func (s *site) variants() []string {
 // TestReloadUnderLoad changes sources, the issuer, the notifiers, limits and retention again and again under
 // deliveries: each is answered 204, none is lost, and every key ends as it is configured.
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	keys := s.population(210)
 	s.start()
@@ -143,6 +144,7 @@ func TestReloadUnderLoad(t *testing.T) {
 
 // TestReloadSources: a new source answers, one that is gone does not, one that stays is left alone.
 func TestReloadSources(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -178,6 +180,7 @@ func TestReloadSources(t *testing.T) {
 
 // TestReloadWaitsForPublicKeys: until a new source can verify deliveries the old configuration is in force.
 func TestReloadWaitsForPublicKeys(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()

@@ -11,6 +11,7 @@ import (
 // TestRestoredFromABackup copies the store and the keys of a process that was killed, as a snapshot of its disk does, and
 // starts another on the copy: every incident is as it was, and what a person undid stays undone when its alert comes again.
 func TestRestoredFromABackup(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(14)
 	s.start()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"stanch/dispositions/ibmfake"
+	"stanch/receiver/queue/soak"
 )
 
 // exitCode is that of a command that ended with this error; -1 when it did not end by itself.
@@ -89,6 +91,7 @@ func (s *site) rename(from, to string) {
 
 // TestStoreInUse starts a second serve on the store of a first, which goes on as if nothing had been.
 func TestStoreInUse(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -106,11 +109,13 @@ func TestStoreInUse(t *testing.T) {
 
 // TestPortTaken starts serve where another program listens already.
 func TestPortTaken(t *testing.T) {
+	t.Parallel()
 	for name, address := range map[string]func(*site) string{
 		"publicly":  func(s *site) string { return s.public },
 		"privately": func(s *site) string { return s.private },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, ibmfake.Switches{}, "")
 			other, err := net.Listen("tcp", address(s))
 			if err != nil {
@@ -131,6 +136,7 @@ func TestPortTaken(t *testing.T) {
 // TestOtherKeys starts serve on a store without the keys that it was made with. Nothing of the store is changed, and with
 // the keys put back everything is there.
 func TestOtherKeys(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.start()
@@ -166,6 +172,7 @@ func TestOtherKeys(t *testing.T) {
 
 // TestDirectoryNotWritable starts serve where it may not write.
 func TestDirectoryNotWritable(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() == 0 {
 		t.Skip("root may write everywhere")
 	}
@@ -193,6 +200,7 @@ func TestDirectoryNotWritable(t *testing.T) {
 
 // TestKeyServerDownAtStart delivers while nobody can tell whether GitHub signed, and again when somebody can.
 func TestKeyServerDownAtStart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	keys := s.population(7)
 	s.keys.Fail(http.StatusBadGateway)
@@ -258,6 +266,7 @@ func (s *site) deliverUntilStored(keys []leaked) {
 
 // TestRotatedKeysOpenWhatWasSealedBefore leaves one alert in the queue and another's secret kept, rotates, and starts again.
 func TestRotatedKeysOpenWhatWasSealedBefore(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	late := leaked{key: ibmfake.Key{Name: "late", Value: secret(plant + "late"), Setting: "disable"}, state: "contained", dead: disabled}
 	queued := leaked{key: ibmfake.Key{Name: "queued", Value: secret(plant + "queued"), Setting: "delete"}, state: "contained", dead: gone}
@@ -301,11 +310,23 @@ func (s *site) waitContained(n int) {
 	}
 }
 
+// lengthen lets keys leak at places whose addresses fill the store, if there are not keys enough for that.
+func lengthen(keys []leaked) {
+	if soak.On() {
+		return
+	}
+	for n := range keys {
+		keys[n].url = fmt.Sprintf("https://example.com/%d/%s", n, strings.Repeat("x", 4000))
+	}
+}
+
 // TestFullStore delivers into a small store until it refuses, makes it larger, and finds all that it took.
 func TestFullStore(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.rewrite("stanch.yaml", "{dir: data}", "{dir: data, max_bytes: 16MiB}")
-	keys := s.population(7 * 200)
+	keys := s.population(7 * soak.Size(70, 200))
+	lengthen(keys)
 	s.start()
 	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Minute}) // so that alerts pile up
 	const batch = 10

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stanch/dispositions/ibmfake"
+	"stanch/receiver/queue/soak"
 )
 
 // sink is the receiver of a webhook notifier.
@@ -117,13 +118,12 @@ func (s *site) disabling(n int) (keys []leaked, records []record) {
 	return keys, records
 }
 
-// TestNoNoticeIsLost kills the process three times while three channels are told, one of which is dead for a while: each hears
+// TestNoNoticeIsLost kills the process again and again while three channels are told, one of which is dead for a while: each hears
 // of every incident, and of little twice.
 func TestNoNoticeIsLost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a minute")
-	}
-	const kills, batches, batch = 3, 15, 20
+	t.Parallel()
+	const batch = 20
+	kills, batches := soak.Size(2, 3), soak.Size(6, 15)
 	s, sinks := newTold(t, 3, ", gather_after: 100000")
 	sinks[2].setDown(true)
 	_, records := s.disabling(batches * batch)

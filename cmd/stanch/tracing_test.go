@@ -100,6 +100,7 @@ func (s *site) postTraced(k leaked, traceparent string) {
 // TestOneTrace follows one alert from its delivery to its notice: one trace, which no stranger chose, in which everything is
 // below what caused it, and which the log lines of the incident name.
 func TestOneTrace(t *testing.T) {
+	t.Parallel()
 	const stranger = "0af7651916cd43dd8448eb211c80319c"
 	s := newSite(t, ibmfake.Switches{}, "")
 	c := newCollector(t)
@@ -176,6 +177,7 @@ func wantTree(t *testing.T, spans []*tracepb.Span, want map[string][]string) {
 // TestTraceOfAPointer follows a leak of an organisation from its hook over the fetch to the report, and looks for what must
 // not be in a trace of it.
 func TestTraceOfAPointer(t *testing.T) {
+	t.Parallel()
 	h := newHooked(t, "")
 	c := newCollector(t)
 	h.traceTo(c.URL)
@@ -231,6 +233,7 @@ func (s *site) incidentInLog(trace string) (incident string) {
 
 // TestNotTraced: nothing is sent, and no line names a trace, unless somebody asks for it; and what cannot be had is said.
 func TestNotTraced(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		more []string
 		says string
@@ -241,6 +244,7 @@ func TestNotTraced(t *testing.T) {
 		"never sampled":  {[]string{"OTEL_TRACES_SAMPLER=always_off"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, ibmfake.Switches{}, "")
 			c2 := newCollector(t)
 			s.traceTo(c2.URL, c.more...)
@@ -267,6 +271,7 @@ func TestNotTraced(t *testing.T) {
 // TestCollectorGone: with a collector that never answers, or is not there, alerts are worked on as ever, the log says what is
 // lost, once, and the service ends while it still waits.
 func TestCollectorGone(t *testing.T) {
+	t.Parallel()
 	over := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
 	t.Cleanup(silent.Close)
@@ -291,6 +296,7 @@ func TestCollectorGone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, ibmfake.Switches{}, "")
 			s.traceTo(c.url, c.more...)
 			keys := s.population(14)

@@ -37,6 +37,7 @@ func newWatched(t *testing.T) *hooked {
 // TestMetricsAreWatched compares the metrics of a running serve with those that rules, dashboard and documents name: each
 // that is named exists, and each that exists is named.
 func TestMetricsAreWatched(t *testing.T) {
+	t.Parallel()
 	h := newWatched(t)
 	h.start()
 	h.waitFor("every incident is counted", func() bool { return strings.Contains(h.get("/metrics"), "stanch_incidents") })
