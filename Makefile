@@ -22,11 +22,11 @@ build: ## Build bin/stanch
 
 .PHONY: test
 test: ## Run every test, with the race detector and in a random order
-	go test -race -shuffle=on -timeout 30m ./...
+	go test -race -shuffle=on -parallel 6 -timeout 30m ./...
 
 .PHONY: soak
 soak: ## Run the tests with every exercise at full size, without the race detector; memory is measured too
-	STANCH_SOAK=1 go test -timeout 60m ./...
+	STANCH_SOAK=1 go test -parallel 4 -timeout 60m ./...
 
 .PHONY: lint
 lint: tools ## Check vet, the linters and the formatting
