@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -28,8 +27,8 @@ type alert struct {
 	GeneratorURL string      `json:"generatorURL,omitempty"`
 }
 
-// labels are what an alert is known by, grouped by and routed by: of closed sets and configured names, but for the
-// incident. Alertmanager takes an empty one for none.
+// labels are what an alert is known, grouped and routed by. All but the incident are of closed sets or configured names.
+// To Alertmanager an empty label is none.
 type labels struct {
 	Alertname string        `json:"alertname"`
 	Severity  leak.Severity `json:"severity"`
@@ -72,7 +71,7 @@ func describe(facts []notify.Fact) string {
 	return b.String()
 }
 
-// until is the alert with an end; Alertmanager refuses one before the start.
+// until is the alert with an end; Alertmanager refuses an end before the start.
 func (a alert) until(end time.Time) alert {
 	a.EndsAt = end
 	if end.Before(a.StartsAt) {
@@ -92,8 +91,8 @@ func (a alert) without(facts []notify.Fact, seen []leak.Sighting) alert {
 	return a
 }
 
-// send tells every Alertmanager, and is content when one of them has taken it: they tell each other what they sent, and
-// what fires comes again.
+// send tells every Alertmanager, and succeeds when one of them has taken it: they tell each other what they sent to people,
+// and what fires comes again.
 func (a *alertmanager) send(ctx context.Context, alerts ...alert) error {
 	body, err := json.Marshal(alerts)
 	if err != nil {
@@ -107,22 +106,12 @@ func (a *alertmanager) send(ctx context.Context, alerts ...alert) error {
 	all.Wait()
 	failed := slices.DeleteFunc(results, func(err error) bool { return err == nil })
 	if len(failed) == len(a.urls) {
-		return hopeful(failed)
+		return channel.Failed(failed...)
 	}
 	for _, err := range failed {
 		a.log.WarnContext(ctx, "one alertmanager of several did not take alerts", "err", err)
 	}
 	return nil
-}
-
-// hopeful is the error that says most for trying again: alerts are refused when everybody refuses them.
-func hopeful(failed []error) error {
-	for _, err := range failed {
-		if _, refused := errors.AsType[*notify.Refused](err); !refused {
-			return err
-		}
-	}
-	return failed[0]
 }
 
 func (a *alertmanager) post(ctx context.Context, i int, url string, body []byte) error {
@@ -158,7 +147,7 @@ func (a *alertmanager) Examine(ctx context.Context) []leak.Finding {
 			err = channel.Do(a.client, request, http.StatusOK)
 		}
 		if err != nil {
-			found.Broken(check, "its status cannot be had: %v", err)
+			found.Broken(check, "it does not tell its status: %v", err)
 			continue
 		}
 		found.Good(check, "it answers")

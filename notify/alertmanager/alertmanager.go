@@ -1,6 +1,6 @@
-// Package alertmanager tells Prometheus' Alertmanager by its API v2 of incidents as alerts: firing while somebody has to
-// look, sent again until then because an Alertmanager keeps nothing over a restart, and resolved when nothing more is to be
-// done. Whom to tell and how often is decided there.
+// Package alertmanager tells Prometheus' Alertmanager of incidents, as alerts of its API v2: firing while somebody has to
+// look, sent again and again because an Alertmanager keeps nothing over a restart, and resolved when nothing more has to be
+// done. Alertmanager decides whom to tell and how often.
 package alertmanager
 
 import (
@@ -24,8 +24,8 @@ type alertmanager struct {
 	password leak.Secret
 	repeat   time.Duration
 	log      *slog.Logger
-	// firing are the alerts that fire, as far as they are known: with where the keys were seen, which must not be remembered
-	// for longer than the process runs. Whoever holds the book may use it.
+	// firing are the alerts that fire, as far as they are known. They say where the keys were seen, which must not be
+	// remembered for longer than the process runs. Whoever holds the book may use it.
 	firing map[leak.Fingerprint]alert
 }
 
@@ -37,18 +37,18 @@ type told struct {
 }
 
 const (
-	// lease is how long an alert fires after it was last sent: a restart of ours must not look like an end.
-	lease = 15 * time.Minute
-	// newsFor is how long something fires that was settled when it became known.
+	// validFor is how long an alert fires after it was last sent: a restart of ours must not look like an end.
+	validFor = 15 * time.Minute
+	// newsFor is how long an incident fires that was settled when it became known.
 	newsFor = time.Hour
-	// floodFor is how long a notice fires that stands for many incidents, of which nobody says when all are settled.
-	floodFor = 24 * time.Hour
+	// groupFor is how long a group fires: nobody says when all of its incidents are settled.
+	groupFor = 24 * time.Hour
 )
 
 // Notify implements [notify.Notifier]. A notice that comes again, or that a newer one has overtaken, changes nothing.
 func (a *alertmanager) Notify(ctx context.Context, n notify.Notice) error {
 	if n.Count > 0 {
-		return a.gathering(ctx, n)
+		return a.group(ctx, n)
 	}
 	return a.Change(ctx, n.Incident.ID, func(last told) (told, error) {
 		switch {
@@ -66,7 +66,7 @@ func (a *alertmanager) Notify(ctx context.Context, n notify.Notice) error {
 // fire opens an incident's alert. The labels are what Alertmanager knows an alert by, so other labels end the one before.
 func (a *alertmanager) fire(ctx context.Context, n notify.Notice, last told) (told, error) {
 	next, now := newAlert(n), time.Now()
-	batch := []alert{next.until(now.Add(lease))}
+	batch := []alert{next.until(now.Add(validFor))}
 	if last.Alert != nil && last.Alert.Labels != next.Labels {
 		batch = append(batch, last.Alert.until(now))
 	}
@@ -78,7 +78,7 @@ func (a *alertmanager) fire(ctx context.Context, n notify.Notice, last told) (to
 	return told{ID: n.ID, At: n.At, Alert: &kept}, nil
 }
 
-// settle ends the alert that fires for an incident because of a notice, with words about it where there are any.
+// settle ends the alert that fires for an incident, with other words where there are any.
 func (a *alertmanager) settle(
 	ctx context.Context, i leak.Fingerprint, last told, n notify.Notice, words annotations,
 ) (told, error) {
@@ -93,8 +93,8 @@ func (a *alertmanager) settle(
 	return told{ID: n.ID, At: n.At}, nil
 }
 
-// gathering tells of many incidents by one alert, and settles what fires for those that are settled.
-func (a *alertmanager) gathering(ctx context.Context, n notify.Notice) error {
+// group tells of many incidents by one alert, and ends the alerts of those that are settled.
+func (a *alertmanager) group(ctx context.Context, n notify.Notice) error {
 	for _, m := range n.Members {
 		if m.Phase != notify.Settled {
 			continue
@@ -111,12 +111,12 @@ func (a *alertmanager) gathering(ctx context.Context, n notify.Notice) error {
 	}
 	fires := newsFor
 	if n.Phase == notify.Opened {
-		fires = floodFor
+		fires = groupFor
 	}
 	return a.send(ctx, newAlert(n).until(time.Now().Add(fires)))
 }
 
-// Run implements [notify.Runner]: it sends again what fires.
+// Run implements [notify.Runner]: it sends what fires again and again.
 func (a *alertmanager) Run(ctx context.Context) error {
 	tick := time.NewTicker(a.repeat)
 	defer tick.Stop()
@@ -140,8 +140,8 @@ func (a *alertmanager) Run(ctx context.Context) error {
 	}
 }
 
-// recall takes up what fires since before the process began, or since another one served the notifier, and lets go of what
-// that one has settled.
+// recall takes over what has been firing since before the process began or since another one served the notifier, and
+// drops what that one has settled.
 func (a *alertmanager) recall(ctx context.Context) error {
 	return a.Look(ctx, func(all map[leak.Fingerprint]told) {
 		maps.DeleteFunc(a.firing, func(i leak.Fingerprint, _ alert) bool { return all[i].Alert == nil })
@@ -160,7 +160,7 @@ func (a *alertmanager) again(ctx context.Context) error {
 	return a.Hold(ctx, func() error {
 		firing := slices.Collect(maps.Values(a.firing))
 		for i := range firing {
-			firing[i] = firing[i].until(time.Now().Add(lease))
+			firing[i] = firing[i].until(time.Now().Add(validFor))
 		}
 		for batch := range slices.Chunk(firing, maxBatch) {
 			if err := a.send(ctx, batch...); err != nil {

@@ -264,22 +264,22 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestGathering: a notice of many is one alert that ends by itself, and ends what fires for its members.
-func TestGathering(t *testing.T) {
+// TestGroup: a group is one alert that ends by itself, and ends what fires for its members.
+func TestGroup(t *testing.T) {
 	f := start(t)
 	before := notice(notify.Opened, leak.Held, leak.Warning, 0)
-	gathering := notice(notify.Opened, "", leak.Critical, 1)
-	gathering.Incident.ID, gathering.Count = "gathering", 2
+	group := notice(notify.Opened, "", leak.Critical, 1)
+	group.Incident.ID, group.Count = "group", 2
 	never := before.Incident
 	never.ID = "never opened"
-	gathering.Members = []notify.Member{
+	group.Members = []notify.Member{
 		{Incident: before.Incident, Phase: notify.Settled}, {Incident: never, Phase: notify.Settled},
 	}
-	notifytest.Tell(t, open(t, nil, f.URL), before, gathering)
+	notifytest.Tell(t, open(t, nil, f.URL), before, group)
 	got := f.taken()
 	if len(got) != 3 || got[1].Labels["state"] != "held" || got[1].fires(0) ||
 		got[2].Labels["alertname"] != "LeakedKeys" || !got[2].fires(time.Hour) {
-		t.Errorf("got %v, want the member's alert ended and one for the gathering", got)
+		t.Errorf("got %v, want the member's alert ended and one for the group", got)
 	}
 }
 

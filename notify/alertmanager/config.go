@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	// defaultRepeat is how often what is open is sent again when nobody says.
+	// defaultRepeat is how often what is open is sent again, unless configured otherwise.
 	defaultRepeat = time.Minute
 	// maxRepeat leaves an alert a second chance to arrive before it ends.
-	maxRepeat = lease / 3
+	maxRepeat = validFor / 3
 )
 
 // Config is what a notifier of type alertmanager needs besides what every notifier has. Each incident is an alert with the
-// labels alertname (LeakedKey; LeakedKeys for a flood that is told as one), severity, issuer, state and incident, and the
-// annotations summary, description and link. It fires while somebody has to look; what was settled at once fires for an
-// hour, for it is news.
+// labels alertname (LeakedKey; LeakedKeys for a group), severity, issuer, state and incident, and the
+// annotations summary, description and link. It fires while somebody has to look; an incident that was settled at once fires
+// for an hour, because it is news.
 type Config struct {
-	// URLs are those of every Alertmanager of a cluster, each told by itself, as Prometheus does: https://HOST:9093, with the
-	// path prefix if there is one. Plain http will do where no password is sent.
+	// URLs are those of every Alertmanager of a cluster, because each is told by itself, as Prometheus does: https://HOST:9093,
+	// with the path prefix if there is one. Plain http is allowed where no password is sent.
 	URLs []string `yaml:"urls"`
-	// BasicAuth is how we prove who we are, if that is asked for.
+	// BasicAuth is how we sign in, where that is asked for.
 	BasicAuth BasicAuth `yaml:"basic_auth"`
-	// Repeat is how often what still fires is sent again, 5m at most; 1m by default. Without that it ends after 15 minutes,
-	// or when an Alertmanager restarts.
+	// Repeat is how often an alert that still fires is sent again, 5m at most; 1m by default. Without that it would end after
+	// 15 minutes, or when an Alertmanager restarts.
 	Repeat time.Duration `yaml:"repeat"`
 }
 

@@ -5,34 +5,36 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"sync"
 	"time"
 
 	"stanch/notify"
 	"stanch/receiver/leak"
 )
 
-// Book is what a notifier remembers of each incident: a T, kept as JSON in its [notify.Memory]. A notifier that embeds one
-// is [notify.Remembering]; until it is handed a memory it remembers for as long as the process runs. It is safe for
-// concurrent use.
+// Book is what a notifier remembers of each incident: a T, kept as JSON in its [notify.Memory]. A notifier that embeds a Book
+// is [notify.Remembering]; until it gets a memory it remembers for as long as the process runs. It is safe for concurrent
+// use.
 type Book[T any] struct {
-	memory notify.Memory
-	turn   chan struct{} // held by whoever changes something
+	memory   notify.Memory
+	changing chan struct{} // held by whoever changes something
 }
 
-// saveTimeout bounds how long it takes to remember what has happened, whether or not there is time for more.
+// saveTimeout bounds the write of what has happened, which is made even when there is no time for anything else.
 const saveTimeout = 5 * time.Second
 
-// NewBook returns a book with nothing in it.
+// NewBook returns an empty book.
 func NewBook[T any]() *Book[T] {
-	return &Book[T]{memory: NewMemory(), turn: make(chan struct{}, 1)}
+	return &Book[T]{memory: NewMemory(), changing: make(chan struct{}, 1)}
 }
 
 // Remember implements [notify.Remembering].
 func (b *Book[T]) Remember(m notify.Memory) { b.memory = m }
 
-// Change has what is remembered of an incident changed, one change at a time, so that what happens on the channel
-// meanwhile happens in one order. What change returns is remembered even with an error, because part of it may have
-// happened. What cannot be read, because another version wrote it, is taken as nothing.
+// Change calls change with what is remembered of an incident and remembers what it returns, even with an error, because part
+// of it may have happened. There is one change at a time, so that things happen on the channel in one order. What cannot be
+// read, because another version wrote it, counts as nothing.
 func (b *Book[T]) Change(ctx context.Context, incident leak.Fingerprint, change func(last T) (T, error)) error {
 	return b.Hold(ctx, func() error {
 		text, err := b.memory.Load(ctx, incident)
@@ -68,7 +70,7 @@ func (b *Book[T]) save(ctx context.Context, incident leak.Fingerprint, before []
 	return nil
 }
 
-// Look shows what is remembered of every incident, while nothing is changed. It reads all of the memory.
+// Look calls look with what is remembered of every incident, while nothing changes. It reads the whole memory.
 func (b *Book[T]) Look(ctx context.Context, look func(all map[leak.Fingerprint]T)) error {
 	return b.Hold(ctx, func() error {
 		texts, err := b.memory.All(ctx)
@@ -84,7 +86,7 @@ func (b *Book[T]) Look(ctx context.Context, look func(all map[leak.Fingerprint]T
 	})
 }
 
-// Hold has something done while nothing is changed.
+// Hold calls do while nothing changes.
 func (b *Book[T]) Hold(ctx context.Context, do func() error) error {
 	if err := b.take(ctx); err != nil {
 		return err
@@ -93,12 +95,12 @@ func (b *Book[T]) Hold(ctx context.Context, do func() error) error {
 	return do()
 }
 
-// take waits for its turn, unless there is no time left.
+// take waits until nobody changes anything, unless there is no time left.
 func (b *Book[T]) take(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {
 		select {
-		case b.turn <- struct{}{}:
+		case b.changing <- struct{}{}:
 			return nil
 		case <-ctx.Done():
 			err = ctx.Err()
@@ -107,7 +109,7 @@ func (b *Book[T]) take(ctx context.Context) error {
 	return fmt.Errorf("waiting for notices before: %w", err)
 }
 
-func (b *Book[T]) leave() { <-b.turn }
+func (b *Book[T]) leave() { <-b.changing }
 
 func decode[T any](text string) T {
 	var value, none T
@@ -115,4 +117,31 @@ func decode[T any](text string) T {
 		return none
 	}
 	return value
+}
+
+// NewMemory returns a memory that ends with the process.
+func NewMemory() notify.Memory { return &scratch{texts: map[leak.Fingerprint]string{}} }
+
+type scratch struct {
+	mu    sync.Mutex
+	texts map[leak.Fingerprint]string
+}
+
+func (s *scratch) Load(_ context.Context, incident leak.Fingerprint) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.texts[incident], nil
+}
+
+func (s *scratch) Save(_ context.Context, incident leak.Fingerprint, text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts[incident] = text
+	return nil
+}
+
+func (s *scratch) All(context.Context) (map[leak.Fingerprint]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.texts), nil
 }

@@ -149,13 +149,13 @@ func TestMemoryFails(t *testing.T) {
 	}
 }
 
-// TestNoTime: who has no time left does not wait for a turn, nor take one.
+// TestNoTime: a change that has no time left neither waits nor begins.
 func TestNoTime(t *testing.T) {
 	b, _ := newBook()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := b.Hold(t.Context(), func() error {
-		return b.Hold(ctx, func() error { t.Error("got a turn that somebody holds"); return nil })
+		return b.Hold(ctx, func() error { t.Error("got to hold what somebody else holds"); return nil })
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)

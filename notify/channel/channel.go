@@ -15,7 +15,7 @@ import (
 	"stanch/receiver/outbound"
 )
 
-// Status is the error of a channel that was reached and answered something else than success: the HTTP status.
+// Status is the error of a channel that was reached and did not answer success: the HTTP status.
 type Status int
 
 // Error is the number and, where there is one, the registered name; nothing that the channel chose.
@@ -23,10 +23,10 @@ func (s Status) Error() string {
 	return fmt.Sprintf("the channel answered %d %s", int(s), http.StatusText(int(s)))
 }
 
-// Do sends a request and reads the answer to its end. It is nil for a 2xx, and only for those statuses that are given
-// where some are: whatever stands between us and a channel may answer 200. It is *leak.Throttled for an answer that asks to
-// wait, *notify.Refused for a 4xx that a retry alone cannot help, another [Status] as it is, and what
-// [outbound.Cause] makes of everything else.
+// Do sends a request and reads the answer to its end. Any 2xx is success; where statuses are given, only those are, because
+// whatever stands between us and a channel may answer 200. The error is *leak.Throttled for an answer that asks to wait,
+// *notify.Refused for a 4xx that a retry alone cannot help, [Status] for any other answer, and what [outbound.Cause] makes of
+// everything else.
 func Do(client *http.Client, r *http.Request, success ...int) error {
 	r.Header.Set("User-Agent", "stanch")
 	response, err := client.Do(r)
@@ -45,7 +45,7 @@ func Do(client *http.Client, r *http.Request, success ...int) error {
 	return nil
 }
 
-// Answered is the error of an answer with a status that is no success, as [Do] returns it.
+// Answered is the error of an answer whose status is no success, as [Do] returns it.
 func Answered(code int, header http.Header) error {
 	wait, asked := outbound.RetryAfter(header)
 	switch {
@@ -57,8 +57,19 @@ func Answered(code int, header http.Header) error {
 	return Status(code)
 }
 
-// Opening is the error of a notifier that cannot be opened: everything that check finds, or nil. A configuration is
-// checked before, so that this is for what changed since.
+// Failed is the error of several deliveries that have failed: the first one that a retry can help, or else all of them,
+// which is *notify.Refused. It is nil when there is none.
+func Failed(errs ...error) error {
+	for _, err := range errs {
+		if _, refused := errors.AsType[*notify.Refused](err); !refused {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Opening is the error of a notifier that cannot be opened: everything that check finds, or nil. The configuration was
+// checked before, so this finds only what has changed since.
 func Opening(name string, check func(fault func(field, problem string))) error {
 	var faults []error
 	check(func(field, problem string) { faults = append(faults, fmt.Errorf("%s %s", field, problem)) })

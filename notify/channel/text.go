@@ -8,7 +8,7 @@ import (
 	"stanch/notify"
 )
 
-// Cut shortens a text to so many characters, the dots included that say so.
+// Cut shortens a text to so many characters, including the dots that show the cut.
 func Cut(text string, characters int) string {
 	const dots = "..."
 	runes := []rune(text)
@@ -21,8 +21,8 @@ func Cut(text string, characters int) string {
 	return string(runes[:characters-len(dots)]) + dots
 }
 
-// Fit cuts the longest texts of facts until all together, their names counted, have no more than so many characters. Facts
-// that fit are returned as they are; the last ones are left out where the names alone are too many.
+// Fit cuts the longest texts of facts until all names and texts together have at most so many characters. Facts that fit are
+// returned as they are; where the names alone are too long, the last facts are left out.
 func Fit(facts []notify.Fact, characters int) []notify.Fact {
 	facts = slices.Clone(facts)
 	names, texts := lengths(facts)
@@ -53,8 +53,8 @@ type Piece struct {
 	Code bool   // it is a command or a name of the configuration, to be copied as it is
 }
 
-// Pieces are a text in which what stands in backquotes is apart, and without them. Where they do not pair, the text is one
-// piece with them in it.
+// Pieces splits a text at its backquotes, which are dropped: what stood between two of them is code. Where they do not pair,
+// the text is one piece, backquotes included.
 func Pieces(text string) []Piece {
 	parts := strings.Split(text, "`")
 	if len(parts)%2 == 0 {

@@ -1,6 +1,6 @@
 // Package console writes notices as text for people, to the standard output of the process unless told otherwise. It
 // is the notifier of the demo and of small set-ups whose output a supervisor collects. One notice is one write, so that
-// notices do not mingle.
+// notices do not mix.
 package console
 
 import (
@@ -28,7 +28,7 @@ func (c *Config) Open(string, *slog.Logger) (notify.Notifier, error) {
 	if out == nil {
 		out = os.Stdout
 	}
-	return &console{out: out, colour: onTerminal(out), turn: make(chan struct{}, 1)}, nil
+	return &console{out: out, colour: onTerminal(out), writing: make(chan struct{}, 1)}, nil
 }
 
 func onTerminal(out io.Writer) bool {
@@ -41,26 +41,26 @@ func onTerminal(out io.Writer) bool {
 }
 
 type console struct {
-	out    io.Writer
-	colour bool
-	turn   chan struct{} // whose turn it is to write
+	out     io.Writer
+	colour  bool
+	writing chan struct{} // held by whoever writes
 }
 
-// Notify implements [notify.Notifier]. A write that outlives ctx, because nobody reads, keeps its turn until it ends:
-// what is given up may still appear.
+// Notify implements [notify.Notifier]. When nobody reads, a write may outlive ctx, and later notices wait for it: a notice
+// that was given up may still appear.
 func (c *console) Notify(ctx context.Context, n notify.Notice) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("waiting to write a notice: %w", err)
 	}
 	select {
-	case c.turn <- struct{}{}:
+	case c.writing <- struct{}{}:
 	case <-ctx.Done():
 		return fmt.Errorf("waiting to write a notice: %w", ctx.Err())
 	}
 	written := make(chan error, 1)
 	go func() {
 		_, err := io.WriteString(c.out, render(n, c.colour))
-		<-c.turn
+		<-c.writing
 		written <- err
 	}()
 	select {

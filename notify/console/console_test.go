@@ -84,8 +84,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestStalledKeepsItsTurn: a write that was given up goes on alone: later notices wait for it, and come whole after it.
-func TestStalledKeepsItsTurn(t *testing.T) {
+// TestStalledWriteGoesFirst: a write that was given up goes on alone; later notices wait for it, and come whole after it.
+func TestStalledWriteGoesFirst(t *testing.T) {
 	r, w := io.Pipe()
 	n := open(t, w)
 	first := make(chan error, 1)
@@ -118,7 +118,7 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out.writes != 1 {
-		t.Errorf("got %d writes, want one, so that notices do not mingle", out.writes)
+		t.Errorf("got %d writes, want one, so that notices do not mix", out.writes)
 	}
 	if *update {
 		if err := os.WriteFile("testdata/notice.txt", []byte(out.String()), 0o644); err != nil {

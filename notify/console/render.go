@@ -22,7 +22,7 @@ var colours = map[leak.Severity]string{
 	leak.Critical: "\x1b[1;31m",
 }
 
-// render lays a notice out: a line that says it all, then its facts in two columns.
+// render lays a notice out: one line with the title, then its facts in two columns.
 func render(n notify.Notice, colour bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s\n", n.At.UTC().Format("2006-01-02 15:04:05Z"), severity(n.Severity, colour), n.Title)

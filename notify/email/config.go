@@ -20,20 +20,20 @@ import (
 // have a certificate that we trust, unless it is on this machine. Each recipient gets a mail of their own, in text and
 // HTML; all mails about an incident are one thread.
 type Config struct {
-	// Address of the mail server that takes our mails: HOST:PORT; the port for that is 587 at most providers.
+	// Address is HOST:PORT of the mail server that takes our mails; at most providers the port is 587.
 	Address string `yaml:"address"`
-	// CAFile holds certificates in PEM, which are trusted instead of the system's.
+	// CAFile holds certificates in PEM that are trusted instead of the system's.
 	CAFile string `yaml:"ca_file"`
-	// Username is who we are to the mail server; empty: it does not ask.
+	// Username is our name on the mail server; empty: we do not sign in.
 	Username string `yaml:"username"`
-	// PasswordFile holds the password to it; space around it is dropped.
+	// PasswordFile holds the password that goes with it; space around it is dropped.
 	PasswordFile string `yaml:"password_file"`
 	// From is the sender: an address, or NAME <ADDRESS>.
 	From string `yaml:"from"`
 	// To are the recipients, written like the sender.
 	To []string `yaml:"to"`
-	// Internal says that mails to these recipients stay in the house. By default they are taken to pass through somebody
-	// else's hands, and do not say where an alert of a partner programme saw a key.
+	// Internal says that mails to these recipients stay in the house. By default stanch assumes that they pass through
+	// somebody else's hands, so they do not say where an alert of a partner programme saw a key.
 	Internal bool `yaml:"internal"`
 }
 

@@ -1,5 +1,5 @@
-// Package email sends notices as mails through a mail server: in text and in HTML, to each recipient by itself, encrypted
-// on the way to the server, and so that all mails about an incident are one thread.
+// Package email sends notices as mails through a mail server, encrypted on the way there: in text and in HTML, one mail for
+// each recipient, all mails about an incident in one thread.
 package email
 
 import (
@@ -37,8 +37,8 @@ const maxTold = 8
 // Outside implements [notify.Outsider].
 func (e *email) Outside() bool { return e.outside }
 
-// Notify implements [notify.Notifier]. Who got a notice does not get it again when it has to be tried again for others. A
-// recipient that the mail server refuses for good is logged, and is an error only when nobody else got the notice.
+// Notify implements [notify.Notifier]. A recipient who has a notice does not get it again when it is retried for others. A
+// recipient whom the mail server refuses for good is logged, and is an error only when nobody else got the notice.
 func (e *email) Notify(ctx context.Context, n notify.Notice) error {
 	return e.Change(ctx, n.Incident.ID, func(last thread) (thread, error) {
 		if last.First == "" {
@@ -78,20 +78,10 @@ func (e *email) send(ctx context.Context, n notify.Notice, first bool, to []*mai
 		}
 		got = append(got, address)
 	}
-	return got, hopeful(failed)
+	return got, channel.Failed(failed...)
 }
 
-// hopeful is the error that says most for trying again; nil when there is none.
-func hopeful(failed []error) error {
-	for _, err := range failed {
-		if _, refused := errors.AsType[*notify.Refused](err); !refused {
-			return err
-		}
-	}
-	return errors.Join(failed...)
-}
-
-// forgive makes no error of recipients that were refused for good when others got the notice.
+// forgive drops the error of recipients that were refused for good, when others got the notice.
 func (e *email) forgive(ctx context.Context, n notify.Notice, err error, got int) error {
 	if _, refused := errors.AsType[*notify.Refused](err); refused && got > 0 {
 		e.log.WarnContext(ctx, "the mail server refuses some of the recipients", "incident", n.Incident.ID, "err", err)
@@ -100,10 +90,10 @@ func (e *email) forgive(ctx context.Context, n notify.Notice, err error, got int
 	return err
 }
 
-// receipt is what is remembered when a recipient got a notice; it does not name them.
+// receipt is what is remembered once a recipient has a notice; it does not name the recipient.
 func receipt(n notify.Notice, to *mail.Address) string { return digest(n.ID + " " + to.Address)[:16] }
 
-// messageID names a mail, the same whenever it is sent again. The first mail of a thread is named after the incident, so
+// messageID names a mail; it stays the same when the mail is sent again. The first mail of a thread is named after the incident, so
 // that later ones can refer to it.
 func (e *email) messageID(text string) string {
 	_, domain, _ := strings.Cut(e.from.Address, "@")

@@ -32,7 +32,7 @@ func (e *email) message(n notify.Notice, first bool, to *mail.Address) *gomail.M
 		m.SetGenHeader(gomail.HeaderInReplyTo, "<"+root+">")
 		m.SetGenHeader(gomail.HeaderReferences, "<"+root+">")
 	}
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's holiday answers it
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no autoresponder answers it
 	if n.Severity == leak.Critical {
 		m.SetImportance(gomail.ImportanceHigh)
 	}
@@ -41,8 +41,8 @@ func (e *email) message(n notify.Notice, first bool, to *mail.Address) *gomail.M
 	return m
 }
 
-// subject is one line, whatever a template makes of the title. What looks like an encoded word of RFC 2047 is broken up,
-// so that no mail program decodes what a stranger wrote.
+// subject is one line, whatever a template makes of the title. Anything that looks like an encoded word of RFC 2047 is
+// broken up, so that no mail program decodes what a stranger wrote.
 func subject(n notify.Notice) string {
 	line := strings.ToUpper(string(n.Severity)) + ": " + strings.ReplaceAll(n.Title, "=?", "= ?")
 	line = strings.Map(func(r rune) rune {

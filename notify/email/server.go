@@ -20,7 +20,7 @@ import (
 // sessionTimeout bounds each step of a session whose context sets no sooner end.
 const sessionTimeout = 20 * time.Second
 
-// server is a mail server, and who we are to it.
+// server is a mail server, and how we sign in there.
 type server struct {
 	host     string
 	port     int
@@ -35,7 +35,7 @@ type session struct {
 	close  func()
 }
 
-// open connects, encrypts and signs in. The connection ends with ctx, which go-mail looks at while it dials only.
+// open connects, encrypts and signs in. The connection ends with ctx, which go-mail itself heeds only while it dials.
 func (s server) open(ctx context.Context) (session, error) {
 	var connection net.Conn
 	release := func() bool { return true }
@@ -91,7 +91,7 @@ func (s session) send(ctx context.Context, m *gomail.Msg) error {
 	return nil
 }
 
-// errNoSession is said when go-mail gives up for a reason that it does not classify.
+// errNoSession is the error when go-mail gives up for a reason that it does not classify.
 var errNoSession = errors.New("it must offer STARTTLS, and a sign-in where a user name is given")
 
 // reply is the code of a mail server's answer, without its words.
@@ -100,8 +100,8 @@ type reply int
 // Error is the code.
 func (r reply) Error() string { return fmt.Sprintf("the mail server answered %d", int(r)) }
 
-// meaning is an error of go-mail without anything that the server said: what it answered, or why it did not. RFC 5321,
-// 4.2.1: a code of 500 and more is for good.
+// meaning turns an error of go-mail into the code that the server answered, or why it did not answer, without anything that
+// the server said. RFC 5321, 4.2.1: a code of 500 or more is final.
 func meaning(ctx context.Context, err error) error {
 	code := 0
 	var answered *textproto.Error

@@ -8,7 +8,7 @@ import (
 	"stanch/notify"
 )
 
-// Tell sends notices, one after the other, and ends the test when one is not taken.
+// Tell sends notices one after the other, and ends the test when one fails.
 func Tell(t *testing.T, n notify.Notifier, notices ...notify.Notice) {
 	t.Helper()
 	for _, sent := range notices {
@@ -18,8 +18,8 @@ func Tell(t *testing.T, n notify.Notifier, notices ...notify.Notice) {
 	}
 }
 
-// Repeat is a fault of a channel: it answers with a status, a Retry-After if that is not empty, another place to look, and
-// what it was sent.
+// Repeat is a fault of a channel: it answers with a status, a Retry-After if that is not empty, a Location elsewhere, and a
+// body that repeats what it was sent.
 func Repeat(status int, retryAfter string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if retryAfter != "" {
@@ -32,7 +32,7 @@ func Repeat(status int, retryAfter string) func(http.ResponseWriter, *http.Reque
 	}
 }
 
-// Stall is a fault of a channel: it tells that it was reached, and does not answer before the test is over.
+// Stall is a fault of a channel: it says that it was reached, and does not answer before the test is over.
 func Stall(t *testing.T) (fault func(http.ResponseWriter, *http.Request) bool, reached <-chan struct{}) {
 	told, over := make(chan struct{}, 1), make(chan struct{})
 	t.Cleanup(func() { close(over) })

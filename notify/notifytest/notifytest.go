@@ -1,5 +1,5 @@
-// Package notifytest is the conformance suite of notifiers: what every channel owes to whoever sends notices on it.
-// Each adapter runs it against the real thing, or against a server that plays its channel.
+// Package notifytest is the conformance suite of notifiers: what every notifier must do, whatever its channel. Each adapter
+// runs it against the real thing, or against a fake that plays its channel.
 package notifytest
 
 import (
@@ -18,11 +18,11 @@ import (
 	"stanch/receiver/leak"
 )
 
-// Harness is how the suite gets at an adapter. Parts that are nil are skipped, so that a harness says what its kind of
-// channel can be made to do; Open is required.
+// Harness is how the suite gets at an adapter. What a kind of channel cannot be made to do stays nil and is skipped; Open is
+// required.
 type Harness struct {
-	// Open returns a notifier whose channel works, and what tells all that the channel has shown so far, as its reader
-	// sees it: decoded, and with nothing left out.
+	// Open returns a notifier whose channel works, and a function that returns everything the channel has shown so far, as
+	// its reader sees it: decoded, with nothing left out.
 	Open func(t *testing.T) (n notify.Notifier, shown func() string)
 	// Stalled returns a notifier whose channel takes a delivery and never answers. Reached is closed, or sent to, when
 	// the delivery has got there.
@@ -34,11 +34,12 @@ type Harness struct {
 	Answers func(t *testing.T, status int, retryAfter string) notify.Notifier
 	// Private is what no error may hold: the credentials of the channel, and its addresses.
 	Private []string
-	// Markup is what strangers must not get through: escape sequences, mentions, tags, links of the channel's language.
+	// Markup is what strangers must not be able to write: escape sequences, mentions, tags and links of the channel's
+	// language.
 	Markup []string
 }
 
-// Run tests a notifier. Subtests are named after what they demand.
+// Run tests a notifier. Each subtest is named after what it demands.
 func Run(t *testing.T, h Harness) {
 	t.Run("delivers", h.delivers)
 	t.Run("delivers at once from many", h.deliversAtOnce)
@@ -114,7 +115,7 @@ func (h Harness) delivers(t *testing.T) {
 // oneLine is a text whatever its line breaks, which are the channel's business.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// deliversAtOnce: a notifier is used by several workers, and each notice arrives whole.
+// deliversAtOnce: several workers use a notifier at once, and each notice arrives whole.
 func (h Harness) deliversAtOnce(t *testing.T) {
 	const many = 16
 	n, shown := h.Open(t)
@@ -147,7 +148,7 @@ func (h Harness) twice(t *testing.T) {
 	}
 }
 
-// markup: whoever names a key or a repository does not write the channel's language, nor a line of his own.
+// markup: whoever names a key or a repository can write neither the channel's markup nor a line of their own.
 func (h Harness) markup(t *testing.T) {
 	for _, hostile := range append([]string{"ci\r\nFORGED", "ci\x1b[2J", "ci\u202egnp", "ci\x00\u009b31m"}, h.Markup...) {
 		n, shown := h.Open(t)
@@ -168,7 +169,7 @@ func (h Harness) markup(t *testing.T) {
 
 func hidden(r rune) bool { return r != '\n' && r != '\t' && r != ' ' && !unicode.IsGraphic(r) }
 
-// many: of a notice that gathers a flood the title arrives, and with it how many incidents there are.
+// many: the title of a group arrives, and with it how many incidents there are.
 func (h Harness) many(t *testing.T) {
 	n, shown := h.Open(t)
 	sent := Many("many-1", 990)
@@ -180,7 +181,7 @@ func (h Harness) many(t *testing.T) {
 	}
 }
 
-// Many is an example of a notice that stands for many incidents, some of which wait for a person.
+// Many is an example of a group, one of whose incidents waits for a person.
 func Many(id string, count int) notify.Notice {
 	one := Notice(id, leak.Critical)
 	n := notify.Notice{
@@ -201,7 +202,7 @@ func Many(id string, count int) notify.Notice {
 	return n
 }
 
-// answers: what the channel's status means for whether, and when, the notice is told again.
+// answers: the channel's status decides whether, and when, the notice is told again.
 func (h Harness) answers(t *testing.T) {
 	tell := func(status int, retryAfter string) error {
 		err := h.Answers(t, status, retryAfter).Notify(t.Context(), Notice("notice-1", leak.Critical))
@@ -242,7 +243,7 @@ func (h Harness) over(t *testing.T) {
 	}
 }
 
-// stalled: a channel that does not answer is given up when the context ends, and only then.
+// stalled: Notify waits for a channel that does not answer until the context ends, and no longer.
 func (h Harness) stalled(t *testing.T) {
 	n, reached := h.Stalled(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,8 +14,8 @@ import (
 const defaultURL = "https://events.pagerduty.com/v2/enqueue"
 
 // Config is what a notifier of type pagerduty needs besides what every notifier has. An incident pages when it opens with
-// the severity or more, is acknowledged when a person takes it up, and resolved when nothing more is to be done. A flood
-// that is told as one notice is an alert of its own, which a person resolves.
+// at least the configured severity, is acknowledged when a person takes it up, and resolved when nothing more has to be done.
+// A group is an alert of its own, which a person resolves.
 type Config struct {
 	// RoutingKeyFile holds the integration key of an Events API v2 integration of a service: 32 characters; space around it
 	// is dropped.
@@ -23,7 +23,7 @@ type Config struct {
 	// URL is where events are sent; empty: https://events.pagerduty.com/v2/enqueue. A service in the EU has
 	// https://events.eu.pagerduty.com/v2/enqueue.
 	URL string `yaml:"url"`
-	// Severity is the least that pages: info, warning or critical; critical by default.
+	// Severity is the lowest that pages: info, warning or critical; critical by default.
 	Severity leak.Severity `yaml:"severity"`
 }
 

@@ -8,7 +8,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// What PagerDuty takes: a longer summary is cut there, a larger event refused.
+// What PagerDuty takes: it cuts a longer summary, and refuses a larger event.
 const (
 	maxSummary = 1024      // characters
 	maxDetails = 64 * 1024 // characters of all facts; encoded they stay under the 512 KB of an event, whatever they are
@@ -42,7 +42,7 @@ type payload struct {
 	Details map[string]string `json:"custom_details"`
 }
 
-// newEvent is the event of a notice, without the routing key.
+// newEvent makes the event of a notice, without the routing key.
 func newEvent(n notify.Notice, action string) event {
 	e := event{Action: action, DedupKey: string(n.Incident.ID)}
 	if action != trigger {

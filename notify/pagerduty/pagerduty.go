@@ -1,6 +1,6 @@
-// Package pagerduty pages people by PagerDuty's Events API v2: one alert an incident, with the incident's id as its
+// Package pagerduty pages people by PagerDuty's Events API v2: one alert for each incident, with the incident's id as its
 // deduplication key, triggered when somebody has to look, acknowledged when a person takes the incident up, and resolved
-// when nothing more is to be done. Only what was triggered is resolved.
+// when nothing more has to be done. Only what was triggered is resolved.
 package pagerduty
 
 import (
@@ -22,7 +22,7 @@ type pagerduty struct {
 	client *http.Client
 	url    string
 	key    leak.Secret
-	least  int // rank of the severity from which on an incident pages
+	least  int // rank of the lowest severity that pages
 }
 
 // page is what is remembered of an incident.
@@ -34,11 +34,11 @@ type page struct {
 // Outside implements [notify.Outsider]: PagerDuty is somebody else's.
 func (p *pagerduty) Outside() bool { return true }
 
-// Follows implements [notify.Follower]: who takes an incident up acknowledges its alert.
+// Follows implements [notify.Follower]: a person who takes an incident up acknowledges its alert.
 func (p *pagerduty) Follows() bool { return true }
 
-// Notify implements [notify.Notifier]. A notice that a newer one has overtaken changes nothing: what is settled is not
-// triggered again by a retry. A notice of many incidents is an alert of its own, and resolves those of its members.
+// Notify implements [notify.Notifier]. A notice that a newer one has overtaken changes nothing: a retry does not trigger
+// again what is settled. A group is an alert of its own, and resolves the alerts of its members that are settled.
 func (p *pagerduty) Notify(ctx context.Context, n notify.Notice) error {
 	for _, m := range n.Members {
 		if m.Phase != notify.Settled {
@@ -62,7 +62,7 @@ func (p *pagerduty) Notify(ctx context.Context, n notify.Notice) error {
 	})
 }
 
-// settle resolves the alert of an incident that was told with others, if it has one.
+// settle resolves the alert of a group's member, if it has one.
 func (p *pagerduty) settle(ctx context.Context, n notify.Notice) error {
 	return p.Change(ctx, n.Incident.ID, func(last page) (page, error) {
 		if !last.Triggered || n.At.Before(last.At) {
@@ -82,7 +82,7 @@ const (
 	resolve     = "resolve"
 )
 
-// action is what a notice makes of an incident's alert; empty: nothing.
+// action is what a notice does to an incident's alert; empty: nothing.
 func (p *pagerduty) action(n notify.Notice, triggered bool) string {
 	switch {
 	case n.Phase == notify.Opened && (triggered || ranks[n.Severity] >= p.least):

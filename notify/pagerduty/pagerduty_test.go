@@ -189,26 +189,26 @@ func TestSameName(t *testing.T) {
 	}
 }
 
-// TestGathering: a notice of many is one alert of its own, and settles what was opened for its members before.
-func TestGathering(t *testing.T) {
+// TestGroup: a group is one alert of its own, and settles what was opened for its members before.
+func TestGroup(t *testing.T) {
 	server := play(t, routingKey)
 	n := open(t, server.URL, "")
 	before := notice(notify.Opened, leak.Critical, 0)
-	gathering := notice(notify.Opened, leak.Critical, 1)
-	gathering.Incident.ID, gathering.Count = "gathering", 2
+	group := notice(notify.Opened, leak.Critical, 1)
+	group.Incident.ID, group.Count = "group", 2
 	other := before.Incident
 	other.ID = "other"
-	gathering.Members = []notify.Member{
+	group.Members = []notify.Member{
 		{Incident: before.Incident, Phase: notify.Settled}, {Incident: other, Phase: notify.Opened},
 	}
-	for _, sent := range []notify.Notice{before, gathering} {
+	for _, sent := range []notify.Notice{before, group} {
 		if err := n.Notify(t.Context(), sent); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := server.Alerts()
-	if len(got) != 2 || got[string(before.Incident.ID)] != "resolved" || got["gathering"] != "triggered" {
-		t.Errorf("got %v, want the first incident's alert resolved and one of the gathering", got)
+	if len(got) != 2 || got[string(before.Incident.ID)] != "resolved" || got["group"] != "triggered" {
+		t.Errorf("got %v, want the first incident's alert resolved and one of the group", got)
 	}
 }
 

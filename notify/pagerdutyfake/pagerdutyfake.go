@@ -25,7 +25,7 @@ const (
 	keySize    = 32      // characters of a routing key
 )
 
-// Event is one request as it was taken.
+// Event is one request that was accepted.
 type Event struct {
 	RoutingKey string  `json:"routing_key"`
 	Action     string  `json:"event_action"`
@@ -80,15 +80,15 @@ func Start(key string) (*Server, error) {
 // Close stops at once; calls under way are cut.
 func (s *Server) Close() { s.server.Close() }
 
-// Fault has every request answered by answer first, until it is nil again; what it reports to have answered goes no
-// further.
+// Fault gives every request to answer first; when that reports true, it has answered and the request goes no further. Nil
+// ends the fault.
 func (s *Server) Fault(answer func(http.ResponseWriter, *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = answer
 }
 
-// Events are those that were taken, in order.
+// Events are those that were accepted, in order.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,11 +13,11 @@ import (
 )
 
 // Config is what a notifier of type slack needs besides what every notifier has: a Slack app with the bot scope chat:write
-// that is a member of the channel. Each incident is one thread there; its first message shows how the incident stands now.
+// that is a member of the channel. Each incident is one thread there, whose first message shows how the incident stands now.
 type Config struct {
 	// TokenFile holds the bot token of the app, which begins with xoxb-; space around it is dropped.
 	TokenFile string `yaml:"token_file"`
-	// Channel is the id of the channel, such as C0123456789, as the channel's details show it; a name does not do.
+	// Channel is the id of the channel, such as C0123456789, as the channel's details show it; its name does not work.
 	Channel string `yaml:"channel"`
 	// URL of the Web API; empty: https://slack.com/api/.
 	URL string `yaml:"url"`

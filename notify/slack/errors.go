@@ -20,11 +20,11 @@ var (
 	errForm    = errors.New("slack refuses the message's form")
 	errUnclear = errors.New("slack refuses the call, and nobody classified why")
 	errOff     = errors.New("slack does not work at the moment")
-	// errLost means that a message can no longer be edited or replied to: somebody deleted it, say.
+	// errLost means that a message can no longer be edited or replied to, because somebody deleted it, for example.
 	errLost = errors.New("the message is not there any more")
 )
 
-// refusals are what those of Slack's error codes mean that a retry alone cannot help:
+// refusals are what Slack's error codes mean where a retry alone cannot help:
 // https://docs.slack.dev/reference/methods/chat.postMessage and chat.update.
 var refusals = map[string]error{
 	"invalid_auth": errToken, "not_authed": errToken, "account_inactive": errToken, "token_revoked": errToken,
@@ -39,7 +39,7 @@ var refusals = map[string]error{
 	"no_text": errForm, "invalid_arguments": errForm, "invalid_form_data": errForm, "invalid_charset": errForm,
 }
 
-// passing are codes that do not mean that the notice is refused.
+// passing are codes that do not refuse the notice for good.
 var passing = map[string]error{
 	"message_not_found": errLost, "cant_update_message": errLost, "edit_window_closed": errLost,
 	"thread_not_found": errLost, "cannot_reply_to_message": errLost,
@@ -64,10 +64,10 @@ func (c caller) Do(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// unanswered is the error of a call that Slack's API gave no answer to.
+// unanswered is the error of a call that Slack's API did not answer.
 type unanswered struct{ error }
 
-// meaning is the error of a call that Slack's client returned, without anything that Slack answered.
+// meaning turns an error of Slack's client into one of ours, without anything that Slack answered.
 func meaning(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

@@ -66,7 +66,7 @@ func sections(n notify.Notice, title string) []api.RichTextElement {
 	return all
 }
 
-// section is a name and what belongs to it, ended by a line break: Slack puts none between sections.
+// section is a name and its content, with a line break at the end: Slack puts none between sections.
 func section(name string, content ...api.RichTextSectionElement) api.RichTextElement {
 	bold := &api.RichTextSectionTextStyle{Bold: true}
 	elements := []api.RichTextSectionElement{api.NewRichTextSectionTextElement(name+"\n", bold)}

@@ -1,5 +1,5 @@
-// Package slack writes notices into a channel of Slack, by a bot of the workspace: one thread an incident, whose first
-// message is edited so that it shows how the incident stands now, while each reply keeps what was told when.
+// Package slack writes notices to a Slack channel, as a bot of the workspace: one thread for each incident. Its first message
+// is edited so that it shows how the incident stands now, and each reply keeps what was told when.
 package slack
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	api "github.com/slack-go/slack"
@@ -28,7 +29,7 @@ type slack struct {
 // thread is what is remembered of an incident.
 type thread struct {
 	Channel string    `json:"channel,omitempty"`
-	First   string    `json:"first,omitempty"` // what Slack calls the first message
+	First   string    `json:"first,omitempty"` // Slack's name of the first message
 	At      time.Time `json:"at"`              // of the notice that the first message shows
 	Told    []string  `json:"told,omitempty"`  // ids of the newest notices, so that none is told twice
 }
@@ -61,7 +62,7 @@ func (s *slack) Notify(ctx context.Context, n notify.Notice) error {
 	})
 }
 
-// tell goes on with the incident's thread, if there is one.
+// tell continues the incident's thread, or begins one.
 func (s *slack) tell(ctx context.Context, n notify.Notice, last thread) (thread, error) {
 	if last.First == "" || last.Channel != s.channel {
 		return s.begin(ctx, n)
@@ -90,7 +91,7 @@ func (s *slack) edit(ctx context.Context, n notify.Notice, first string) error {
 	return nil
 }
 
-// reply adds to a thread. What is critical and open again is shown in the channel too, where an edit tells nobody.
+// reply adds to a thread. What is critical and open is shown in the channel too, because an edit alerts nobody.
 func (s *slack) reply(ctx context.Context, n notify.Notice, first string) error {
 	options := []api.MsgOption{message(n), api.MsgOptionTS(first)}
 	if n.Phase == notify.Opened && n.Severity == leak.Critical {
@@ -102,8 +103,8 @@ func (s *slack) reply(ctx context.Context, n notify.Notice, first string) error 
 	return nil
 }
 
-// post returns what Slack calls the message. Slack's client takes an answer that says nothing for success; without that
-// name it is none.
+// post returns Slack's name of the message. Slack's client takes an answer that says nothing for success; without that name
+// it is none.
 func (s *slack) post(ctx context.Context, options ...api.MsgOption) (string, error) {
 	_, name, _, err := s.api().SendMessageContext(ctx, s.channel, options...)
 	if err == nil && name == "" {
@@ -112,7 +113,26 @@ func (s *slack) post(ctx context.Context, options ...api.MsgOption) (string, err
 	return name, meaning(ctx, err)
 }
 
-// api is Slack's client for one call: it holds the token in a field that prints.
+// api is Slack's client for one call only, because it holds the token in a field that prints.
 func (s *slack) api() *api.Client {
 	return api.New(s.token.Reveal(), api.OptionHTTPClient(caller{s.client}), api.OptionAPIURL(s.url))
+}
+
+// Examine implements [notify.Examiner]: it asks Slack whose token ours is, which changes nothing. Only a message could show
+// whether the channel takes one.
+func (s *slack) Examine(ctx context.Context) []leak.Finding {
+	var found leak.Findings
+	const check = "slack token"
+	answer, err := s.api().AuthTestContext(ctx)
+	if err != nil {
+		found.Broken(check, "Slack did not accept the token: %v", meaning(ctx, err))
+		return found
+	}
+	scopes := strings.FieldsFunc(answer.Header.Get("X-Oauth-Scopes"), func(r rune) bool { return r == ',' || r == ' ' })
+	if !slices.Contains(scopes, "chat:write") {
+		found.Broken(check, "Slack accepts the token, but it lacks the scope chat:write")
+		return found
+	}
+	found.Good(check, "Slack accepts the token, and it may write")
+	return found
 }

@@ -61,21 +61,22 @@ func Start(token, channel string) (*Server, error) {
 // Close stops at once; calls under way are cut.
 func (s *Server) Close() { s.server.Close() }
 
-// Fault has every call answered by answer first, until it is nil again; what it reports to have answered goes no further.
+// Fault gives every call to answer first; when that reports true, it has answered and the call goes no further. Nil ends the
+// fault.
 func (s *Server) Fault(answer func(http.ResponseWriter, *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = answer
 }
 
-// Limit has posts beyond it refused with 429. Slack's own is one a second, with a few more for a moment.
+// Limit makes posts beyond it be refused with 429. Slack's own limit is one a second, with a few more for a moment.
 func (s *Server) Limit(perSecond rate.Limit, burst int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limit = rate.NewLimiter(perSecond, burst)
 }
 
-// Grant changes the scopes of the token; at first it has chat:write.
+// Grant replaces the scopes of the token; at first it has chat:write.
 func (s *Server) Grant(scopes string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,8 +101,8 @@ func (s *Server) Messages() []Message {
 	return all
 }
 
-// Shown is everything that the channel's readers see. What Slack would not take for markup is written so that it cannot be
-// confused with markup: with entities.
+// Shown is everything that the channel's readers see. Characters that look like markup and are none are shown as entities,
+// so that they cannot be confused with markup.
 func (s *Server) Shown() string {
 	var b strings.Builder
 	for _, m := range s.Messages() {

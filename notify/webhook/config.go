@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// defaultTimeout is how long a receiver has to answer, and maxTimeout the longest that can be asked for: a notice is
-	// tried anew after half a minute.
+	// defaultTimeout is how long a receiver has to answer, and maxTimeout the most that can be configured: a notice is
+	// tried again after half a minute.
 	defaultTimeout = 10 * time.Second
 	maxTimeout     = 25 * time.Second
-	// minKey and maxKey are how long a signing key may be, in bytes, as Standard Webhooks have it.
+	// minKey and maxKey are how long a signing key may be, in bytes, as Standard Webhooks prescribes.
 	minKey = 24
 	maxKey = 64
 	// keyPrefix is what a signing key begins with in a file.
@@ -29,21 +29,21 @@ const (
 )
 
 // Config is what a notifier of type webhook needs besides what every notifier has. Each notice is one POST of a CloudEvent
-// 1.0 in structured mode (application/cloudevents+json), signed as Standard Webhooks have it; any 2xx takes it. The
-// event's id is that of the notice, and stays the same when the notice comes again: whoever receives it drops what it
-// has.
+// 1.0 in structured mode (application/cloudevents+json), signed as Standard Webhooks prescribes; any 2xx
+// accepts it. The event's id is that of the notice and stays the same when the notice comes again, so that a receiver can
+// drop what it already has.
 type Config struct {
 	// URL is where notices are posted: https, or http on this machine, without a query.
 	URL string `yaml:"url"`
-	// URLFile holds that URL where it is a secret itself; it may have a query then. Give exactly one of the two.
+	// URLFile holds the URL instead, where it is a secret itself; such a URL may have a query. Give exactly one of the two.
 	URLFile string `yaml:"url_file"`
 	// SecretFile holds the key that signs: whsec_ and then 24 to 64 random bytes in base64, as in
-	// "echo whsec_$(openssl rand -base64 32)". The receiver verifies with the same.
+	// "echo whsec_$(openssl rand -base64 32)". The receiver verifies with the same key.
 	SecretFile string `yaml:"secret_file"`
 	// Timeout is how long the receiver has to answer, 10s by default and 25s at most.
 	Timeout time.Duration `yaml:"timeout"`
-	// Internal says that the receiver is our own and hands nothing on. By default where a partner's alert saw a key is not
-	// told, because the partner agreement forbids to share it onward.
+	// Internal says that the receiver is our own and hands nothing on. By default it is not told where a partner's alert saw
+	// a key, because the partner agreement forbids sharing that onward.
 	Internal bool `yaml:"internal"`
 }
 

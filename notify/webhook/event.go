@@ -13,7 +13,7 @@ type event struct {
 	ID              string    `json:"id"`
 	Source          string    `json:"source"`
 	Type            string    `json:"type"`
-	Subject         string    `json:"subject"` // the incident's id, or that of a gathering
+	Subject         string    `json:"subject"` // the incident's id, or that of a group
 	Time            time.Time `json:"time"`
 	DataContentType string    `json:"datacontenttype"`
 	Data            data      `json:"data"`
@@ -37,19 +37,19 @@ type fact struct {
 	Text string `json:"text"`
 }
 
-// member is one incident of many that are told together.
+// member is one incident of a group.
 type member struct {
 	Phase    notify.Phase  `json:"phase"`
 	Incident leak.Incident `json:"incident"`
 }
 
-// types are the types of events, by what they mean for what is open.
+// types are the types of events by phase.
 var types = map[notify.Phase]string{
 	notify.Opened: "stanch.incident.opened", notify.Taken: "stanch.incident.taken", notify.Settled: "stanch.incident.settled",
 }
 
-// manyType is the type of an event about many incidents.
-const manyType = "stanch.incidents.gathered"
+// groupType is the type of an event about a group of incidents.
+const groupType = "stanch.incidents.gathered"
 
 func newEvent(n notify.Notice) event {
 	d := data{
@@ -64,7 +64,7 @@ func newEvent(n notify.Notice) event {
 	}
 	kind := types[n.Phase]
 	if n.Count > 0 {
-		kind = manyType
+		kind = groupType
 	}
 	return event{
 		SpecVersion: "1.0", ID: n.ID, Source: "stanch", Type: kind, Subject: string(n.Incident.ID), Time: n.At.UTC(),

@@ -1,5 +1,5 @@
-// Package webhook posts notices to a receiver of anybody's making: CloudEvents 1.0 as JSON, signed as Standard Webhooks
-// have it, so that a library in every language can verify and read them. It follows no redirect.
+// Package webhook posts notices to a receiver that anybody can write: CloudEvents 1.0 as JSON, signed as Standard Webhooks
+// prescribes, so that there is a library in every language to verify and read them. It follows no redirect.
 package webhook
 
 import (
@@ -31,7 +31,7 @@ type webhook struct {
 // Outside implements [notify.Outsider].
 func (w *webhook) Outside() bool { return !w.inside }
 
-// Follows implements [notify.Follower]: whoever reads events by machine wants every state.
+// Follows implements [notify.Follower]: a machine that reads events wants every state.
 func (w *webhook) Follows() bool { return true }
 
 // Notify implements [notify.Notifier].

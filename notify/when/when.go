@@ -1,6 +1,6 @@
-// Package when is the language of a notifier's condition: CEL over an incident, as it stands after the step that is told.
-// It is apart from the rules of the engine, because those decide what is done to a key, and are examined for what a leaker
-// could lower; a condition only decides who is told.
+// Package when is the language of a notifier's condition: CEL over an incident as it stands after the step that is told. The
+// engine's rules are another language: they decide what is done to a key, and are examined for what a leaker could lower; a
+// condition only decides who is told.
 package when
 
 import (
@@ -15,13 +15,13 @@ import (
 // Condition says which incidents a notifier is told of. It is safe for concurrent use.
 type Condition struct{ expression *expr.Expression[*subject] }
 
-// subject is what a condition looks at.
+// subject is what a condition can read.
 type subject struct {
 	incident   leak.Incident
 	sourceType string
 }
 
-// language has everything that there is to look at.
+// language has everything that a condition can read.
 var language = expr.New(
 	text("incident.state", func(s *subject) string { return string(s.incident.State) }),
 	text("incident.severity", func(s *subject) string { return string(s.incident.Severity) }),
@@ -59,8 +59,8 @@ func Compile(text string) (*Condition, []expr.Fault) {
 	return &Condition{x}, nil
 }
 
-// Met reports whether the notifier is told of an incident, whose first alert came from a source of a type. An error holds
-// nothing of the incident.
+// Met reports whether the notifier is told of an incident whose first alert came from a source of the given type. An error
+// holds nothing of the incident.
 func (c *Condition) Met(i leak.Incident, sourceType string) (bool, error) {
 	met, err := c.expression.Holds(&subject{i, sourceType})
 	if err != nil {
