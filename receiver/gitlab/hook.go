@@ -12,6 +12,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/collect"
 	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/gitlabclient"
 	"stanch/receiver/leak"
 )
 
@@ -92,7 +93,7 @@ var chainForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA
 // chain returns the chain that a delivery says it is a part of. GitLab hands it on from a call of its API to the events that
 // the call causes.
 func chain(header http.Header) string {
-	value, err := once(header, gitlabapi.ChainHeader)
+	value, err := once(header, gitlabclient.ChainHeader)
 	if err != nil || !chainForm.MatchString(value) {
 		return ""
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/gitlabclient"
 )
 
 // signingKeySize is how many bytes a signing token of GitLab's encodes. One that was cut when it was copied has fewer.
@@ -35,7 +35,7 @@ type HookConfig struct {
 	// outside it is ignored, and nobody else's vulnerabilities are ever asked for.
 	Group string `yaml:"group"`
 	// API is how vulnerabilities are read, because a delivery does not hold the secret, and resolved after the proof.
-	API gitlabapi.Config `yaml:"api"`
+	API gitlabclient.Config `yaml:"api"`
 	// Sweep is how often the group is asked for what no delivery told of: open vulnerabilities, and deliveries that failed; 1h
 	// by default, 1d at most. It cannot be turned off, because GitLab never sends a delivery again by itself.
 	Sweep time.Duration `yaml:"sweep"`
@@ -56,7 +56,7 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	switch {
 	case c.Group == "":
 		fault("group", "is missing: it confines what is taken and asked for")
-	case !gitlabapi.IsPath(c.Group):
+	case !gitlabclient.IsPath(c.Group):
 		fault("group", "must be the full path of a group alone")
 	}
 	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {

@@ -7,13 +7,13 @@ import (
 	"testing"
 
 	"stanch/receiver/gitlab"
-	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/gitlabclient"
 )
 
 func TestHookConfigCheck(t *testing.T) {
 	files := writeFiles(t, signingToken+"\n", secretToken[2:8]+"\n", "glpat-planted-token-4f1c\n")
 	good := gitlab.HookConfig{
-		SigningTokenFiles: files[:1], Group: "Acme/platform", API: gitlabapi.Config{TokenFile: files[2]},
+		SigningTokenFiles: files[:1], Group: "Acme/platform", API: gitlabclient.Config{TokenFile: files[2]},
 	}
 	signing := func(text string) func(*gitlab.HookConfig) {
 		return func(c *gitlab.HookConfig) { c.SigningTokenFiles = append(files[:1:1], writeFiles(t, text)...) }

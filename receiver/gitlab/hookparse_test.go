@@ -9,7 +9,7 @@ import (
 
 	"stanch/receiver"
 	"stanch/receiver/gitlab"
-	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/gitlabclient"
 	"stanch/receiver/leak"
 	"stanch/receiver/sourcetest"
 )
@@ -128,7 +128,7 @@ func TestHookConfined(t *testing.T) {
 		{"acme", "https://example.com/api/v4", "https://example.com/acme/shop" + path, "pointer acme/shop/-/vulnerabilities/7 changed"},
 	} {
 		source := openConfig(t, &gitlab.HookConfig{
-			Group: row.group, SigningTokenFiles: writeFiles(t, signingToken), API: gitlabapi.Config{URL: row.api},
+			Group: row.group, SigningTokenFiles: writeFiles(t, signingToken), API: gitlabclient.Config{URL: row.api},
 		})
 		body := `{"object_kind":"vulnerability","object_attributes":{"url":"` + row.address + `"}}`
 		if got := became(source, "", body); got != row.want {

@@ -140,7 +140,7 @@ func TestQueries(t *testing.T) {
 	_ = w.vendor.Resolve(t.Context(), id, plantedToken.Reveal())
 	_ = w.vendor.Reopen(t.Context(), id, plantedToken.Reveal())
 	_, _ = w.opened(t.Context(), time.Time{})
-	_, _ = w.redeliver(t)
+	_, _ = w.vendor.(collect.Redeliverer).Redeliver(t.Context(), time.Time{})
 	for _, e := range w.Journal() {
 		w.silent(t, e.Query, e.Target)
 	}

@@ -9,47 +9,50 @@ import (
 	"strings"
 	"time"
 
+	gl "github.com/xanzy/go-gitlab"
+
 	"stanch/receiver/collect"
+	"stanch/receiver/gitlab/gitlabclient"
 	"stanch/receiver/leak"
 )
 
 const (
-	// expirySoon is how long before our own token expires somebody should see to it.
+	// expirySoon is how long before our own token expires somebody should replace it.
 	expirySoon = 14 * 24 * time.Hour
-	// fewLeft is the part of the allowed requests below which somebody should look.
+	// fewLeft: when less than one in so many requests is left, somebody should look.
 	fewLeft = 10
 )
 
-// Examine says how it stands with what the collector asks of GitLab: our token, the group's vulnerabilities, the hooks and
-// their deliveries, the rate limit and the clock. It changes nothing.
+// Examine implements receiver.Examiner. It reports on what the collector needs of GitLab: our token, the group's
+// vulnerabilities, the hooks and their deliveries, the rate limit and the clock. It changes nothing.
 func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	var found leak.Findings
 	if v.examineToken(ctx, &found) {
 		v.examineVulnerabilities(ctx, &found)
-		v.examineHooks(ctx, &found)
+		v.hooks.Examine(ctx, &found)
 	}
-	if last := v.caller.last.Load(); last != nil {
-		examineRate(&found, last.header)
-		found.Clock(last.header.Get("Date"), last.asked, last.answered)
+	if last := v.client.Last(); last != nil {
+		examineRate(&found, last.Header)
+		found.Clock(last.Header.Get("Date"), last.Asked, last.Answered)
 	}
 	return found
 }
 
-// examineToken says who we are to GitLab, and reports whether it knows us.
+// examineToken reports who we are to GitLab, and returns whether it knows us.
 func (v *vendor) examineToken(ctx context.Context, found *leak.Findings) bool {
 	const check = "credential"
-	_, login, err := v.who(ctx)
+	_, login, err := v.client.Who(ctx)
 	if err != nil {
 		found.Broken(check, "%v", err)
 		return false
 	}
-	var token struct {
-		Scopes    []string `json:"scopes"`
-		ExpiresAt string   `json:"expires_at"`
-	}
-	_, err = v.ask(ctx, request{
-		doing: "asking what our token may", method: http.MethodGet, path: "personal_access_tokens/self", into: &token,
-		means: notListed,
+	var token *gl.PersonalAccessToken
+	_, err = v.client.Do(ctx, gitlabclient.Call{
+		Doing: "asking what our token may do", Means: gitlabclient.NotGone,
+		Send: func(to *gitlabclient.API, options ...gl.RequestOptionFunc) (err error) {
+			token, _, err = to.PersonalAccessTokens.GetSinglePersonalAccessToken(options...)
+			return err
+		},
 	})
 	switch {
 	case err != nil:
@@ -65,12 +68,13 @@ func (v *vendor) examineToken(ctx context.Context, found *leak.Findings) bool {
 	return true
 }
 
-func examineExpiry(found *leak.Findings, day string) {
+func examineExpiry(found *leak.Findings, expires *gl.ISOTime) {
 	const check = "expiry of our token"
-	at, err := time.Parse(time.DateOnly, day)
-	switch {
-	case err != nil:
+	if expires == nil {
 		found.Good(check, "GitLab names none")
+		return
+	}
+	switch at := time.Time(*expires); {
 	case time.Until(at) < expirySoon:
 		found.Doubt(check, "it expires on %s: put another into its file, which is read again", at.Format(time.DateOnly))
 	default:
@@ -78,8 +82,8 @@ func examineExpiry(found *leak.Findings, day string) {
 	}
 }
 
-// examineVulnerabilities says whether vulnerabilities can be listed, and their secrets seen. One secret is asked for, and not
-// kept.
+// examineVulnerabilities reports whether vulnerabilities can be listed and their secrets seen. It fetches one secret and does not
+// keep it.
 func (v *vendor) examineVulnerabilities(ctx context.Context, found *leak.Findings) {
 	const listing, secrets = "listing vulnerabilities", "seeing secrets"
 	page, err := v.openPage(ctx, 1, "")
@@ -104,7 +108,7 @@ func (v *vendor) examineVulnerabilities(ctx context.Context, found *leak.Finding
 	}
 	switch {
 	case errors.Is(err, collect.ErrNoSecret):
-		found.Doubt(secrets, "the newest vulnerability holds none that can be told apart; such ones become dead letters")
+		found.Doubt(secrets, "the newest vulnerability holds none that can be told from the text around it; such ones become dead letters")
 		return
 	case err != nil:
 		found.Broken(secrets, "%v", err)
@@ -113,51 +117,11 @@ func (v *vendor) examineVulnerabilities(ctx context.Context, found *leak.Finding
 	found.Good(secrets, "the secret of the newest vulnerability can be told")
 }
 
-// examineHooks says how the hooks stand that deliver to this source. Without one that we may see, the sweep still finds what is
-// missed.
-func (v *vendor) examineHooks(ctx context.Context, found *leak.Findings) {
-	feeds, err := v.feeds(ctx)
-	if err != nil {
-		found.Doubt("hook", "%v; failed deliveries are not asked for again, and leaks are found by the sweep only", err)
-		return
-	}
-	for _, feed := range feeds {
-		feed.examine(found)
-		v.examineDeliveries(ctx, feed, found)
-	}
-}
-
-// examineDeliveries says how many of the newest deliveries failed.
-func (v *vendor) examineDeliveries(ctx context.Context, feed hookFeed, found *leak.Findings) {
-	const check = "deliveries"
-	page, _, err := onePage[sent](ctx, v, feed.events(""), 1)
-	if err != nil {
-		found.Doubt(check, "%v", err)
-		return
-	}
-	failed := 0
-	for _, s := range page {
-		if !arrived(s.Status) {
-			failed++
-		}
-	}
-	switch {
-	case len(page) == 0:
-		found.Doubt(check, "%s has delivered nothing in the last days: test it", feed.what)
-	case failed == len(page):
-		found.Broken(check, "the last %d of %s all failed", failed, feed.what)
-	case failed > 0:
-		found.Doubt(check, "%d of the last %d of %s failed; the sweep asks for them again", failed, len(page), feed.what)
-	default:
-		found.Good(check, "the last %d of %s all arrived", len(page), feed.what)
-	}
-}
-
-// examineRate says how many requests are left. An instance may have no limit, and says nothing of it then.
+// examineRate reports how many requests are left. An instance without a limit does not mention it.
 func examineRate(found *leak.Findings, header http.Header) {
 	const check = "rate limit"
-	limit, err := strconv.Atoi(strings.TrimSpace(header.Get(rateLimit)))
-	left, errLeft := strconv.Atoi(header.Get(rateRemaining))
+	limit, err := strconv.Atoi(strings.TrimSpace(header.Get("RateLimit-Limit")))
+	left, errLeft := strconv.Atoi(header.Get("RateLimit-Remaining"))
 	switch {
 	case err != nil || errLeft != nil:
 		found.Good(check, "the server names none")

@@ -33,7 +33,7 @@ func TestExamine(t *testing.T) {
 	got := w.examine(t)
 	for _, want := range []string{
 		"ok: credential: our token is stanch-bot's, with the scope api", "ok: expiry of our token: GitLab names none",
-		"ok: listing vulnerabilities: ", "ok: seeing secrets: ", "ok: hook: the group's hook is on and tells of vulnerabilities",
+		"ok: listing vulnerabilities: ", "ok: seeing secrets: ", "ok: hook: the group's hook is on and reports vulnerabilities",
 		"ok: deliveries: the last 1 of the group's hook all arrived", "ok: rate limit: ", "ok: clock: ",
 	} {
 		if !strings.Contains(got, want) {
@@ -75,7 +75,7 @@ func TestExamineFaults(t *testing.T) {
 		"warning: deliveries: the group's hook has delivered nothing": func(_ *testing.T, w *world) {
 			w.AddHook(ourHook)
 		},
-		"warning: hook: the group's hook tells of jobs only": func(_ *testing.T, w *world) {
+		"warning: hook: the group's hook reports jobs only": func(_ *testing.T, w *world) {
 			w.hook(gitlabfake.JobHooks)
 		},
 		"failure: hook: the group's hook sends neither": func(_ *testing.T, w *world) { w.hook(gitlabfake.PushHooks) },

@@ -2,63 +2,67 @@ package gitlabapi
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
+	gl "github.com/xanzy/go-gitlab"
+
 	"stanch/receiver/collect"
+	"stanch/receiver/gitlab/extract"
+	"stanch/receiver/gitlab/gitlabclient"
 	"stanch/receiver/leak"
 )
 
-// ran is a job that ran, with the files that it left behind.
-type ran struct {
-	ID    int64    `json:"id"`
-	Name  string   `json:"name"`
-	Files []output `json:"artifacts"` //nolint:misspell // GitLab's word
-}
+// reportFile is the file that secret detection writes.
+const reportFile = "gl-secret-detection-report.json"
 
-type output struct {
-	Type string `json:"file_type"`
-}
-
-// report is what secret detection writes.
+// report is what secret detection writes into it.
 type report struct {
-	Vulnerabilities []finding `json:"vulnerabilities"` // nil: it is no report
+	Vulnerabilities []finding `json:"vulnerabilities"` // nil: it is not a report
 }
 
-// fetchJob returns what a job's report holds. A job is nothing that could be closed, so what comes of it has no ref: what has
-// one is the vulnerability that GitLab makes of each finding.
+// fetchJob returns what a job's report holds. A job cannot be closed, so the contents have no ref: the vulnerabilities that
+// GitLab makes of the findings have one.
 func (v *vendor) fetchJob(ctx context.Context, r Ref) ([]leak.Content, error) {
-	p := project{url.PathEscape(r.project), r.project}
-	id := strconv.FormatInt(r.number, 10)
-	var is ran
 	const doing = "fetching the job"
-	_, err := v.ask(ctx, request{doing: doing, method: http.MethodGet, path: "projects/" + p.id + "/jobs/" + id, into: &is})
+	p := project{r.project, r.project}
+	var is *gl.Job
+	_, err := v.client.Do(ctx, gitlabclient.Call{
+		Doing: doing,
+		Send: func(to *gitlabclient.API, options ...gl.RequestOptionFunc) (err error) {
+			is, _, err = to.Jobs.GetJob(p.id, int(r.number), options...)
+			return err
+		},
+	})
 	switch {
 	case err != nil:
 		return nil, err
-	case is.ID != r.number:
+	case int64(is.ID) != r.number:
 		return nil, fmt.Errorf("%s: %w", doing, errOther)
-	case !is.scanned():
+	case !hasReport(is):
 		return nil, fmt.Errorf("%s: %w: it left no report behind", doing, collect.ErrGone)
 	}
-	all, err := v.report(ctx, p, r.number)
+	all, err := v.report(ctx, p, is.ID)
 	if err != nil {
 		return nil, err
 	}
 	return v.contents(ctx, p, r, all)
 }
 
-// scanned reports whether GitLab has a report of the job.
-func (j ran) scanned() bool {
-	return slices.ContainsFunc(j.Files, func(o output) bool { return o.Type == SecretDetection })
+// hasReport reports whether GitLab has the report of a job.
+func hasReport(j *gl.Job) bool {
+	for _, file := range j.Artifacts { //nolint:misspell // GitLab's word
+		if file.FileType == SecretDetection {
+			return true
+		}
+	}
+	return false
 }
 
-// contents says what the findings of a report are. One of which nobody can tell the secret does not keep the others.
+// contents is what we say about the findings of a report. One whose secret cannot be told does not keep the others.
 func (v *vendor) contents(ctx context.Context, p project, r Ref, all []finding) ([]leak.Content, error) {
 	var contents []leak.Content
 	missed := 0
@@ -79,72 +83,85 @@ func (v *vendor) contents(ctx context.Context, p project, r Ref, all []finding) 
 	if len(contents) == 0 {
 		return nil, fmt.Errorf("reading the report of the job: %w", collect.ErrNoSecret)
 	}
-	v.log.ErrorContext(ctx, "a report has findings that hold no secret that can be told apart", "ref", r.String(), "findings", missed)
+	v.log.ErrorContext(ctx, "a report has findings whose secret cannot be told from the text around it", "ref", r.String(), "findings", missed)
 	return contents, nil
 }
 
-// report downloads the report of a job that made one.
-func (v *vendor) report(ctx context.Context, p project, id int64) ([]finding, error) {
+// report downloads the report of a job that wrote one.
+func (v *vendor) report(ctx context.Context, p project, job int) ([]finding, error) {
 	const doing = "downloading the report of the job"
 	var r report
-	_, err := v.ask(ctx, request{
-		doing: doing, method: http.MethodGet, into: &r, means: notListed,
-		path: "projects/" + p.id + "/jobs/" + strconv.FormatInt(id, 10) +
-			"/artifacts/gl-secret-detection-report.json", //nolint:misspell // GitLab's word
-		hints: map[int]string{
-			http.StatusNotFound: "let the job list gl-secret-detection-report.json under artifacts:paths", //nolint:misspell // GitLab's word
+	_, err := v.client.Do(ctx, gitlabclient.Call{
+		Doing: doing, Means: gitlabclient.NotGone,
+		Send: func(to *gitlabclient.API, options ...gl.RequestOptionFunc) error {
+			file, _, err := to.Jobs.DownloadSingleArtifactsFile(p.id, job, reportFile, options...) //nolint:misspell // GitLab's word
+			if err != nil {
+				return err
+			}
+			return readReport(file, &r)
+		},
+		Hints: map[int]string{
+			http.StatusNotFound: "let the job list " + reportFile + " under artifacts:paths", //nolint:misspell // GitLab's word
 		},
 	})
 	if err == nil && r.Vulnerabilities == nil {
-		err = fmt.Errorf("%s: %w", doing, errUnreadable)
+		err = fmt.Errorf("%s: %w", doing, gitlabclient.ErrUnreadable)
 	}
 	return r.Vulnerabilities, err
 }
 
-// reported looks a finding up in the reports of its pipeline; empty: nobody can tell. Reports that cannot be downloaded are
-// none: they may never have been offered.
+func readReport(file io.Reader, into *report) error {
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// reported looks up a finding in the reports of its pipeline; empty: it is in none. Reports that cannot be downloaded are skipped:
+// they may never have been offered.
 func (v *vendor) reported(ctx context.Context, p project, pipeline int64, wanted finding) (leak.Secret, error) {
 	if pipeline == 0 || wanted.Location.File == "" {
 		return leak.Secret{}, nil
 	}
-	var jobs []ran
-	_, err := v.ask(ctx, request{
-		doing: "listing the jobs of the pipeline", method: http.MethodGet, into: &jobs,
-		path:  "projects/" + p.id + "/pipelines/" + strconv.FormatInt(pipeline, 10) + "/jobs",
-		query: url.Values{"per_page": {perPage}},
-	})
-	if err != nil {
-		return leak.Secret{}, unlessAbsent(err)
-	}
+	jobs, err := v.jobs(ctx, p, pipeline)
 	for _, j := range jobs {
-		if !strings.HasPrefix(j.Name, SecretDetection) || !j.scanned() {
+		if j == nil || !strings.HasPrefix(j.Name, SecretDetection) || !hasReport(j) {
 			continue
 		}
 		all, err := v.report(ctx, p, j.ID)
-		if unlessAbsent(err) != nil {
+		if err != nil && !gitlabclient.IsAbsent(err) {
 			return leak.Secret{}, err
 		}
 		if token := same(all, wanted); !token.Empty() {
 			return token, nil
 		}
 	}
-	return leak.Secret{}, nil
+	return leak.Secret{}, err
 }
 
-// unlessAbsent drops an error that says that something is not there, or not for us to see.
-func unlessAbsent(err error) error {
-	if errors.Is(err, collect.ErrGone) || errors.Is(err, collect.ErrRefused) {
-		return nil
+// jobs lists the jobs of a pipeline: its first page. It is empty if the pipeline is gone or not for us to see.
+func (v *vendor) jobs(ctx context.Context, p project, pipeline int64) (jobs []*gl.Job, err error) {
+	_, err = v.client.Do(ctx, gitlabclient.Call{
+		Doing: "listing the jobs of the pipeline",
+		Send: func(to *gitlabclient.API, options ...gl.RequestOptionFunc) (err error) {
+			page := &gl.ListJobsOptions{ListOptions: gl.ListOptions{PerPage: gitlabclient.PerPage}}
+			jobs, _, err = to.Jobs.ListPipelineJobs(p.id, int(pipeline), page, options...)
+			return err
+		},
+	})
+	if gitlabclient.IsAbsent(err) {
+		return nil, nil
 	}
-	return err
+	return jobs, err
 }
 
-// same is the token of the one finding at the same place by the same rule; empty: there is none, or there are several.
+// same is the token of the only finding at the same place by the same rule; empty: there is none, or there are several.
 func same(all []finding, wanted finding) leak.Secret {
 	var tokens []leak.Secret
 	for _, f := range all {
 		if f.Location.isAt(wanted.Location) && f.kind() == wanted.kind() {
-			tokens = append(tokens, tokenOf(f.Extract.Secret))
+			tokens = append(tokens, extract.FromMatch(f.Extract.Secret))
 		}
 	}
 	if len(tokens) != 1 {

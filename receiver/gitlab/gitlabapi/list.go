@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
+	"stanch/receiver/gitlab/gitlabclient"
 )
 
-// perPage is the most that GitLab puts on one page of most lists.
-const perPage = "100"
-
-// openQuery lists what is open, the newest first: GitLab sorts by when something was detected, and by no later change.
+// openQuery lists what is open, latest first: GitLab sorts by when something was detected, and by no later change.
 const openQuery = `query($group: ID!, $first: Int, $after: String) { group(fullPath: $group) {
   vulnerabilities(
     reportType: [SECRET_DETECTION], state: [DETECTED, CONFIRMED], sort: detected_desc, first: $first, after: $after
@@ -38,8 +36,8 @@ type openPage struct {
 	}
 }
 
-// Open implements collect.Vendor. What counts as the change of a vulnerability is that it was detected: one that was detected
-// before and opened again since is left to a list of everything.
+// Open implements collect.Vendor. A vulnerability counts as changed when it was detected: one that was detected earlier and
+// reopened since is found by a list of everything.
 func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Listed, error] {
 	since = since.Truncate(time.Second) // GitLab's times have no fractions here
 	return func(yield func(collect.Listed, error) bool) {
@@ -63,17 +61,17 @@ func (v *vendor) Open(ctx context.Context, since time.Time) iter.Seq2[collect.Li
 	}
 }
 
-// openPages yields page after page. An error ends it, and so does a cursor that was there before: a server that repeats itself
-// would be asked for ever.
+// openPages yields page after page. An error ends it, and so does a cursor that occurred before: a server that repeats itself
+// would keep us asking for ever.
 func (v *vendor) openPages(ctx context.Context) iter.Seq2[openPage, error] {
 	return func(yield func(openPage, error) bool) {
 		seen := map[string]bool{}
 		for after := ""; ; {
-			page, err := v.openPage(ctx, 100, after)
+			page, err := v.openPage(ctx, gitlabclient.PerPage, after)
 			next := page.PageInfo.EndCursor
 			more := err == nil && page.PageInfo.HasNextPage && next != ""
 			if more && seen[next] {
-				err = fmt.Errorf("%s: %w", listingOpen, errRepeats)
+				err = fmt.Errorf("%s: %w", listingOpen, gitlabclient.ErrRepeats)
 			}
 			if !yield(page, err) || err != nil || !more {
 				return
@@ -83,10 +81,10 @@ func (v *vendor) openPages(ctx context.Context) iter.Seq2[openPage, error] {
 	}
 }
 
-// listingOpen is what is being done, for errors.
+// listingOpen says what we are doing, for errors.
 const listingOpen = "listing the vulnerabilities of the group"
 
-// openPage asks for a page. A list that is missing is not one that is empty: GitLab has none for whom may not see it.
+// openPage fetches a page. A missing list is not an empty one: GitLab answers null to a token that may not see the list.
 func (v *vendor) openPage(ctx context.Context, first int, after string) (openPage, error) {
 	var data struct {
 		Group *struct{ Vulnerabilities *openPage }
@@ -95,7 +93,7 @@ func (v *vendor) openPage(ctx context.Context, first int, after string) (openPag
 	if after != "" {
 		variables["after"] = after
 	}
-	err := v.graph(ctx, document{doing: listingOpen, text: openQuery, variables: variables, into: &data})
+	err := v.client.Ask(ctx, gitlabclient.Query{Doing: listingOpen, Text: openQuery, Variables: variables, Into: &data})
 	switch {
 	case err != nil:
 		return openPage{}, err
@@ -105,7 +103,7 @@ func (v *vendor) openPage(ctx context.Context, first int, after string) (openPag
 		return openPage{}, fmt.Errorf("%s: %w: our token needs the role Developer at least, and the group GitLab Ultimate",
 			listingOpen, collect.ErrRefused)
 	case data.Group.Vulnerabilities.Nodes == nil:
-		return openPage{}, fmt.Errorf("%s: %w", listingOpen, errUnreadable)
+		return openPage{}, fmt.Errorf("%s: %w", listingOpen, gitlabclient.ErrUnreadable)
 	}
 	return *data.Group.Vulnerabilities, nil
 }

@@ -14,6 +14,7 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/collect/collecttest"
 	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/gitlabclient"
 	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound/vendorfake"
@@ -29,7 +30,7 @@ var ourHook = gitlabfake.Hook{URL: "http://127.0.0.1:1/hooks/" + sourceName}
 type world struct {
 	*gitlabfake.Server
 	vendor collect.Vendor
-	config gitlabapi.Config
+	config gitlabclient.Config
 	group  string
 	token  leak.Secret // of the vendor
 	log    *strings.Builder
@@ -46,7 +47,7 @@ func newWorld(t *testing.T, o gitlabfake.Options) *world {
 	w := &world{Server: server, group: "Acme", log: new(strings.Builder)}
 	w.AddProject("Acme/Shop")
 	w.token = w.AddToken(gitlabfake.Token{Name: "ours", Login: "stanch-bot"})
-	w.config = gitlabapi.Config{URL: server.URL(), TokenFile: writeFile(t, w.token.Reveal())}
+	w.config = gitlabclient.Config{URL: server.URL(), TokenFile: writeFile(t, w.token.Reveal())}
 	w.open(t)
 	return w
 }
@@ -151,4 +152,12 @@ func writeFile(tb testing.TB, text string) string {
 		tb.Fatal(err)
 	}
 	return path
+}
+
+// detect has so many vulnerabilities found, and waits until GitLab has sent their hooks.
+func (w *world) detect(n int) {
+	for range n {
+		w.Detect(gitlabfake.Vulnerability{Project: "Acme/Shop"})
+	}
+	w.Wait()
 }

@@ -1,4 +1,4 @@
-package gitlabapi
+package gitlabclient
 
 import (
 	"cmp"
@@ -28,18 +28,18 @@ func (c *Config) Check(fault func(field, problem string)) {
 		fault("url", err.Error())
 	}
 	if c.TokenFile == "" {
-		fault("token_file", "is missing: a delivery holds no secret, so each must be asked for")
+		fault("token_file", "is missing: a delivery holds no secret, so each must be fetched")
 	} else if _, err := secretfile.Token(c.TokenFile); err != nil {
 		fault("token_file", err.Error())
 	}
 }
 
-// base is the URL of the instance, without a slash at its end. With /api/v4 behind it, it is the same one.
+// base is the URL of the instance, without a slash at its end. A URL that ends with /api/v4 names the same instance.
 func (c *Config) base() string {
 	return strings.TrimSuffix(strings.TrimSuffix(cmp.Or(c.URL, defaultURL), "/"), "/api/v4")
 }
 
-// Root is the path of the instance on its host; empty for most.
+// Root is the path of the instance on its host; empty for most instances.
 func (c *Config) Root() string {
 	u, err := url.Parse(c.base())
 	if err != nil {

@@ -1,4 +1,4 @@
-package gitlabapi_test
+package gitlabhooks_test
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"stanch/receiver/collect"
-	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/gitlabhooks"
 	"stanch/receiver/gitlabfake"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound/vendorfake"
 )
 
 func (w *world) redeliver(t *testing.T) (int, error) {
 	t.Helper()
-	return w.vendor.(collect.Redeliverer).Redeliver(t.Context(), time.Time{})
+	return w.hooks.Redeliver(t.Context())
 }
 
 func (w *world) mustRedeliver(t *testing.T, want int) {
@@ -75,7 +76,7 @@ func TestRedeliverPages(t *testing.T) {
 // TestRedeliverLimit: GitLab sends five again in a minute; the next call goes on where the last one had to stop.
 func TestRedeliverLimit(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
-	gitlabapi.SetMinute(w.vendor, time.Nanosecond)
+	w.hooks.SetMinute(time.Nanosecond)
 	in := newInbox(t, w)
 	for n := range 8 { // with successes between them, so that the hook stays on
 		in.answer([]int{http.StatusServiceUnavailable, http.StatusNoContent}[min(n%4/3, 1)])
@@ -94,12 +95,12 @@ func TestRedeliverLimit(t *testing.T) {
 	}
 }
 
-// TestTurns: we ask for no more than GitLab takes.
-func TestTurns(t *testing.T) {
-	waits := gitlabapi.Turns(12)
+// TestReserve: we ask for no more than GitLab takes.
+func TestReserve(t *testing.T) {
+	waits := gitlabhooks.Reserve(12)
 	for n, wait := range waits {
 		if minutes := time.Duration(n / 5); wait > minutes*time.Minute || wait <= (minutes-1)*time.Minute {
-			t.Errorf("turn %d waits %v, want about %d minutes", n, wait, minutes)
+			t.Errorf("delivery %d waits %v, want about %d minutes", n, wait, minutes)
 		}
 	}
 }
@@ -120,10 +121,10 @@ func TestRedeliverStops(t *testing.T) {
 	w.mustRedeliver(t, 2)
 }
 
-// TestRedeliverWaits: waiting for a turn ends with the context.
+// TestRedeliverWaits: waiting for a free time ends with the context.
 func TestRedeliverWaits(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
-	gitlabapi.SetMinute(w.vendor, time.Hour)
+	w.hooks.SetMinute(time.Hour)
 	in := newInbox(t, w)
 	for n := range 8 {
 		in.answer([]int{http.StatusServiceUnavailable, http.StatusNoContent}[min(n%4/3, 1)])
@@ -134,7 +135,7 @@ func TestRedeliverWaits(t *testing.T) {
 	defer cancel()
 	result := make(chan error, 1)
 	go func() {
-		_, err := w.vendor.(collect.Redeliverer).Redeliver(ctx, time.Time{})
+		_, err := w.hooks.Redeliver(ctx)
 		result <- err
 	}()
 	for w.Count(gitlabfake.ResendEvent, "", 0) < 5 {
@@ -226,5 +227,22 @@ func TestRedeliverOlder(t *testing.T) {
 	w.AddHook(ourHook)
 	if _, err := w.redeliver(t); !errors.Is(err, collect.ErrRefused) || !strings.Contains(err.Error(), "17.3") {
 		t.Errorf("got %v, want ErrRefused that names the version", err)
+	}
+}
+
+// TestRedeliverOddProjects: an answer that is not a list of projects is not an empty list, whatever go-gitlab makes of it; an entry
+// that is null is passed over.
+func TestRedeliverOddProjects(t *testing.T) {
+	for body, want := range map[string]string{
+		"": "cannot be read", "null": "cannot be read", `[{"id":1}`: "cannot be read", "[] and more": "cannot be read",
+		`{}`: "cannot be read", "[null]": "no hook", "[]": "no hook",
+	} {
+		w := newWorld(t, gitlabfake.Options{})
+		w.AddFault(gitlabfake.Fault{Op: gitlabfake.ListProjects, Times: vendorfake.Forever, Status: 200, Body: body})
+		_, err := w.redeliver(t)
+		if unreadable := err != nil && strings.Contains(err.Error(), "cannot be read"); unreadable != (want == "cannot be read") || err == nil {
+			t.Errorf("%q: got error %v, want %s", body, err, want)
+		}
+		w.silent(t)
 	}
 }

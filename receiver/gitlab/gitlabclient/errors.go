@@ -1,4 +1,4 @@
-package gitlabapi
+package gitlabclient
 
 import (
 	"encoding/json"
@@ -14,17 +14,8 @@ import (
 	"stanch/receiver/outbound"
 )
 
-// Errors that nobody decides on; they are unresolved.
-var (
-	errUnreadable = errors.New("the answer cannot be read")
-	errOther      = errors.New("the answer is about something else")
-	errUnchanged  = errors.New("GitLab takes the change, and the vulnerability is as it was")
-	errRepeats    = errors.New("the pages repeat themselves")
-)
-
-// Header fields by which GitLab asks to be left alone.
+// Header fields by which GitLab asks us to wait.
 const (
-	rateLimit     = "RateLimit-Limit"
 	rateRemaining = "RateLimit-Remaining"
 	rateReset     = "RateLimit-Reset"
 )
@@ -37,7 +28,7 @@ type refusal struct {
 	means  error  // nil: nobody classified it
 }
 
-// Error says what was being done and what GitLab answered.
+// Error says what we were doing and what GitLab answered.
 func (r *refusal) Error() string {
 	text := fmt.Sprintf("%s: GitLab answers %d", r.doing, r.status)
 	if r.means != nil {
@@ -49,33 +40,33 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// Unwrap returns what the answer means, nil when nobody classified it.
+// Unwrap returns what the answer means; nil: nobody classified it.
 func (r *refusal) Unwrap() error { return r.means }
 
-// classify is the one place that says what an error answer means. Only one in GitLab's own format says anything of
-// vulnerabilities or of our token: a page of a proxy does not.
-func classify(r request, answer *exchange) error {
-	wait, asked := wish(answer.header)
+// classify is the only place that says what an error answer means. Only an answer in GitLab's own format says anything about
+// vulnerabilities or our token: a proxy's page does not.
+func classify(call Call, answer *Answer) error {
+	wait, asked := wish(answer.Header)
 	limited := answer.status == http.StatusTooManyRequests || answer.status == http.StatusServiceUnavailable && asked
 	if limited {
-		return throttled(r, answer.status, wait)
+		return throttled(call, answer.status, wait)
 	}
-	no := &refusal{doing: r.doing, status: answer.status, hint: r.hints[answer.status]}
+	no := &refusal{doing: call.Doing, status: answer.status, hint: call.Hints[answer.status]}
 	if isOwn(answer) {
-		no.means = r.meaning(answer.status)
+		no.means = call.meaning(answer.status)
 	}
 	if no.hint == "" && no.means != nil && errors.Is(no.means, collect.ErrRefused) {
 		no.hint = "our token needs the scope api and the role Maintainer in the group"
 	}
 	if answer.status >= 300 && answer.status < 400 && answer.status != http.StatusNotModified {
-		no.hint = "it names another place, which is not asked: the project may have been renamed or moved"
+		no.hint = "it names another place, which we do not ask: the project may have been renamed or moved"
 	}
 	return no
 }
 
-// isOwn reports whether GitLab itself wrote an error answer. Of the two keys that its errors are under, what it cannot find is
-// under message; under the other, it is a path that this version does not know.
-func isOwn(answer *exchange) bool {
+// isOwn reports whether GitLab itself wrote an error answer. Its errors have one of three keys; for something that it cannot
+// find the key is message, and with another key a 404 means that this version does not know the path.
+func isOwn(answer *Answer) bool {
 	var said struct {
 		Message, Error, Errors json.RawMessage
 	}
@@ -85,9 +76,9 @@ func isOwn(answer *exchange) bool {
 	return said.Message != nil || answer.status != http.StatusNotFound && (said.Error != nil || said.Errors != nil)
 }
 
-// meaning is what a status says of what was asked; nil: nothing that is established.
-func (r request) meaning(status int) error {
-	if means, ok := r.means[status]; ok {
+// meaning is what a status means for the call; nil: nothing that is established.
+func (c Call) meaning(status int) error {
+	if means, ok := c.Means[status]; ok {
 		return means
 	}
 	switch status {
@@ -101,7 +92,7 @@ func (r request) meaning(status int) error {
 	return nil
 }
 
-// wish is how long an answer asks to wait, and whether it asks at all.
+// wish is how long an answer asks us to wait, and whether it asks at all.
 func wish(header http.Header) (time.Duration, bool) {
 	if wait, asked := outbound.RetryAfter(header); asked {
 		return wait, true
@@ -113,17 +104,23 @@ func wish(header http.Header) (time.Duration, bool) {
 	return time.Until(time.Unix(reset, 0)), true
 }
 
-// throttled is GitLab's wish to be left alone; one that has passed by our clock, or that says no time, is for a minute.
-func throttled(r request, status int, wait time.Duration) error {
+// throttled is the error for GitLab's wish that we wait: for a minute if it does not say how long, or if the time has passed by
+// our clock.
+func throttled(call Call, status int, wait time.Duration) error {
 	if wait <= 0 {
-		wait = unsaidWait
+		wait = defaultWait
 	}
-	no := &refusal{doing: r.doing, status: status, hint: "too many requests were made with our token"}
+	no := &refusal{doing: call.Doing, status: status, hint: "too many requests were made with our token"}
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
 }
 
-// answered reports whether GitLab answered with one of these statuses.
-func answered(err error, statuses ...int) bool {
+// Answered reports whether GitLab answered with one of these statuses.
+func Answered(err error, statuses ...int) bool {
 	no, ok := errors.AsType[*refusal](err)
 	return ok && slices.Contains(statuses, no.status)
+}
+
+// IsAbsent reports whether an error says that something is not there, or not for us to see.
+func IsAbsent(err error) bool {
+	return errors.Is(err, collect.ErrGone) || errors.Is(err, collect.ErrRefused)
 }

@@ -1,19 +1,19 @@
-package gitlabapi_test
+package extract_test
 
 import (
 	"strings"
 	"testing"
 
-	"stanch/receiver/gitlab/gitlabapi"
+	"stanch/receiver/gitlab/extract"
 	"stanch/receiver/leak"
 )
 
 const key44 = "Zx9_0aB-cD1eF2gH3iJ4kL5mN6oP7qR8sT9uV0wX1yZ2" // as long as an API key of IBM Cloud
 
-// TestTokenOf: what a scanner matched, and the token in it.
-func TestTokenOf(t *testing.T) {
+// TestFromMatch: what a scanner matched, and the token in it.
+func TestFromMatch(t *testing.T) {
 	const block = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----"
-	for extract, want := range map[string]string{
+	for match, want := range map[string]string{
 		key44: key44, "  " + key44 + "\n": key44, "p+a/s=s!": "p+a/s=s!", "hunter2": "hunter2",
 		"https://deploy:" + key44 + "@api.example/v1": key44, "https://deploy:p%2Fw@api.example": "p/w",
 		"https://" + key44 + "@api.example": key44, "https://deploy@api.example": "",
@@ -22,14 +22,14 @@ func TestTokenOf(t *testing.T) {
 		"AKIA**************": "", block: block, "x " + block + " y": "x " + block + " y", "-----BEGIN EC PRIVATE KEY-----": "",
 		strings.Repeat("a1", 9000): "",
 	} {
-		if got := gitlabapi.TokenOf(leak.NewSecret(extract)).Reveal(); got != want {
-			t.Errorf("%.40q: got %.60q, want %.60q", extract, got, want)
+		if got := extract.FromMatch(leak.NewSecret(match)).Reveal(); got != want {
+			t.Errorf("%.40q: got %.60q, want %.60q", match, got, want)
 		}
 	}
 }
 
-// TestTokenAt: of a line of source only what is clearly the token is taken.
-func TestTokenAt(t *testing.T) {
+// TestFromLine: of a line of source only what is clearly the token is taken.
+func TestFromLine(t *testing.T) {
 	for line, want := range map[string]string{
 		"IBM_KEY=" + key44: key44, `  "apikey": "` + key44 + `",`: key44, "\tkey: " + key44 + "\r": key44, key44: key44,
 		"IBMCLOUD_PRODUCTION_API_KEY_2=" + key44: key44, `"ibmcloud_production_key_2" : "` + key44 + `"`: key44,
@@ -38,25 +38,25 @@ func TestTokenAt(t *testing.T) {
 		"curl -H 'Authorization: Bearer " + key44 + "'": key44,
 	} {
 		file := leak.NewSecret("first\n" + line + "\nlast " + strings.Repeat("z9", 20))
-		if got := gitlabapi.TokenAt(file, 2).Reveal(); got != want {
+		if got := extract.FromLine(file, 2).Reveal(); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}
 	for _, n := range []int{-1, 0, 4, 1 << 40} {
-		if got := gitlabapi.TokenAt(leak.NewSecret(key44+"\n\n"+key44), n); !got.Empty() {
+		if got := extract.FromLine(leak.NewSecret(key44+"\n\n"+key44), n); !got.Empty() {
 			t.Errorf("line %d: got a token, want none", n)
 		}
 	}
 }
 
-// FuzzTokenAt: what is taken stands in the line that was asked for, is no line with blanks, and is bounded.
-func FuzzTokenAt(f *testing.F) {
+// FuzzFromLine: what is taken stands in the line that was asked for, is no line with blanks, and is bounded.
+func FuzzFromLine(f *testing.F) {
 	f.Add("A="+key44+"\nB=2", 1)
 	f.Add("\n-----BEGIN X-----\n\n-----END X-----\n", 2)
 	f.Add("user:"+key44+"@host "+key44, 1)
 	f.Add(strings.Repeat("-----BEGIN\n", 300)+"-----END", 1)
 	f.Fuzz(func(t *testing.T, file string, line int) {
-		got := gitlabapi.TokenAt(leak.NewSecret(file), line).Reveal()
+		got := extract.FromLine(leak.NewSecret(file), line).Reveal()
 		if !strings.Contains(file, got) || len(got) > 16<<10 {
 			t.Errorf("got %q, which is not in the file or too long", got)
 		}
@@ -66,18 +66,18 @@ func FuzzTokenAt(f *testing.F) {
 	})
 }
 
-// FuzzTokenOf: what is taken is a part of what was matched, or of the URL that it is.
-func FuzzTokenOf(f *testing.F) {
+// FuzzFromMatch: what is taken is a part of what was matched, or of the URL that it is.
+func FuzzFromMatch(f *testing.F) {
 	for _, seed := range []string{key44, "https://u:p%20w@h", "a = '" + key44 + "'", "-----BEGIN X-----\nq\n-----END", "://", "x\x00y"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, extract string) {
-		got := gitlabapi.TokenOf(leak.NewSecret(extract)).Reveal()
-		if len(got) > len(extract) || len(got) > 16<<10 {
-			t.Errorf("got %d bytes of %d", len(got), len(extract))
+	f.Fuzz(func(t *testing.T, match string) {
+		got := extract.FromMatch(leak.NewSecret(match)).Reveal()
+		if len(got) > len(match) || len(got) > 16<<10 {
+			t.Errorf("got %d bytes of %d", len(got), len(match))
 		}
-		if !strings.Contains(extract, got) && !strings.Contains(extract, "%") {
-			t.Errorf("got %q, which is not in %q", got, extract)
+		if !strings.Contains(match, got) && !strings.Contains(match, "%") {
+			t.Errorf("got %q, which is not in %q", got, match)
 		}
 	})
 }

@@ -1,4 +1,6 @@
-package gitlabapi
+// Package extract finds the token in what a scanner matched, or in a line of source. Only what is clearly the token may go on, to
+// be shown to issuers: never a line.
+package extract
 
 import (
 	"net/url"
@@ -9,30 +11,28 @@ import (
 	"stanch/receiver/leak"
 )
 
-// What stands at a place is what a scanner matched, or a line of source. Of that, only what is clearly the token goes on, to be
-// shown to issuers: never a line.
-
 const (
-	// maxToken is the longest text that may be a token, in bytes. The longest keys are a few thousand.
+	// maxToken is the longest text that can be a token, in bytes. The longest keys have a few thousand.
 	maxToken = 16 << 10
-	// maxBlock is how many lines a private key in text may have.
+	// maxBlock is how many lines a private key in PEM can have.
 	maxBlock = 200
 )
 
-// runs are what tokens look like in a line that has other things, too.
+// runs is the form of a token in a line that holds other things as well.
 var runs = regexp.MustCompile(`[A-Za-z0-9_-]{20,}`)
 
-// The marks of a private key in text, which takes several lines.
+// The marks of a private key in PEM, which takes several lines.
 const (
 	blockBegins = "-----BEGIN"
 	blockEnds   = "-----END"
 )
 
-// tokenOf returns the token in what a scanner says that it matched, which is mostly the token itself; empty: nobody can tell.
-func tokenOf(extract leak.Secret) leak.Secret {
-	text := strings.TrimSpace(extract.Reveal())
+// FromMatch returns the token in what a scanner says it matched, which is usually the token itself; empty: it cannot be told from
+// the rest.
+func FromMatch(match leak.Secret) leak.Secret {
+	text := strings.TrimSpace(match.Reveal())
 	switch {
-	case len(text) > maxToken, strings.Contains(text, "***"): // some versions put stars in its place
+	case len(text) > maxToken, strings.Contains(text, "***"): // some versions replace it with asterisks
 		return leak.Secret{}
 	case strings.Contains(text, blockBegins):
 		return block(strings.Split(text, "\n"))
@@ -45,7 +45,7 @@ func tokenOf(extract leak.Secret) leak.Secret {
 	return leak.NewSecret(text)
 }
 
-// credentialOf is the password of a URL, or, without one, the user: some servers take a token so.
+// credentialOf is the password of a URL, or the user if there is no password: some servers take a token that way.
 func credentialOf(u *url.URL) leak.Secret {
 	if password, ok := u.User.Password(); ok && password != "" {
 		return leak.NewSecret(password)
@@ -53,8 +53,8 @@ func credentialOf(u *url.URL) leak.Secret {
 	return onlyRun(u.User.Username())
 }
 
-// tokenAt returns the token in a line of a file, counted from 1; empty: nobody can tell.
-func tokenAt(file leak.Secret, line int) leak.Secret {
+// FromLine returns the token in a line of a file, counted from 1; empty: it cannot be told from the rest.
+func FromLine(file leak.Secret, line int) leak.Secret {
 	lines := strings.Split(file.Reveal(), "\n")
 	if line < 1 || line > len(lines) {
 		return leak.Secret{}
@@ -65,8 +65,8 @@ func tokenAt(file leak.Secret, line int) leak.Secret {
 	return onlyRun(lines[line-1])
 }
 
-// onlyRun returns the one run of characters in a text that may be a token; empty: there is none, or there are several. What
-// has no digit is a word, and what something is assigned to is a name.
+// onlyRun returns the only run of characters in a text that can be a token; empty: there is none, or there are several. A run
+// without a digit is a word, and one that something is assigned to is a name.
 func onlyRun(text string) leak.Secret {
 	var found []string
 	for _, at := range runs.FindAllStringIndex(text, -1) {
@@ -81,8 +81,8 @@ func onlyRun(text string) leak.Secret {
 	return leak.NewSecret(found[0])
 }
 
-// block returns a private key in text, from its first line to its last; empty: it has no end. Of its first line alone nobody
-// could tell it from another.
+// block returns a private key in PEM, from its first line to its last; empty: it has no end. Its first line alone would not
+// tell it from another key.
 func block(lines []string) leak.Secret {
 	for i, line := range lines[:min(len(lines), maxBlock)] {
 		if strings.Contains(line, blockEnds) {
