@@ -51,21 +51,6 @@ func Run(ctx context.Context, out io.Writer, adapters config.Registry, keep bool
 	return errors.Join(err, <-ended)
 }
 
-// demonstration is everything that the demo runs: the service, and the world around it.
-type demonstration struct {
-	dir      string
-	out      io.Writer
-	adapters config.Registry
-	samples  []*sample
-	iam      *ibmfake.Server
-	hub      *hub
-	lab      *lab
-	signer   *feedfake.Signer
-	keys     *vendorfake.Server
-	public   string // URL
-	private  string // URL
-}
-
 func newDemonstration(dir string, out io.Writer, adapters config.Registry) (*demonstration, error) {
 	signer, err := feedfake.NewSigner()
 	if err != nil {
@@ -155,8 +140,6 @@ notifiers:
 	return c, nil
 }
 
-func (d *demonstration) store() string { return filepath.Join(d.dir, "data") }
-
 // start runs the service until ctx ends; its last error comes from the channel.
 func (d *demonstration) start(ctx context.Context) (<-chan error, error) {
 	c, err := d.configure()
@@ -223,8 +206,4 @@ func (d *demonstration) invite() {
 	d.say("  stanch incidents undo ID --reason 'it is a demo' --store.dir %s", d.store())
 	d.say("  curl -s %s/metrics | grep ^stanch_", d.private)
 	d.say("and end it with Ctrl-C")
-}
-
-func (d *demonstration) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.out, format+"\n", args...)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -53,13 +52,6 @@ func (h *hub) configure(dir string) (string, error) {
 		filepath.Join(dir, "hook-secret"), h.URL(), filepath.Join(dir, "github-token")), nil
 }
 
-func writeSecret(file string, value leak.Secret) error {
-	if err := os.WriteFile(file, []byte(value.Reveal()), 0o600); err != nil {
-		return fmt.Errorf("writing the demo's secrets: %w", err)
-	}
-	return nil
-}
-
 // leak lets the organisation's secret scanning find the key, and waits until its alert is resolved.
 func (h *hub) leak(ctx context.Context, public string) (githubfake.Alert, error) {
 	h.AddHook(githubfake.Hook{Organisation: "acme", URL: public + "/hooks/acme", Secret: h.secret})
@@ -106,26 +98,4 @@ func (d *demonstration) showOrganisation(ctx context.Context) error {
 	}
 	d.say("\nthe organisation's key is disabled, and its alert says so")
 	return nil
-}
-
-// incidentOf waits until a key's incident is as it should be.
-func (d *demonstration) incidentOf(ctx context.Context, key string, is func(api.Incident) bool) (api.Incident, error) {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
-	defer cancel()
-	for {
-		views, err := api.Dial(d.store()).Incidents(ctx, "", api.DefaultList)
-		if err != nil {
-			return api.Incident{}, err
-		}
-		for _, v := range views {
-			if v.Key.ID == key && is(v) {
-				return v, nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return api.Incident{}, errors.New("an incident did not come to its end in time")
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -15,9 +15,6 @@ import (
 	"stanch/receiver/leak"
 )
 
-// demoTimeout is how long the demo waits for the last key. It takes a fraction of a second; a failing one must end.
-const demoTimeout = 30 * time.Second
-
 // wait polls until every sample has come to its end and was told.
 func (d *demonstration) wait(ctx context.Context) ([]api.Incident, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
@@ -100,13 +97,4 @@ func (d *demonstration) lookUp(s *sample) (now string, alive bool) {
 		return "disabled", false
 	}
 	return "alive", true
-}
-
-// stepsAfter tells an incident's steps with the time from the receipt to each.
-func stepsAfter(v api.Incident) string {
-	var told []string
-	for _, step := range v.Steps {
-		told = append(told, fmt.Sprintf("%s %.1fms", step.Step, float64(step.At.Sub(v.ReceivedAt).Microseconds())/1000))
-	}
-	return strings.Join(told, " > ")
 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,14 +42,6 @@ func parts(c *config.Config) []part {
 		})
 	}
 	return parts
-}
-
-// quiet is the log of adapters under examination: what they have to say they say as findings.
-var quiet = slog.New(slog.DiscardHandler)
-
-// notOpened is what is found of an adapter that does not open.
-func notOpened(err error) []leak.Finding {
-	return []leak.Finding{{Check: "configuration", Result: leak.Broken, Text: err.Error()}}
 }
 
 func examineSource(ctx context.Context, s config.Source, roles role.Roles) (found []leak.Finding) {

@@ -78,22 +78,6 @@ func examineDir(dir string, found *leak.Findings) bool {
 	return true
 }
 
-// examineOwner looks at who may read a directory, and whose it is.
-func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
-	mode, us := info.Mode().Perm(), os.Geteuid()
-	owner, known := info.Sys().(*syscall.Stat_t)
-	switch {
-	case known && int(owner.Uid) != us && us != 0:
-		found.Broken(check, "it belongs to the user with the number %d, and we are %d", owner.Uid, us)
-	case known && int(owner.Uid) != us:
-		found.Doubt(check, "it belongs to the user with the number %d: run doctor and serve as that one", owner.Uid)
-	case mode&0o077 != 0:
-		found.Doubt(check, "its mode is %04o, so that others may look into it: chmod 700", mode)
-	default:
-		found.Good(check, "it is ours alone, mode %04o", mode)
-	}
-}
-
 // examineSpace compares what the disk has left with what the store may still take.
 func examineSpace(e config.Embedded, found *leak.Findings) {
 	var disk syscall.Statfs_t

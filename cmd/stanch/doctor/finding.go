@@ -1,0 +1,34 @@
+package doctor
+
+import (
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"stanch/receiver/leak"
+)
+
+// quiet is the log of adapters under examination: what they have to say they say as findings.
+var quiet = slog.New(slog.DiscardHandler)
+
+// notOpened is what is found of an adapter that does not open.
+func notOpened(err error) []leak.Finding {
+	return []leak.Finding{{Check: "configuration", Result: leak.Broken, Text: err.Error()}}
+}
+
+// examineOwner looks at who may read a directory, and whose it is.
+func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
+	mode, us := info.Mode().Perm(), os.Geteuid()
+	owner, known := info.Sys().(*syscall.Stat_t)
+	switch {
+	case known && int(owner.Uid) != us && us != 0:
+		found.Broken(check, "it belongs to the user with the number %d, and we are %d", owner.Uid, us)
+	case known && int(owner.Uid) != us:
+		found.Doubt(check, "it belongs to the user with the number %d: run doctor and serve as that one", owner.Uid)
+	case mode&0o077 != 0:
+		found.Doubt(check, "its mode is %04o, so that others may look into it: chmod 700", mode)
+	default:
+		found.Good(check, "it is ours alone, mode %04o", mode)
+	}
+}
