@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +45,8 @@ neither keys nor a configuration are needed. So a backup is verified with --stor
 			"  stanch audit verify --store.dir /backup/stanch/data -o json",
 		Args: cobra.NoArgs,
 	}
-	server := &running{}
-	server.flags(command.Flags())
+	server := &serveFlags{}
+	server.add(command.Flags())
 	output := terminal.OutputFlag(command.Flags())
 	expected := command.Flags().StringArray("expect", nil, "a checkpoint that was logged, as SEQ:HASH; may be repeated")
 	logs := command.Flags().StringArray("log", nil, "a file with the JSON lines that serve logged, - is standard input; may be repeated")
@@ -69,7 +73,7 @@ neither keys nor a configuration are needed. So a backup is verified with --stor
 }
 
 // verify lets a running serve verify the log, or does it on a copy when none runs on the store.
-func (r *running) verify(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (ledger.Audit, error) {
+func (r *serveFlags) verify(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (ledger.Audit, error) {
 	c, err := r.dial()
 	if err != nil {
 		return ledger.Audit{}, err
@@ -80,7 +84,7 @@ func (r *running) verify(ctx context.Context, logged []ledger.Checkpoint, progre
 	return c.Verify(ctx, logged, progress)
 }
 
-func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (audit ledger.Audit, err error) {
+func (r *serveFlags) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (audit ledger.Audit, err error) {
 	dir, err := r.storeDir()
 	if err != nil {
 		return ledger.Audit{}, err
@@ -91,4 +95,69 @@ func (r *running) verifyCopy(ctx context.Context, logged []ledger.Checkpoint, pr
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	return ledger.Verify(ctx, store, logged, progress)
+}
+
+// loggedCheckpoints are those that a person gives: one by one, and in what serve logged.
+func loggedCheckpoints(stdin io.Reader, expected, logs []string) (all []ledger.Checkpoint, err error) {
+	for _, text := range expected {
+		c, err := ledger.ParseCheckpoint(text)
+		if err != nil {
+			return nil, fmt.Errorf("--expect: %w", err)
+		}
+		all = append(all, c)
+	}
+	for _, path := range logs {
+		found, err := checkpointsIn(stdin, path)
+		if err != nil {
+			return nil, fmt.Errorf("--log: %w", err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// checkpointsIn reads one log. A log without any is an error: nothing would be compared.
+func checkpointsIn(stdin io.Reader, path string) ([]ledger.Checkpoint, error) {
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()
+		stdin = file
+	}
+	found, err := readCheckpoints(stdin)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s holds no checkpoint: is it what serve logs?", path)
+	}
+	return found, nil
+}
+
+// maxLogLine bounds one line of a log, in bytes.
+const maxLogLine = 4 << 20
+
+// readCheckpoints finds the lines of checkpoints in a log, whatever stands before each line's JSON object.
+func readCheckpoints(r io.Reader) (found []ledger.Checkpoint, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLogLine)
+	for lines.Scan() {
+		_, object, ok := bytes.Cut(lines.Bytes(), []byte("{"))
+		var line struct {
+			Msg  string `json:"msg"`
+			Seq  uint64 `json:"seq"`
+			Hash string `json:"hash"`
+		}
+		if !ok || json.Unmarshal(append([]byte("{"), object...), &line) != nil || line.Msg != ledger.CheckpointMessage {
+			continue
+		}
+		c, err := ledger.ParseCheckpoint(fmt.Sprintf("%d:%s", line.Seq, line.Hash))
+		if err != nil {
+			return nil, fmt.Errorf("a line of it: %w", err)
+		}
+		found = append(found, c)
+	}
+	return found, lines.Err()
 }

@@ -22,8 +22,8 @@ left out. Serve does the same by itself, as often as the source's configuration 
 		Example: "  stanch backfill --source acme --dry-run\n  stanch backfill --source acme --since 30d",
 		Args:    cobra.NoArgs,
 	}
-	server := &running{}
-	server.flags(command.Flags())
+	server := &serveFlags{}
+	server.add(command.Flags())
 	source := command.Flags().String("source", "", "the configured name of the source")
 	_ = command.MarkFlagRequired("source") // it is there
 	since := command.Flags().String("since", "", "only what changed within this time, such as 12h or 30d; all that is open by default")

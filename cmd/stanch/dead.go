@@ -22,14 +22,14 @@ followed, or a record that could not be read. It is kept for 90 days, sealed as 
 'stanch serve' as 'stanch incidents' does.`,
 		Example: "  stanch dead list\n  stanch dead show 17\n  stanch dead replay 17 --reason 'the identity file is restored'",
 	}
-	server := &running{}
-	server.flags(command.PersistentFlags())
+	server := &serveFlags{}
+	server.add(command.PersistentFlags())
 	output := terminal.OutputFlag(command.PersistentFlags())
 	command.AddCommand(newDeadList(server, output), newDeadShow(server, output), newDeadReplay(server, output))
 	return command
 }
 
-func newDeadList(server *running, output *terminal.Choice) *cobra.Command {
+func newDeadList(server *serveFlags, output *terminal.Choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "list",
 		Short:   "List dead letters, newest first",
@@ -52,7 +52,7 @@ func newDeadList(server *running, output *terminal.Choice) *cobra.Command {
 	return command
 }
 
-func newDeadShow(server *running, output *terminal.Choice) *cobra.Command {
+func newDeadShow(server *serveFlags, output *terminal.Choice) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one dead letter",
@@ -84,7 +84,7 @@ func deadArg(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func newDeadReplay(server *running, output *terminal.Choice) *cobra.Command {
+func newDeadReplay(server *serveFlags, output *terminal.Choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "replay (ID | --all)",
 		Short: "Put dead letters back",

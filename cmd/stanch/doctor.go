@@ -29,12 +29,12 @@ with the same roles: it examines what those need.`,
 	var roles role.Roles
 	roles.Flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		c, faults := config.Load(*file, adapters, roles...)
-		if len(faults) > 0 {
-			return faulty(command.ErrOrStderr(), faults)
+		c, err := load(command, *file, roles...)
+		if err != nil {
+			return err
 		}
 		found := doctor.Examine(command.Context(), c)
-		err := terminal.Render(command.OutOrStdout(), output.Value, found, func(w io.Writer) { terminal.Findings(w, found) })
+		err = terminal.Render(command.OutOrStdout(), output.Value, found, func(w io.Writer) { terminal.Findings(w, found) })
 		if err != nil {
 			return err
 		}

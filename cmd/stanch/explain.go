@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -41,8 +40,8 @@ follow. It reads the key at its issuer and changes nothing.
 		Args: cobra.NoArgs,
 	}
 	var q question
-	server := &running{}
-	server.flags(command.Flags())
+	server := &serveFlags{}
+	server.add(command.Flags())
 	command.Flags().StringVar(&q.key, "key-id", "", "the issuer's id of a key")
 	command.Flags().StringVar(&q.alert, "alert", "", "a file that holds a delivery")
 	command.Flags().StringVar(&q.source, "source", "", "with --alert: the source whose delivery it is; needed when there are several")
@@ -60,7 +59,7 @@ follow. It reads the key at its issuer and changes nothing.
 	return command
 }
 
-func (q question) ask(command *cobra.Command, server *running) ([]api.Explanation, error) {
+func (q question) ask(command *cobra.Command, server *serveFlags) ([]api.Explanation, error) {
 	ctx := command.Context()
 	if q.incident != "" {
 		return q.askServe(ctx, server)
@@ -69,26 +68,22 @@ func (q question) ask(command *cobra.Command, server *running) ([]api.Explanatio
 	if q.alert != "" {
 		roles = append(roles, role.Receiver)
 	}
-	c, faults := config.Load(server.config, adapters, roles...)
-	if len(faults) > 0 {
-		return nil, faulty(command.ErrOrStderr(), faults)
-	}
-	g, bad := settings.Open(c, nil, slog.New(slog.DiscardHandler))
-	if len(bad) > 0 {
-		return nil, errors.Join(bad...)
+	opened, err := open(command, server.config, roles...)
+	if err != nil {
+		return nil, err
 	}
 	if q.key != "" {
-		e, err := g.Engine().ExplainKey(ctx, q.key)
+		e, err := opened.Engine().ExplainKey(ctx, q.key)
 		if errors.Is(err, leak.ErrNotFound) {
 			return nil, errors.New("no configured issuer has a key of that id")
 		}
 		return []api.Explanation{{Explanation: &e}}, err
 	}
-	return q.askAlert(ctx, g, command.InOrStdin())
+	return q.askAlert(ctx, opened, command.InOrStdin())
 }
 
 // askServe asks a running serve about an incident: what it decides by, and where the key was seen, it alone knows.
-func (q question) askServe(ctx context.Context, server *running) ([]api.Explanation, error) {
+func (q question) askServe(ctx context.Context, server *serveFlags) ([]api.Explanation, error) {
 	if !idForm.MatchString(q.incident) {
 		return nil, errID
 	}
@@ -101,22 +96,22 @@ func (q question) askServe(ctx context.Context, server *running) ([]api.Explanat
 }
 
 // askAlert explains every alert of a delivery.
-func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.Reader) ([]api.Explanation, error) {
-	name, err := q.sourceIn(g.Config)
+func (q question) askAlert(ctx context.Context, opened *settings.Settings, stdin io.Reader) ([]api.Explanation, error) {
+	name, err := q.sourceIn(opened.Config)
 	if err != nil {
 		return nil, err
 	}
-	body, err := readDelivery(q.alert, stdin, int64(g.Config.Limits.Body))
+	body, err := readDelivery(q.alert, stdin, int64(opened.Config.Limits.Body))
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := g.Receiver()[name].Parse(http.Header{}, body)
+	parsed, err := opened.Receiver()[name].Parse(http.Header{}, body)
 	if err != nil {
 		return nil, fmt.Errorf("reading the delivery: %w", err)
 	}
 	var all []api.Explanation
 	for _, content := range parsed.Found {
-		all = append(all, explainContent(ctx, g, name, content))
+		all = append(all, explainContent(ctx, opened, name, content))
 	}
 	for _, bad := range parsed.Bad {
 		all = append(all, api.Explanation{Problem: "it would become a dead letter: " + bad.Reason})
@@ -127,8 +122,8 @@ func (q question) askAlert(ctx context.Context, g *settings.Settings, stdin io.R
 	return all, nil
 }
 
-func explainContent(ctx context.Context, g *settings.Settings, source string, c leak.Content) api.Explanation {
-	e, err := g.Engine().ExplainAlert(ctx, source, c)
+func explainContent(ctx context.Context, opened *settings.Settings, source string, c leak.Content) api.Explanation {
+	e, err := opened.Engine().ExplainAlert(ctx, source, c)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return api.Explanation{Problem: "unknown: " + err.Error() + "; it would be looked up again for a day, and nothing done"}
@@ -138,7 +133,7 @@ func explainContent(ctx context.Context, g *settings.Settings, source string, c 
 	return api.Explanation{Explanation: &e}
 }
 
-// sourceIn is the source whose delivery is api.Explanation.
+// sourceIn is the source whose delivery is explained.
 func (q question) sourceIn(c *config.Config) (string, error) {
 	if q.source == "" && len(c.Sources) == 1 {
 		return c.Sources[0].Name, nil

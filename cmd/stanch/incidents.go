@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"stanch/cmd/stanch/api"
 	"stanch/cmd/stanch/terminal"
+	"stanch/dispositions"
+	"stanch/dispositions/ledger"
 	"stanch/receiver/leak"
 
 	"github.com/spf13/cobra"
@@ -24,15 +26,15 @@ asks the private listener; acting needs a user of its web configuration file the
 		Example: "  stanch incidents list --state failed\n  stanch incidents show 3f9a2c -o json\n" +
 			"  stanch incidents undo 3f9a2c --reason 'it is the public demo key'",
 	}
-	server := &running{}
-	server.flags(command.PersistentFlags())
+	server := &serveFlags{}
+	server.add(command.PersistentFlags())
 	output := terminal.OutputFlag(command.PersistentFlags())
 	command.AddCommand(newIncidentsList(server, output), newIncidentsShow(server, output))
 	command.AddCommand(newOrders(server, output)...)
 	return command
 }
 
-func newIncidentsList(server *running, output *terminal.Choice) *cobra.Command {
+func newIncidentsList(server *serveFlags, output *terminal.Choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "list",
 		Short:   "List incidents, newest first",
@@ -59,7 +61,7 @@ func newIncidentsList(server *running, output *terminal.Choice) *cobra.Command {
 	return command
 }
 
-func newIncidentsShow(server *running, output *terminal.Choice) *cobra.Command {
+func newIncidentsShow(server *serveFlags, output *terminal.Choice) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show one incident with its steps",
@@ -80,14 +82,89 @@ func newIncidentsShow(server *running, output *terminal.Choice) *cobra.Command {
 	}
 }
 
-// idForm is the beginning of an incident's id.
-var idForm = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
-
-func idArg(_ *cobra.Command, args []string) error {
-	if !idForm.MatchString(args[0]) {
-		return errID
+// newOrders makes the commands that act on an incident.
+func newOrders(server *serveFlags, output *terminal.Choice) []*cobra.Command {
+	one := func(verb dispositions.Verb, short, long, reason string) *cobra.Command {
+		return newOrder(server, output, verb, short, long, reason)
 	}
-	return nil
+	approve := one(dispositions.Approve, "Do what an incident is held for",
+		"Approve does to the key what the incident is held for, and proves it. With --account it releases every incident of\n"+
+			"the account that the fuse holds.", "checked with the owner")
+	reject := one(dispositions.Reject, "Do not do what an incident is held for",
+		"Reject ends a held incident: its key is left as it is now. With --account it refuses every incident of the account\n"+
+			"that the fuse holds.", "a test of our scanner")
+	for _, command := range []*cobra.Command{approve, reject} {
+		forAccount(command, server, output)
+	}
+	return []*cobra.Command{
+		approve, reject,
+		one(dispositions.Undo, "Enable a disabled key again",
+			"Undo enables the key again, proves it, and closes the incident. What is known so far of the leak never acts on the\n"+
+				"key again; a new sighting does.", "it is the public demo key"),
+		one(dispositions.Retry, "Try an incident again now",
+			"Retry decides about the incident again, as policy says now, and acts. It takes up a failed or unknown incident, and\n"+
+				"one that was left alone or closed.", "the key is unlocked now"),
+		one(dispositions.Close, "Close an incident",
+			"Close ends the incident: nothing more is done to its key, whatever is known so far of the leak. A new sighting\n"+
+				"acts again.", "rotated by its owner"),
+	}
 }
 
-var errID = errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
+func newOrder(server *serveFlags, output *terminal.Choice, verb dispositions.Verb, short, long, reason string) *cobra.Command {
+	command := &cobra.Command{
+		Use:     string(verb) + " ID",
+		Short:   short,
+		Long:    long + "\n\nWho did it, when, and the reason are in the log for ever. To order it twice has one effect.",
+		Example: fmt.Sprintf("  stanch incidents %s 3f9a2c71d0aa --reason '%s'", verb, reason),
+		Args:    cobra.MatchAll(cobra.ExactArgs(1), idArg),
+	}
+	why := command.Flags().String("reason", "", "why, in a line that everybody may read")
+	_ = command.MarkFlagRequired("reason") // it is there
+	command.RunE = func(command *cobra.Command, args []string) error {
+		c, err := server.dial()
+		if err != nil {
+			return err
+		}
+		taken, err := c.Order(command.Context(), args[0], verb, *why)
+		if err != nil {
+			return err
+		}
+		return terminal.Render(command.OutOrStdout(), output.Value, taken, func(w io.Writer) { terminal.Taken(w, taken) })
+	}
+	return command
+}
+
+// forAccount lets a command name an account instead of an incident.
+func forAccount(command *cobra.Command, server *serveFlags, output *terminal.Choice) {
+	issuer := command.Flags().String("issuer", "", "with --account: the issuer of the keys")
+	account := command.Flags().String("account", "", "instead of ID: every incident of this account that the fuse holds")
+	single, verb := command.RunE, command.Name()
+	command.Use = verb + " (ID | --issuer NAME --account ACCOUNT)"
+	command.Example += fmt.Sprintf("\n  stanch incidents %s --issuer ibm --account 0f1e2d3c --reason 'checked with security'", verb)
+	command.MarkFlagsRequiredTogether("issuer", "account")
+	command.Args = func(command *cobra.Command, args []string) error {
+		if *account == "" {
+			return cobra.MatchAll(cobra.ExactArgs(1), idArg)(command, args)
+		}
+		if len(args) > 0 {
+			return errors.New("give an ID or an account, not both")
+		}
+		return nil
+	}
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if *account == "" {
+			return single(command, args)
+		}
+		c, err := server.dial()
+		if err != nil {
+			return err
+		}
+		why, _ := command.Flags().GetString("reason") // it is there
+		held := ledger.Account{Issuer: *issuer, ID: *account}
+		taken, err := c.OrderHeld(command.Context(), held, dispositions.Verb(verb), why)
+		if err != nil {
+			return err
+		}
+		return terminal.Render(command.OutOrStdout(), output.Value, taken, func(w io.Writer) { terminal.Taken(w, taken) })
+	}
+}

@@ -3,7 +3,7 @@
 //
 //	stanch COMMAND [FLAGS]
 //
-// "stanch help" lists the commands, "stanch COMMAND --help" shows one with an example; [Config] is the manual of the
+// "stanch help" lists the commands, "stanch COMMAND --help" shows one with an example; [config.Config] is the manual of the
 // configuration file. Results go to standard output, everything else to standard error. An interrupt or SIGTERM ends a
 // command in order, a second one at once. The exit code is 0 for success, 1 for failure, 2 for wrong usage.
 package main

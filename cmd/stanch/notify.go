@@ -9,13 +9,14 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"stanch/cmd/stanch/config"
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
-	"stanch/cmd/stanch/settings"
 	"stanch/cmd/stanch/terminal"
 	"stanch/notify"
 	"stanch/notify/compose"
@@ -47,8 +48,8 @@ data that templates see.`,
 		Example: "  stanch notify render\n  stanch notify render --incident 3f9a2c --notifier oncall\n  stanch notify render -o json",
 		Args:    cobra.NoArgs,
 	}
-	server := &running{}
-	server.flags(command.Flags())
+	server := &serveFlags{}
+	server.add(command.Flags())
 	incident := command.Flags().String("incident", "", "an incident's id, or the beginning of it")
 	name := command.Flags().String("notifier", "", "a configured notifier")
 	output := &terminal.Choice{Value: "text", Words: []string{"text", "json"}}
@@ -76,17 +77,14 @@ func settingsFor(command *cobra.Command, file, name string) (deliver.Settings, e
 	if name == "" && file == config.DefaultFile && !there(file) {
 		return deliver.Settings{}, nil
 	}
-	c, faults := config.Load(file, adapters, role.Notifier)
-	if len(faults) > 0 {
-		return deliver.Settings{}, faulty(command.ErrOrStderr(), faults)
+	opened, err := open(command, file, role.Notifier)
+	if err != nil {
+		return deliver.Settings{}, err
 	}
-	g, bad := settings.Open(c, nil, slog.New(slog.DiscardHandler))
-	if len(bad) > 0 {
-		return deliver.Settings{}, errors.Join(bad...)
-	}
-	told := g.Notifier()
+	told := opened.Notifier()
 	if _, ok := told.Routes[name]; name != "" && !ok {
-		return deliver.Settings{}, fmt.Errorf("the configuration has no notifier of that name%s", decode.Suggestion(name, notifierNames(c)))
+		meant := decode.Suggestion(name, slices.Sorted(maps.Keys(told.Routes)))
+		return deliver.Settings{}, fmt.Errorf("the configuration has no notifier of that name%s", meant)
 	}
 	return told, nil
 }
@@ -96,16 +94,8 @@ func there(file string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func notifierNames(c *config.Config) []string {
-	var names []string
-	for _, n := range c.Notifiers {
-		names = append(names, n.Name)
-	}
-	return names
-}
-
 // notices are that of an incident, or the examples.
-func notices(ctx context.Context, server *running, told deliver.Settings, name, incident string) ([]notify.Notice, error) {
+func notices(ctx context.Context, server *serveFlags, told deliver.Settings, name, incident string) ([]notify.Notice, error) {
 	if incident == "" {
 		return examples(told.Routes[name].Words)
 	}

@@ -37,9 +37,9 @@ needs a restart (store, keys_dir, web.public, web.private), the old configuratio
 	roles.Flag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		reloads := hangups()
-		c, faults := config.Load(*file, adapters, roles...)
-		if len(faults) > 0 {
-			return faulty(command.ErrOrStderr(), faults)
+		c, err := load(command, *file, roles...)
+		if err != nil {
+			return err
 		}
 		if !roles.All() && c.Store.NATS == nil {
 			return errOneProcess

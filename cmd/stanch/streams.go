@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -42,10 +43,10 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 	command.Flags().StringVar(&operator.creds, "creds-file", "", "the operator's credentials, instead of the configuration's")
 	command.Flags().StringVar(&operator.nkey, "nkey-file", "", "the seed of the operator's nkey, instead of the configuration's credentials")
 	command.MarkFlagsMutuallyExclusive("creds-file", "nkey-file")
-	command.RunE = func(command *cobra.Command, _ []string) (err error) {
-		c, faults := config.Load(*file, adapters, role.Operator)
-		if len(faults) > 0 {
-			return faulty(command.ErrOrStderr(), faults)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		c, err := load(command, *file, role.Operator)
+		if err != nil {
+			return err
 		}
 		if c.Store.NATS == nil {
 			return errors.New("the configuration has no store.nats: serve makes the streams of its embedded store itself")
@@ -58,18 +59,26 @@ needs keys_dir, because a store belongs to its fingerprint key, and no other sec
 		if operator.creds != "" || operator.nkey != "" {
 			target.CredsFile, target.NKeyFile = operator.creds, operator.nkey
 		}
-		store, err := cluster.Open(command.Context(), target)
-		if err != nil {
+		if err := createStreams(command.Context(), target, c.Notifiers); err != nil {
 			return err
-		}
-		defer func() { err = errors.Join(err, store.Close()) }()
-		for _, n := range c.Notifiers {
-			if err := store.Prepare(command.Context(), deliver.Consumer(n.Name)); err != nil {
-				return err
-			}
 		}
 		_, err = fmt.Fprintf(command.OutOrStdout(), "every stream is there, on %d servers each\n", target.Replicas)
 		return err
 	}
 	return command
+}
+
+// createStreams makes the streams, and the consumers of notifiers.
+func createStreams(ctx context.Context, target cluster.Config, notifiers []config.Notifier) (err error) {
+	store, err := cluster.Open(ctx, target)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	for _, n := range notifiers {
+		if err := store.Prepare(ctx, deliver.Consumer(n.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

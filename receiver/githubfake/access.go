@@ -2,21 +2,21 @@ package githubfake
 
 import (
 	"cmp"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound/vendorfake"
@@ -361,44 +361,29 @@ func (f *Fake) narrow(i *installation, wanted tokenRequest) (*token, *answer) {
 // maxClaim is how far ahead a claim may expire.
 const maxClaim = 10 * time.Minute
 
-// claims are what an App says of itself in a JSON web token; iss is its id, as a number or a string, or its client id.
-type claims struct {
-	Issuer  any    `json:"iss"`
-	Issued  *int64 `json:"iat"`
-	Expires *int64 `json:"exp"`
-}
+// appTokens reads the JSON web tokens of Apps. Their times are checked apart, for GitHub's own words.
+var appTokens = jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation())
+
+// errNoApp is a token of an App that does not exist.
+var errNoApp = errors.New("there is no such App")
 
 // verifyApp finds the App that signed a JSON web token, or answers 401.
 func (f *Fake) verifyApp(text string) (*token, *answer) {
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
-		return nil, undecodable()
-	}
-	var header struct {
-		Algorithm string `json:"alg"`
-	}
-	var said claims
-	if decodePart(parts[0], &header) != nil || decodePart(parts[1], &said) != nil || header.Algorithm != "RS256" {
-		return nil, undecodable()
-	}
-	a := f.issuer(said.Issuer)
-	if a == nil {
+	said := jwt.MapClaims{}
+	var a *app
+	_, err := appTokens.ParseWithClaims(text, said, func(*jwt.Token) (any, error) {
+		if a = f.issuer(said["iss"]); a == nil {
+			return nil, errNoApp
+		}
+		return &a.Key.PublicKey, nil
+	})
+	switch {
+	case errors.Is(err, errNoApp):
 		return nil, refuse(http.StatusNotFound, "Integration not found")
+	case err != nil:
+		return nil, refuse(http.StatusUnauthorized, "A JSON web token could not be decoded")
 	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if err != nil || rsa.VerifyPKCS1v15(&a.Key.PublicKey, crypto.SHA256, sum[:], signature) != nil {
-		return nil, undecodable()
-	}
-	return &token{Token: Token{Name: a.Slug, Permissions: a.Granted}, app: a}, said.check(f.options.Now())
-}
-
-func decodePart(part string, into any) error {
-	data, err := base64.RawURLEncoding.DecodeString(part)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(data, into)
+	return &token{Token: Token{Name: a.Slug, Permissions: a.Granted}, app: a}, checkTimes(said, f.options.Now())
 }
 
 // issuer finds an App by what a claim calls it.
@@ -415,26 +400,25 @@ func (f *Fake) issuer(issuer any) *app {
 	return nil
 }
 
-// check refuses times that GitHub's clock does not allow. It tolerates no skew.
-func (c claims) check(now time.Time) *answer {
+// checkTimes refuses times that GitHub's clock does not allow. It tolerates no skew.
+func checkTimes(said jwt.MapClaims, now time.Time) *answer {
+	expires, hasExpiry := said["exp"].(float64)
+	issued, hasIssue := said["iat"].(float64)
+	end := time.Unix(int64(expires), 0)
 	var no string
 	switch {
-	case c.Expires == nil:
+	case !hasExpiry:
 		no = "'Expiration time' claim ('exp') must be a numeric value"
-	case c.Issued == nil:
+	case !hasIssue || issued != math.Trunc(issued):
 		no = "'Issued at' claim ('iat') must be an Integer"
-	case time.Unix(*c.Issued, 0).After(now):
+	case time.Unix(int64(issued), 0).After(now):
 		no = "'Issued at' claim ('iat') is in the future"
-	case !time.Unix(*c.Expires, 0).After(now):
+	case !end.After(now):
 		no = "'Expiration time' claim ('exp') must be in the future"
-	case time.Unix(*c.Expires, 0).After(now.Add(maxClaim)):
+	case end.After(now.Add(maxClaim)):
 		no = "'Expiration time' claim ('exp') is too far in the future"
 	default:
 		return nil
 	}
 	return refuse(http.StatusUnauthorized, no)
-}
-
-func undecodable() *answer {
-	return refuse(http.StatusUnauthorized, "A JSON web token could not be decoded")
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"stanch/cmd/stanch/api"
@@ -14,8 +16,8 @@ import (
 	"stanch/cmd/stanch/config/decode"
 )
 
-// running names a serve, as the flags of a command do.
-type running struct {
+// serveFlags name a running serve.
+type serveFlags struct {
 	config       string // its configuration file; one by the default name need not be there
 	dir          string // its store directory; empty: the configuration's
 	server       string // the URL of its private listener; empty: the socket in the store directory
@@ -23,8 +25,8 @@ type running struct {
 	passwordFile string
 }
 
-// flags adds the flags that name a serve.
-func (r *running) flags(f *pflag.FlagSet) {
+// add adds them to the flags of a command.
+func (r *serveFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&r.config, "config.file", config.DefaultFile, "the configuration file of the running serve")
 	f.StringVar(&r.dir, "store.dir", "", "its store directory, instead of the configuration file's")
 	f.StringVar(&r.server, "server", "", "the URL of its private listener, instead of the socket in the store directory")
@@ -33,7 +35,7 @@ func (r *running) flags(f *pflag.FlagSet) {
 }
 
 // dial returns a client of the serve.
-func (r *running) dial() (*api.Client, error) {
+func (r *serveFlags) dial() (*api.Client, error) {
 	switch {
 	case r.server != "":
 		return r.dialServer()
@@ -48,7 +50,7 @@ func (r *running) dial() (*api.Client, error) {
 }
 
 // storeDir is the directory of the serve's socket: that of its store, where the store is embedded.
-func (r *running) storeDir() (string, error) {
+func (r *serveFlags) storeDir() (string, error) {
 	if r.dir != "" {
 		return r.dir, nil
 	}
@@ -56,7 +58,7 @@ func (r *running) storeDir() (string, error) {
 }
 
 // dialServer returns a client over TCP.
-func (r *running) dialServer() (*api.Client, error) {
+func (r *serveFlags) dialServer() (*api.Client, error) {
 	u, err := url.Parse(r.server)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
 		return nil, errors.New("--server must be an http or https URL without user and query")
@@ -69,3 +71,15 @@ func (r *running) dialServer() (*api.Client, error) {
 	}
 	return api.NewClient(r.server, r.user, strings.TrimRight(string(password), "\r\n")), nil
 }
+
+// idForm is the beginning of an incident's id.
+var idForm = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
+
+func idArg(_ *cobra.Command, args []string) error {
+	if !idForm.MatchString(args[0]) {
+		return errID
+	}
+	return nil
+}
+
+var errID = errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
