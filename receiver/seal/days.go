@@ -20,22 +20,22 @@ const (
 	daySize   = 32 // of the key of a day, in bytes
 )
 
-// DayKeys keeps the keys of days, sealed, by the day as it is written in a calendar: 2026-11-21. Methods are safe for
-// concurrent use, also by several processes.
+// DayKeys keeps the keys of days, sealed, by date, such as 2026-11-21. Methods are safe for concurrent use, also by several
+// processes.
 type DayKeys interface {
 	// Load returns the key of a day, or ErrForgotten when there is none.
 	Load(ctx context.Context, day string) ([]byte, error)
-	// Make keeps a key unless the day has one. Either way the day has one then, and Load says which.
+	// Make keeps a key for a day that has none. Afterwards the day has one in any case, and Load returns it.
 	Make(ctx context.Context, day string, sealed []byte) error
 	// Days lists the days that have a key.
 	Days(ctx context.Context) ([]string, error)
-	// Forget destroys the key of a day; that there is none is no error.
+	// Forget destroys the key of a day. That there is none is no error.
 	Forget(ctx context.Context, day string) error
 }
 
-// Days encrypts what must be forgotten (AES-256-GCM, random nonce): each day, in UTC, has a key of its own, which is kept
-// sealed to the engine's identity, and to destroy that key is to forget the day, wherever copies of the ciphertext still
-// lie. It is safe for concurrent use, also by several processes on the same keys.
+// Days encrypts what must be forgotten (AES-256-GCM, random nonce). Each day, in UTC, has its own key, sealed to the engine's
+// identity. Destroying that key forgets the day, wherever copies of the ciphertext may be. It is safe for concurrent use, also
+// by several processes on the same keys.
 type Days struct {
 	recipient  *Recipient
 	identities *Identities
@@ -45,7 +45,7 @@ type Days struct {
 	keys map[string]cipher.AEAD
 }
 
-// NewDays seals the keys that it makes to a recipient, and opens them with identities.
+// NewDays returns Days that seal the keys which they make to a recipient, and open them with identities.
 func NewDays(recipient *Recipient, identities *Identities, kept DayKeys) *Days {
 	return &Days{recipient: recipient, identities: identities, kept: kept, keys: map[string]cipher.AEAD{}}
 }
@@ -88,8 +88,8 @@ func (d *Days) Open(ctx context.Context, sealed []byte, context string) ([]byte,
 	return plain, nil
 }
 
-// Forget destroys the keys of the days that began before a time. It returns how many they were. What another process has
-// destroyed is forgotten here as well.
+// Forget destroys the keys of the days that began before a time, and returns how many. It also drops the keys that another
+// process has destroyed.
 func (d *Days) Forget(ctx context.Context, before time.Time) (int, error) {
 	d.drop(before)
 	days, err := d.kept.Days(ctx)
@@ -109,7 +109,7 @@ func (d *Days) Forget(ctx context.Context, before time.Time) (int, error) {
 	return forgotten, nil
 }
 
-// drop forgets the keys that this process holds open.
+// drop drops the keys that this process holds open.
 func (d *Days) drop(before time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -121,7 +121,7 @@ func begunBefore(day string, before time.Time) bool {
 	return err == nil && begin.Before(before)
 }
 
-// key does not hold the lock while it asks: to open a key twice costs little.
+// key does not hold the lock while it asks: opening a key twice costs little.
 func (d *Days) key(ctx context.Context, day string, create bool) (cipher.AEAD, error) {
 	if key := d.open(day); key != nil {
 		return key, nil
@@ -151,7 +151,7 @@ func (d *Days) open(day string) cipher.AEAD {
 	return d.keys[day]
 }
 
-// load reads the key of a day, and makes it first if it may. Of several processes that make it one wins.
+// load reads the key of a day, and makes it first if it may. When several processes make it, one of them wins.
 func (d *Days) load(ctx context.Context, day string, create bool) ([]byte, error) {
 	sealed, err := d.kept.Load(ctx, day)
 	if create && errors.Is(err, ErrForgotten) {
@@ -176,5 +176,5 @@ func (d *Days) make(ctx context.Context, day string) error {
 	return d.kept.Make(ctx, day, sealed)
 }
 
-// dayInfo binds the format version and the day, so that the key of one is not taken for that of another.
+// dayInfo binds the format version and the day, so that the key of one day cannot pass for that of another.
 func dayInfo(day string) []byte { return info("day", day) }

@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// The files of a keys directory, each one line "<kind>:<base64>", mode 0600, or 0640 where they are root's and we are not. A
-// recipient file alone (with the fingerprint key) is all that a receiver needs; the identity files are the engine's.
+// The files of a keys directory. Each is one line "<kind>:<base64>" with mode 0600, or 0640 where root owns it and we are not
+// root. A receiver needs only the recipient file and the fingerprint key; the identity files are the engine's.
 const (
 	fingerprintFile = "fingerprint.key"
 	recipientFile   = "sealing.recipient"
@@ -32,8 +32,8 @@ const fingerprintSize = 32
 // ErrKeysExist means that a directory already holds keys; they are never overwritten.
 var ErrKeysExist = errors.New("the directory already holds keys")
 
-// Ensure makes the keys in dir if it holds none at all. A directory that holds some of them only is left as it is: the
-// error of the load that follows says what is missing.
+// Ensure makes the keys in dir if it holds none at all. It leaves a directory that holds only some of them as it is: the load
+// that follows fails and says what is missing.
 func Ensure(dir string) error {
 	err := Generate(dir)
 	if errors.Is(err, ErrKeysExist) {
@@ -42,8 +42,8 @@ func Ensure(dir string) error {
 	return err
 }
 
-// Generate makes a sealing identity, its recipient and a fingerprint key in dir, which is made (0700) if need be. It
-// returns ErrKeysExist, and writes nothing, if there is a key in dir.
+// Generate makes a sealing identity, its recipient and a fingerprint key in dir, which it creates (0700) if necessary. If dir
+// holds a key, it writes nothing and returns ErrKeysExist.
 func Generate(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the keys directory: %w", err)
@@ -63,8 +63,8 @@ func Generate(dir string) error {
 	return Rotate(dir)
 }
 
-// Rotate makes a new sealing identity in dir, to which everything is sealed from the next start on. The identities
-// before it stay, because they open what was sealed to them.
+// Rotate makes a new sealing identity in dir. From the next start on, everything is sealed to it. The earlier identities stay,
+// because they open what was sealed to them.
 func Rotate(dir string) error {
 	private, err := kem().GenerateKey()
 	if err != nil {
@@ -81,7 +81,7 @@ func Rotate(dir string) error {
 	return writeKey(filepath.Join(dir, recipientFile), recipientKind, private.PublicKey().Bytes())
 }
 
-// LoadFingerprintKey reads the fingerprint key of dir.
+// LoadFingerprintKey reads the fingerprint key in dir.
 func LoadFingerprintKey(dir string) (FingerprintKey, error) {
 	key, err := readKey(filepath.Join(dir, fingerprintFile), fingerprintKind)
 	if err != nil {
@@ -94,7 +94,7 @@ func LoadFingerprintKey(dir string) (FingerprintKey, error) {
 	return FingerprintKey{key}, nil
 }
 
-// LoadRecipient reads the recipient and the fingerprint key of dir.
+// LoadRecipient reads the recipient and the fingerprint key in dir.
 func LoadRecipient(dir string) (*Recipient, error) {
 	fingerprints, err := LoadFingerprintKey(dir)
 	if err != nil {
@@ -112,7 +112,7 @@ func LoadRecipient(dir string) (*Recipient, error) {
 	return &Recipient{public: public, id: keyID(public), fingerprints: fingerprints}, nil
 }
 
-// LoadIdentities reads every identity of dir, of which there must be one at least.
+// LoadIdentities reads all identities in dir. There must be at least one.
 func LoadIdentities(dir string) (*Identities, error) {
 	paths, err := filepath.Glob(filepath.Join(escape(dir), identityPattern))
 	if err != nil {
@@ -136,7 +136,7 @@ func LoadIdentities(dir string) (*Identities, error) {
 	return ids, nil
 }
 
-// Matches reports whether what r seals can be opened by ids.
+// Matches reports whether ids can open what r seals.
 func (ids *Identities) Matches(r *Recipient) error {
 	if _, ok := ids.private[string(r.id)]; !ok {
 		return fmt.Errorf("checking that sealing key %x can be opened: %w", r.id, ErrIdentity)
@@ -193,7 +193,7 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// readKey reads a key file. Its errors hold nothing of it.
+// readKey reads a key file. Its errors hold none of the content.
 func readKey(path, kind string) ([]byte, error) {
 	if err := checkMode(path); err != nil {
 		return nil, err
@@ -227,8 +227,8 @@ func checkMode(path string) error {
 	return nil
 }
 
-// allowed is the widest mode of a key file. One of root's may be read by a group: so Kubernetes and systemd hand a secret to a
-// process that is not root, and the user of that process cannot widen it.
+// allowed is the widest mode of a key file. A group may read one that root owns: Kubernetes and systemd pass secrets to a
+// process that is not root in this way, and the user of that process cannot widen the mode.
 func allowed(info fs.FileInfo) fs.FileMode {
 	if owner, known := info.Sys().(*syscall.Stat_t); known && owner.Uid == 0 && os.Geteuid() != 0 {
 		return 0o740

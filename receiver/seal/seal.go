@@ -1,7 +1,7 @@
-// Package seal keeps secrets from everybody but the engine. A [Recipient] seals what an alert says the moment it is
-// known, with HPKE (RFC 9180, ML-KEM-768 with X25519, HKDF-SHA256, AES-256-GCM) to a public key; only [Identities], which
-// the engine alone holds, open it again. Fingerprints, the names of secrets, are made here as well, and [Days] encrypts
-// what must be forgotten after a time.
+// Package seal keeps secrets from everybody but the engine. A [Recipient] seals the content of an alert the moment it is
+// known, to a public key, with HPKE (RFC 9180, ML-KEM-768 with X25519, HKDF-SHA256, AES-256-GCM). Only [Identities], which
+// the engine alone holds, open it again. The package also makes fingerprints, the names of secrets, and [Days] encrypts what
+// must be forgotten after a time.
 package seal
 
 import (
@@ -20,9 +20,9 @@ import (
 
 // Errors that callers decide on.
 var (
-	// ErrIdentity means that no identity held here is the one that something was sealed to.
+	// ErrIdentity means that none of our identities is the one that something was sealed to.
 	ErrIdentity = errors.New("sealed to an identity that is not among our keys")
-	// ErrDamaged means that something sealed does not open: it was changed, or belongs to another fingerprint.
+	// ErrDamaged means that sealed content does not open: it was changed, or belongs to another fingerprint.
 	ErrDamaged = errors.New("the sealed content does not open")
 )
 
@@ -43,8 +43,8 @@ type Recipient struct {
 	fingerprints FingerprintKey
 }
 
-// Seal makes an alert of what a source reported at a time. The alert's id and fingerprint are the same whenever the
-// same report is sealed; the sealed bytes never are.
+// Seal makes an alert of what a source reported at a time. The alert's id and fingerprint are the same each time the same
+// report is sealed; the sealed bytes never are.
 func (r *Recipient) Seal(source string, at time.Time, c leak.Content) (leak.Alert, error) {
 	fingerprint := r.fingerprints.Fingerprint(c.Secret)
 	sealed, err := r.sealContent(fingerprint, c)
@@ -79,13 +79,13 @@ func (r *Recipient) seal(plain, info []byte) ([]byte, error) {
 	return slices.Concat([]byte{version}, r.id, ciphertext), nil
 }
 
-// Identities open what was sealed to any of them: the present one and those before a rotation. They are safe for
+// Identities open what was sealed to any of them: the current one and those from before a rotation. They are safe for
 // concurrent use.
 type Identities struct {
 	private map[string]hpke.PrivateKey // by key id
 }
 
-// Open returns what an alert says. It returns ErrIdentity or ErrDamaged, and no error of it holds any of the content.
+// Open returns the content of an alert, or ErrIdentity or ErrDamaged. Its errors never hold any of the content.
 func (ids *Identities) Open(a leak.Alert) (leak.Content, error) {
 	plain, err := ids.open(a.Sealed, info("seal", string(a.Fingerprint)))
 	if err != nil {
@@ -101,7 +101,7 @@ func (ids *Identities) Open(a leak.Alert) (leak.Content, error) {
 	}, nil
 }
 
-// open returns what was sealed with that info, ErrIdentity or ErrDamaged.
+// open returns what was sealed with that info, or ErrIdentity or ErrDamaged.
 func (ids *Identities) open(sealed, info []byte) ([]byte, error) {
 	if len(sealed) < 1+idSize || sealed[0] != version {
 		return nil, ErrDamaged
@@ -118,7 +118,7 @@ func (ids *Identities) open(sealed, info []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// content is leak.Content as it is encoded in order to be sealed. The secret is bytes: a dead letter need not be text.
+// content is leak.Content as it is encoded for sealing. The secret is bytes, because a dead letter need not be text.
 type content struct {
 	Secret []byte `json:"secret"`
 	Type   string `json:"type"`
@@ -128,7 +128,8 @@ type content struct {
 	leak.Marks
 }
 
-// info binds the format version, what it is and whose, so that sealed content cannot be moved to another incident.
+// info binds the format version, the kind of content and its fingerprint, so that sealed content cannot be moved to another
+// incident.
 func info(what, whose string) []byte {
 	return slices.Concat([]byte("stanch "+what), []byte{version}, []byte(whose))
 }
@@ -138,8 +139,8 @@ func keyID(public hpke.PublicKey) []byte {
 	return sum[:idSize]
 }
 
-// FingerprintKey is the local key under which secrets get their names. Whoever holds it can check a guess of a secret
-// against a fingerprint, so it is guarded like the others.
+// FingerprintKey is the local key under which secrets get their names. Whoever has it can check a guess at a secret against
+// a fingerprint, so guard it like the other keys.
 type FingerprintKey struct {
 	key []byte
 }
@@ -149,12 +150,13 @@ func (k FingerprintKey) Fingerprint(s leak.Secret) leak.Fingerprint {
 	return leak.Fingerprint(hex.EncodeToString(k.mac(s.Reveal())))
 }
 
-// ID names the key itself, so that a store can tell whether it belongs to it. It says nothing about the key.
+// ID names the key itself, so that a store can tell whether it was made with it. It reveals nothing about the key.
 func (k FingerprintKey) ID() string { return hex.EncodeToString(k.mac("\x00stanch key id")[:idSize]) }
 
-// sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands
-// for without giving it away. Two alerts of the source are two reports, though of one place. That the key is seen in public or in several repositories makes it another report, because it
-// may raise the action. Nothing else does: our own changes at the source come back as reports of it.
+// sighting names one report of one secret at one place. It is keyed, so that it can outlive the place that it stands for
+// without giving it away. Two alerts of a source are two reports, even of one place. That the key is seen in public, or in
+// several repositories, makes it another report too, because that may raise the action. Nothing else does, because our own
+// changes at the source come back as reports of it.
 func (k FingerprintKey) sighting(f leak.Fingerprint, source string, c leak.Content) string {
 	parts := []string{"\x00stanch sighting", string(f), source, c.Type, c.URL, c.Place}
 	if c.Ref != "" {

@@ -12,8 +12,9 @@ import (
 	"stanch/receiver/queue/queuetest"
 )
 
-// TestCluster runs the suite on three nodes, which all its tests share; the streams are made anew for each.
+// TestCluster runs the suite on three nodes, which all its tests share; the streams that one has used are made anew.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	nodes := natstest.New(t, natstest.Options{})
 	queuetest.Run(t, func(t *testing.T) queue.Store {
 		wipe(t, nodes.URLs())
@@ -43,17 +44,20 @@ func openCluster(t testing.TB, c cluster.Config) *cluster.Store {
 	return s
 }
 
-// wipe deletes every stream there is.
+// wipe deletes every stream that ever held a message or has a consumer.
 func wipe(t testing.TB, url string, options ...nats.Option) {
 	t.Helper()
 	js := natstest.Connect(t, url, options...)
-	names := js.StreamNames(t.Context())
-	for name := range names.Name() {
-		if err := js.DeleteStream(t.Context(), name); err != nil {
-			t.Fatalf("deleting %s: %v", name, err)
+	all := js.ListStreams(t.Context())
+	for info := range all.Info() {
+		if info.State.LastSeq == 0 && info.State.Consumers == 0 {
+			continue
+		}
+		if err := js.DeleteStream(t.Context(), info.Config.Name); err != nil {
+			t.Fatalf("deleting %s: %v", info.Config.Name, err)
 		}
 	}
-	if err := names.Err(); err != nil {
+	if err := all.Err(); err != nil {
 		t.Fatalf("listing streams: %v", err)
 	}
 }

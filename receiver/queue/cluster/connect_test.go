@@ -23,21 +23,9 @@ import (
 
 var step = queue.Message{Subject: queue.IncidentSubject("f"), Data: []byte("step")}
 
-// alone is one node without a cluster, on which a stream can be kept once.
-func alone(t *testing.T, change func(*server.Options)) *natstest.Cluster {
-	t.Helper()
-	return natstest.New(t, natstest.Options{Nodes: 1, Load: func(n natstest.Node) (*server.Options, error) {
-		o := n.Options()
-		o.Cluster, o.Routes = server.ClusterOpts{}, nil
-		if change != nil {
-			change(o)
-		}
-		return o, nil
-	}})
-}
-
 // TestClusterRefused: what cannot be meant is an error before anything is connected to, and no error repeats a secret.
 func TestClusterRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
 	must(t, os.WriteFile(empty, []byte("SUAPLANTED"), 0o600))
@@ -54,9 +42,9 @@ func TestClusterRefused(t *testing.T) {
 		"no file":           {cluster.Config{URL: "a", NKeyFile: filepath.Join(dir, "none")}, "no such file"},
 		"no CA":             {cluster.Config{URL: "a", CAFile: empty}, "root certificate"},
 		"half a key pair":   {cluster.Config{URL: "a", CertFile: empty}, "needs its key"},
-		"no creds":          {cluster.Config{URL: alone(t, nil).URLs(), CredsFile: filepath.Join(dir, "none")}, "no such file"},
+		"no creds":          {cluster.Config{URL: natstest.Alone(t, nil).URLs(), CredsFile: filepath.Join(dir, "none")}, "no such file"},
 		"nobody there":      {cluster.Config{URL: "nats://127.0.0.1:1"}, "connecting to NATS"},
-		"too many replicas": {cluster.Config{URL: alone(t, nil).URLs(), Keys: "k"}, "replicas > 1 not supported"},
+		"too many replicas": {cluster.Config{URL: natstest.Alone(t, nil).URLs(), Keys: "k"}, "replicas > 1 not supported"},
 	} {
 		_, err := cluster.Open(t.Context(), row.c)
 		if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(strings.ToLower(err.Error()), "planted") {
@@ -68,7 +56,8 @@ func TestClusterRefused(t *testing.T) {
 // TestClusterChanged: a store that belongs to other keys, or that somebody changed, is refused as an embedded one is; its
 // limits follow the configuration.
 func TestClusterChanged(t *testing.T) {
-	node := alone(t, nil)
+	t.Parallel()
+	node := natstest.Alone(t, nil)
 	c := cluster.Config{URL: node.URLs(), Keys: "k1", Replicas: 1, MaxStore: 64 << 20, Log: slog.New(slog.DiscardHandler)}
 	keyless := c
 	keyless.Keys = ""
@@ -110,9 +99,10 @@ func wantMaxBytes(t *testing.T, node *natstest.Cluster, want int64) {
 // TestClusterRotated: a seed that is put into the file while we run is who we are at the next connection, and one that the
 // server does not know is tried again until it does.
 func TestClusterRotated(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "seed")
 	users := []*server.NkeyUser{{Nkey: natstest.NewSeed(t, file)}}
-	node := alone(t, func(o *server.Options) { o.Nkeys = users })
+	node := natstest.Alone(t, func(o *server.Options) { o.Nkeys = users })
 	var text logged
 	c := cluster.Config{
 		URL: node.URLs(), NKeyFile: file, Keys: "k", Replicas: 1, MaxStore: 64 << 20,
@@ -175,6 +165,7 @@ func (l *logged) String() string {
 // TestClusterWithoutQuorum: while most nodes are away nothing is acknowledged and nobody gives up; when they are back, what
 // was under way goes on by itself.
 func TestClusterWithoutQuorum(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills nodes for some seconds")
 	}

@@ -11,15 +11,18 @@ import (
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/cluster"
 	"stanch/receiver/queue/natstest"
+	"stanch/receiver/queue/soak"
 )
 
-// TestClusterNodeKilled: two processes append and work while the nodes are killed, one after the other, and come back. None
-// of what was acknowledged is lost, an entry that conflicts is there once at most, and work and reading go on.
+// TestClusterNodeKilled: two processes append and work while a node is killed and comes back; make soak kills all three, one
+// after the other. Nothing acknowledged is lost, an entry that conflicts is there once at most, and work and reading go on.
 func TestClusterNodeKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
-		t.Skip("kills nodes for half a minute")
+		t.Skip("kills nodes for some seconds")
 	}
-	const alerts, workers = 2000, 8
+	const workers = 8
+	kills, alerts := soak.Size(1, 3), soak.Size(500, 2000)
 	nodes := natstest.New(t, natstest.Options{Processes: true})
 	c := cluster.Config{URL: nodes.URLs()}
 	writer, worker := openCluster(t, c), openCluster(t, c)
@@ -40,7 +43,7 @@ func TestClusterNodeKilled(t *testing.T) {
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
-		for i := range 3 {
+		for i := range kills {
 			nodes.Stop(i)
 			if !handled.await(t, alerts*(i+1)/4) {
 				return

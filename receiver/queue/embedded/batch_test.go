@@ -51,6 +51,7 @@ func batchesOf(t *testing.T, dir, stream string) map[string]int {
 
 // TestEmbeddedBatches: many messages of one Append go as few batches, a few go by themselves.
 func TestEmbeddedBatches(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	s := mustReopen(t, c)
 	queuetest.Append(t, s, many("alerts.gh", 3, 10)...)
@@ -68,6 +69,7 @@ func TestEmbeddedBatches(t *testing.T) {
 
 // TestEmbeddedGroups: single messages that are stored at the same time go by the batch.
 func TestEmbeddedGroups(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	s := mustReopen(t, c)
 	const writers = 500
@@ -89,6 +91,7 @@ func TestEmbeddedGroups(t *testing.T) {
 
 // TestEmbeddedBatchRefused: one message that the server refuses does not keep the others out, and is not passed over.
 func TestEmbeddedBatchRefused(t *testing.T) {
+	t.Parallel()
 	s := open(t, embedded.Config{})
 	messages := many("alerts.gh", 40, 10)
 	messages[20].ID = strings.Repeat("x", queue.MaxAlertSize+8<<10)
@@ -101,6 +104,7 @@ func TestEmbeddedBatchRefused(t *testing.T) {
 
 // TestEmbeddedFullInTheMiddle: when the store becomes full on the way, the error says how many messages were stored.
 func TestEmbeddedFullInTheMiddle(t *testing.T) {
+	t.Parallel()
 	s := open(t, embedded.Config{MaxStore: 16 << 20}) // 2 MiB of alerts
 	for _, n := range []int{2500, 100} {
 		before, err := s.Stats(t.Context(), queue.Alerts)
@@ -125,6 +129,7 @@ func TestEmbeddedFullInTheMiddle(t *testing.T) {
 
 // TestEmbeddedStopped: what a caller gave up is an error, and does not keep the next one from storing.
 func TestEmbeddedStopped(t *testing.T) {
+	t.Parallel()
 	s := open(t, embedded.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -137,6 +142,7 @@ func TestEmbeddedStopped(t *testing.T) {
 
 // TestEmbeddedWithoutBatches: a store whose streams take no batches yet is adjusted when it is opened.
 func TestEmbeddedWithoutBatches(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	stored(t, c)
 	tamper(t, c.Dir, func(js jetstream.JetStream) error {
@@ -161,6 +167,7 @@ func TestEmbeddedWithoutBatches(t *testing.T) {
 // TestEmbeddedBehindABatch: when the rest of a batch was settled, the server does not take what is left for a batch that
 // was cut off: the store opens with that and nothing else, and nobody is told of an error.
 func TestEmbeddedBehindABatch(t *testing.T) {
+	t.Parallel()
 	var text bytes.Buffer
 	c := embedded.Config{Dir: t.TempDir(), MaxStore: 4 << 20} // a file of the server holds six messages
 	s := mustReopen(t, c)

@@ -84,6 +84,7 @@ func TestCopy(t *testing.T) {
 
 // TestCopyOfTampered: what serve would refuse is opened, and told.
 func TestCopyOfTampered(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	stored(t, c)
 	tamper(t, c.Dir, func(js jetstream.JetStream) error {
@@ -107,6 +108,7 @@ func TestCopyOfTampered(t *testing.T) {
 
 // TestCopyOfDamaged: a message whose bytes were changed on the disk is left out, wherever it lies, and all others are read.
 func TestCopyOfDamaged(t *testing.T) {
+	t.Parallel()
 	for _, damaged := range []int{0, 5, 9} {
 		c := embedded.Config{Dir: t.TempDir()}
 		s := mustReopen(t, c)

@@ -82,6 +82,7 @@ func wantStep(t *testing.T, c embedded.Config) {
 }
 
 func TestEmbeddedReopens(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: filepath.Join(t.TempDir(), "deep", "store"), Keys: "k1"}
 	stored(t, c)
 	wantStep(t, c)
@@ -92,6 +93,7 @@ func TestEmbeddedReopens(t *testing.T) {
 }
 
 func TestEmbeddedKeepsConsumers(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	s := mustReopen(t, c)
 	alerts := []queue.Message{{Subject: "alerts.gh", Data: []byte("1")}, {Subject: "alerts.gh", Data: []byte("2")}}
@@ -110,6 +112,7 @@ func TestEmbeddedKeepsConsumers(t *testing.T) {
 // TestEmbeddedAdopts: what a process took and did not settle before it died is handed out when the next one starts, and
 // not after the minute for which its message was its own.
 func TestEmbeddedAdopts(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	s := mustReopen(t, c)
 	queuetest.Append(t, s, queue.Message{Subject: "alerts.gh", Data: []byte("0")}, queue.Message{Subject: "alerts.gh", Data: []byte("1")})
@@ -133,6 +136,7 @@ func TestEmbeddedAdopts(t *testing.T) {
 }
 
 func TestEmbeddedInUse(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	s := mustReopen(t, c)
 	if err := s.Append(t.Context(), step); err != nil {
@@ -144,6 +148,7 @@ func TestEmbeddedInUse(t *testing.T) {
 }
 
 func TestEmbeddedOtherKeys(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir(), Keys: "k1"}
 	stored(t, c)
 	for _, keys := range []string{"k2", ""} {
@@ -156,6 +161,7 @@ func TestEmbeddedOtherKeys(t *testing.T) {
 }
 
 func TestEmbeddedUnusableDir(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("not a store"), 0o600); err != nil {
 		t.Fatal(err)
@@ -176,6 +182,7 @@ func TestEmbeddedUnusableDir(t *testing.T) {
 }
 
 func TestEmbeddedFull(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir(), MaxStore: 1 << 20}
 	s := mustReopen(t, c)
 	defer func() { mustClose(t, s) }()
@@ -212,6 +219,7 @@ func TestEmbeddedFull(t *testing.T) {
 }
 
 func TestEmbeddedSmallerStoreKeepsAll(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir(), MaxStore: 64 << 20}
 	s := mustReopen(t, c)
 	large := queue.Message{Subject: queue.IncidentSubject("g"), Data: make([]byte, 60_000)}
@@ -233,6 +241,7 @@ func TestEmbeddedSmallerStoreKeepsAll(t *testing.T) {
 // TestEmbeddedTampered: a stream that somebody changed so that it could lose what it promises to keep is refused by the
 // field's name, and stays as it is.
 func TestEmbeddedTampered(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		stream, field string
 		change        func(*jetstream.StreamConfig)
@@ -269,6 +278,7 @@ func TestEmbeddedTampered(t *testing.T) {
 // TestEmbeddedOlder: a store of a version that knew fewer streams, and shared the room otherwise, gets what it lacks and
 // keeps what it has.
 func TestEmbeddedOlder(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	stored(t, c)
 	tamper(t, c.Dir, func(js jetstream.JetStream) error {
@@ -294,6 +304,7 @@ func TestEmbeddedOlder(t *testing.T) {
 
 // TestEmbeddedForeign: a stream of our name that somebody else made is refused too.
 func TestEmbeddedForeign(t *testing.T) {
+	t.Parallel()
 	for field, config := range map[string]jetstream.StreamConfig{
 		"deny_delete": {
 			Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxMsgSize: 68 << 10, DenyPurge: true,
@@ -346,6 +357,7 @@ func tamper(t *testing.T, dir string, change func(jetstream.JetStream) error) {
 // TestEmbeddedUnreadableStream: a stream that is on disk but that the server cannot read is not made anew, because that
 // would delete it.
 func TestEmbeddedUnreadableStream(t *testing.T) {
+	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
 	stored(t, c)
 	dir := filepath.Join(c.Dir, "jetstream", "$G", "streams", queue.Incidents)
@@ -384,6 +396,7 @@ func takeOne(t *testing.T, s queue.Store) string {
 
 // TestWorkLogsNoPanicValue: what a handler panics with might be a secret.
 func TestWorkLogsNoPanicValue(t *testing.T) {
+	t.Parallel()
 	var text bytes.Buffer
 	s, err := embedded.Open(t.Context(), embedded.Config{
 		Dir: t.TempDir(), Log: slog.New(slog.NewJSONHandler(&text, nil)),

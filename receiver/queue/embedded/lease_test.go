@@ -7,18 +7,18 @@ import (
 	"time"
 
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/consume"
 	"stanch/receiver/queue/embedded"
 	"stanch/receiver/queue/queuetest"
+	"stanch/receiver/queue/soak"
 )
 
-// ackWait is after how long without a sign of life a message is handed out again.
-const ackWait = 60 * time.Second
-
-// TestEmbeddedLongTurns: a handler that takes longer than the lease of its message, and a verdict that does, have it to
-// themselves.
-func TestEmbeddedLongTurns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for longer than a lease")
+// TestEmbeddedLongHandlers: a handler that takes longer than the lease of its message, and a verdict that does, have it to
+// themselves. make test has two quick halves of this: the pool extends leases in fake time, and the server keeps one that is
+// extended.
+func TestEmbeddedLongHandlers(t *testing.T) {
+	if !soak.On() {
+		t.Skip("it waits for longer than a lease: make soak")
 	}
 	t.Parallel()
 	s := open(t, embedded.Config{})
@@ -44,8 +44,8 @@ func TestEmbeddedLongTurns(t *testing.T) {
 	})
 	select {
 	case seq := <-again:
-		t.Errorf("message %d was handed out again while somebody had it", seq)
-	case <-time.After(ackWait + ackWait/6):
+		t.Errorf("message %d was delivered again while somebody had it", seq)
+	case <-time.After(consume.AckWait + consume.AckWait/6):
 	}
 	close(over)
 	cancel()

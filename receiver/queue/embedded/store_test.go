@@ -10,7 +10,10 @@ import (
 )
 
 func TestEmbedded(t *testing.T) {
-	queuetest.Run(t, func(t *testing.T) queue.Store { return open(t, embedded.Config{}) })
+	queuetest.Run(t, func(t *testing.T) queue.Store {
+		t.Parallel() // they wait for the disk most of the time
+		return open(t, embedded.Config{})
+	})
 }
 
 func TestEmbeddedRequests(t *testing.T) {

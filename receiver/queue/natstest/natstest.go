@@ -58,6 +58,20 @@ func New(t testing.TB, o Options) *Cluster {
 	return c
 }
 
+// Alone starts one node that is no cluster, on which a stream can be kept once, and which ends with the test. change, if it is
+// not nil, changes its options each time that it starts.
+func Alone(t testing.TB, change func(*server.Options)) *Cluster {
+	t.Helper()
+	return New(t, Options{Nodes: 1, Load: func(n Node) (*server.Options, error) {
+		o := n.Options()
+		o.Cluster, o.Routes = server.ClusterOpts{}, nil
+		if change != nil {
+			change(o)
+		}
+		return o, nil
+	}})
+}
+
 // Start starts a cluster whose stores are in a directory. The caller must Close it.
 func Start(dir string, o Options) (*Cluster, error) {
 	if o.Nodes == 0 {

@@ -1,6 +1,6 @@
-// Package span shows an alert's way as spans of OpenTelemetry. What a span says is a configured name, a word of a closed
-// set, a number, or the fingerprint of an incident: never a URL, a place, the value of a key, or the text of an error, which
-// the log has under the same trace id. Where nothing is traced, or a trace is not sampled, a span costs nothing.
+// Package span traces an alert on its way with OpenTelemetry. An attribute holds a configured name, a word of a closed set, a
+// number, or the fingerprint of an incident: never a URL, a place, the value of a key, or the text of an error, which the log
+// has under the same trace id. Where nothing is traced, or a trace is not sampled, a span costs nothing.
 package span
 
 import (
@@ -18,7 +18,7 @@ const Scope = "stanch"
 // Key names an attribute.
 type Key string
 
-// The attributes that spans have. Those of HTTP are called as OpenTelemetry's semantic conventions call them.
+// The attributes of spans. Those of HTTP have the names of OpenTelemetry's semantic conventions.
 const (
 	Source   Key = "stanch.source"   // configured name
 	Notifier Key = "stanch.notifier" // configured name
@@ -41,8 +41,8 @@ const (
 // Span is one span. The zero Span is none. It is safe for concurrent use.
 type Span struct{ span trace.Span }
 
-// Root begins the span of a request from outside, which began at a time, as a new trace, whatever the request says of a trace
-// of its own: nobody out there chooses our trace ids, or that we sample. A nil tracer makes none.
+// Root begins the span of a request from outside, which began at a time. It always starts a new trace, even if the request
+// names one: nobody outside chooses our trace ids, or whether we sample. A nil tracer makes no span.
 func Root(ctx context.Context, t trace.Tracer, name string, began time.Time) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -51,9 +51,9 @@ func Root(ctx context.Context, t trace.Tracer, name string, began time.Time) (co
 		trace.WithNewRoot(), trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindServer)))
 }
 
-// Continue begins the span of work of our own: of who takes up a message below the span of who stored it, which ctx has from
-// the queue, and else as a new trace. A nil tracer makes none. Work on several messages links to the spans of those who
-// stored them.
+// Continue begins the span of our own work. Work on a message is below the span of whoever stored it, which the queue puts
+// into ctx; other work starts a new trace. Work on several messages links to the spans of those who stored the others. A nil
+// tracer makes no span.
 func Continue(ctx context.Context, t trace.Tracer, name string, others ...trace.SpanContext) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -74,7 +74,7 @@ func Start(ctx context.Context, name string) (context.Context, Span) {
 	return below(ctx, name, trace.SpanKindInternal)
 }
 
-// Produce is Start for what is stored and taken up by somebody else.
+// Produce is Start for storing a message that another part takes up.
 func Produce(ctx context.Context, name string) (context.Context, Span) {
 	return below(ctx, name, trace.SpanKindProducer)
 }
@@ -87,7 +87,7 @@ func below(ctx context.Context, name string, kind trace.SpanKind) (context.Conte
 	return recorded(above.TracerProvider().Tracer(Scope).Start(ctx, name, trace.WithSpanKind(kind)))
 }
 
-// recorded keeps of a span that is not sampled the context, which says so to whoever goes on.
+// recorded keeps only the context of a span that is not sampled; it tells whoever continues the trace not to sample either.
 func recorded(ctx context.Context, s trace.Span) (context.Context, Span) {
 	if !s.IsRecording() {
 		return ctx, Span{}
@@ -109,21 +109,21 @@ func (s Span) In(ctx context.Context) context.Context {
 	return trace.ContextWithSpan(ctx, s.span)
 }
 
-// Set says something of what the span is about. An empty value says nothing.
+// Set sets an attribute. It ignores an empty value.
 func (s Span) Set(key Key, value string) {
 	if s.span != nil && value != "" {
 		s.span.SetAttributes(attribute.String(string(key), value))
 	}
 }
 
-// SetInt says a number.
+// SetInt sets an attribute to a number.
 func (s Span) SetInt(key Key, value int) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.Int(string(key), value))
 	}
 }
 
-// End ends the span. An error makes it one that failed; its text is not kept.
+// End ends the span. An error marks it as failed; its text is not kept.
 func (s Span) End(err error) {
 	if s.span == nil {
 		return

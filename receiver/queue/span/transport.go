@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Transport shows each request that goes through another transport as a span: its method, the host and the status. Paths
-// hold ids and secrets, and so they are not told. The request stays as it is: no header tells the far side of our traces.
+// Transport makes a span of each request that goes through another transport, with its method, host and status. It leaves out
+// paths, which may hold ids and secrets. It does not change the request: no header tells the far side about our traces.
 func Transport(through http.RoundTripper) http.RoundTripper { return transport{through} }
 
 type transport struct{ http.RoundTripper }
@@ -34,12 +34,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// errStatus is what a span says of an answer that is no success.
+// errStatus marks the span of an answer that is no success as failed.
 var errStatus = errors.New("the status is no success")
 
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead}
 
-// MethodName is the method of a request as spans call it: one that is not well known is _OTHER.
+// MethodName is the method of a request as an attribute: a method that is not well known is _OTHER.
 func MethodName(method string) string {
 	if slices.Contains(methods, method) {
 		return method
