@@ -167,7 +167,7 @@ func (s story) whatBreaks() string {
 	return "Nothing: calls with this key work, whoever makes them. " + s.lastUse()
 }
 
-// alsoBreaks is what the issuer says that breaks beside calls with the key, before another sentence.
+// alsoBreaks is what the issuer says that breaks besides calls with the key, before another sentence.
 func (s story) alsoBreaks() string {
 	if s.Advice.Breaks == "" {
 		return ""

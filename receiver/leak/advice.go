@@ -4,11 +4,11 @@ package leak
 // people, in whole sentences, with commands in backquotes; nothing is decided by it. A name that a stranger chose stands in a
 // command only where a shell takes it as one word. The zero Advice says nothing.
 type Advice struct {
-	// Breaks is what stops to work with the key, beside calls with it; empty: nothing that the issuer knows of.
+	// Breaks is what stops working with the key, besides calls with it; empty: nothing that the issuer knows of.
 	Breaks string `json:"breaks,omitempty"`
-	// Replace is how to replace the key, or what to know before the steps of that; empty: the issuer does not say.
+	// Replace is how to replace the key, or what to know before the steps; empty: the issuer does not say.
 	Replace string `json:"replace,omitempty"`
-	// Steps are to be taken one after the other; none: Replace says it all.
+	// Steps are taken one after the other; none: Replace says it all.
 	Steps []AdviceStep `json:"steps,omitempty"`
 }
 
