@@ -8,6 +8,7 @@ import (
 
 	"stanch/cmd/stanch/config"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // examineWeb looks at who reaches the listeners, as far as the configuration tells.
@@ -61,7 +62,7 @@ func examinePrivate(l config.Listener, found *leak.Findings) {
 // loopback reports whether only this machine reaches the listener.
 func loopback(address string) bool {
 	host, _, _ := net.SplitHostPort(address)
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
+	return outbound.Loopback(host)
 }
 
 // guard is what a web configuration file of the exporter toolkit puts before a listener; the zero guard is nothing.

@@ -2,18 +2,17 @@ package inspect
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 const (
@@ -69,46 +68,41 @@ func (v varz) judge(found *leak.Findings) {
 	}
 }
 
-// monitorClient trusts the same authorities as the connection to NATS.
+// monitorClient trusts whom the connection trusts.
 func monitorClient(caFile string) (*http.Client, error) {
-	client := &http.Client{Timeout: monitorTimeout}
+	config := outbound.Config{Timeout: monitorTimeout, MaxAnswer: maxVarz}
 	if caFile == "" {
-		return client, nil
+		return outbound.NewClient(config), nil
 	}
 	text, err := os.ReadFile(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA file: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
+	config.Roots = x509.NewCertPool()
+	if !config.Roots.AppendCertsFromPEM(text) {
 		return nil, errors.New("the CA file holds no certificate")
 	}
-	client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
-	return client, nil
+	return outbound.NewClient(config), nil
 }
 
 // askMonitor asks one server. The error does not hold the address.
 func askMonitor(ctx context.Context, client *http.Client, address string) (v varz, err error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil {
+	if outbound.CheckURL(address, outbound.URLRules{Plain: true}) != nil {
 		return varz{}, errors.New("it is none, such as http://host:8222")
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("varz").String(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(address, "/")+"/varz", nil)
 	if err != nil {
 		return varz{}, errors.New("it is none, such as http://host:8222")
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
-		return varz{}, fmt.Errorf("asking: %w", err)
+		return varz{}, fmt.Errorf("asking: %w", outbound.Cause(ctx, err))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
 		return varz{}, fmt.Errorf("asking: status %d", answer.StatusCode)
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxVarz)).Decode(&v); err != nil {
+	if err := json.NewDecoder(answer.Body).Decode(&v); err != nil {
 		return varz{}, errors.New("the answer is not that of a NATS server")
 	}
 	return v, nil
