@@ -12,6 +12,7 @@ import (
 	"stanch/receiver"
 	"stanch/receiver/github/githubapi"
 	"stanch/receiver/github/githubclient"
+	"stanch/receiver/github/githubhooks"
 	"stanch/receiver/leak"
 )
 
@@ -65,7 +66,7 @@ func parseHook(organization, named string, body []byte) (receiver.Parsed, error)
 	}
 	r, err := e.ref()
 	switch {
-	case err != nil && kind == githubapi.LocationEvent: // it may carry a secret, and the alert itself was told of before
+	case err != nil && kind == githubhooks.LocationEvent: // it may carry a secret, and the alert itself was told of before
 		return receiver.Parsed{}, fmt.Errorf("%w: a location of no usable alert", receiver.ErrIgnored)
 	case err != nil:
 		bad := receiver.Bad{Raw: leak.NewSecret(string(body)), Reason: "the alert has no usable repository or number"}
@@ -111,21 +112,21 @@ func isObject(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, " 
 func (e event) kind(named string) string {
 	typed := bool(e.Alert.SecretType)
 	switch {
-	case !typed && named != githubapi.AlertEvent && named != githubapi.LocationEvent:
+	case !typed && named != githubhooks.AlertEvent && named != githubhooks.LocationEvent:
 		return ""
-	case bool(e.Location) || !typed && named == githubapi.LocationEvent:
-		return githubapi.LocationEvent
+	case bool(e.Location) || !typed && named == githubhooks.LocationEvent:
+		return githubhooks.LocationEvent
 	}
-	return githubapi.AlertEvent
+	return githubhooks.AlertEvent
 }
 
 // happened is what a pointer says happened, if that is worth asking for the alert. An action that is missing is: one
 // request too many costs less than a leak.
 func (e event) happened(kind string) (string, bool) {
 	switch kind {
-	case githubapi.LocationEvent:
+	case githubhooks.LocationEvent:
 		return locationAdded, e.Action == "created" || e.Action == ""
-	case githubapi.AlertEvent:
+	case githubhooks.AlertEvent:
 		return e.Action, e.Action == "" || slices.Contains(actions, e.Action)
 	}
 	return "", false

@@ -28,7 +28,7 @@ func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	var found leak.Findings
 	if v.examineCredential(ctx, &found) {
 		v.examineAlerts(ctx, &found)
-		v.examineHooks(ctx, &found)
+		v.hooks.Examine(ctx, &found)
 	}
 	last := v.client.Last()
 	if last != nil {
@@ -48,7 +48,7 @@ var scopeNames = regexp.MustCompile(`^[a-z_:=,; ]{1,200}$`)
 // examineCredential reports who we are to GitHub, and returns whether it knows us.
 func (v *vendor) examineCredential(ctx context.Context, found *leak.Findings) bool {
 	const check = "credential"
-	login, response, err := v.who(ctx)
+	login, response, err := v.client.Who(ctx)
 	if err != nil {
 		found.Broken(check, "%v", err)
 		return false
@@ -119,19 +119,6 @@ func (v *vendor) examineAlerts(ctx context.Context, found *leak.Findings) {
 		return
 	}
 	found.Good(secrets, "an alert is answered with its secret")
-}
-
-// examineHooks reports on the hooks that deliver to this source. If we may see none, the sweep still finds missed alerts.
-func (v *vendor) examineHooks(ctx context.Context, found *leak.Findings) {
-	feeds, err := v.feeds(ctx)
-	if err != nil {
-		found.Doubt("hook", "%v; failed deliveries are not asked for again, and missed alerts are found by the sweep only", err)
-		return
-	}
-	for _, f := range feeds {
-		f.examine(found)
-		f.examineDeliveries(ctx, found)
-	}
 }
 
 // examineRate reports how many requests are left. An Enterprise Server may have no limit.

@@ -13,9 +13,6 @@ import (
 	"stanch/receiver/github/githubclient"
 )
 
-// notGone says what 404 means for things of the organisation as a whole: we may not see them. Nothing there could be gone.
-var notGone = map[int]error{http.StatusNotFound: collect.ErrRefused}
-
 // listed is an alert of a list. It has no field for the secret, which we do not ask for.
 type listed struct {
 	Number     int64     `json:"number"`
@@ -70,7 +67,7 @@ func (v *vendor) openAlerts() githubclient.List[listed] {
 	open.Set("after", "")
 	return githubclient.List[listed]{
 		Call: githubclient.Call{
-			Doing: "listing alerts", Needs: githubclient.ReadAlerts, Means: notGone,
+			Doing: "listing alerts", Needs: githubclient.ReadAlerts, Means: githubclient.NotGone,
 			Hints: map[int]string{
 				http.StatusNotFound: "our token may not list the organisation's alerts, or secret scanning is off there",
 			},

@@ -8,12 +8,6 @@ import (
 	"stanch/receiver/github/githubclient"
 )
 
-// The events that tell of alerts, as GitHub's documentation of webhooks names them.
-const (
-	AlertEvent    = "secret_scanning_alert"
-	LocationEvent = "secret_scanning_alert_location"
-)
-
 // errRef says nothing about the text, which may be anything.
 var errRef = errors.New("it is not the owner, repository and number of an alert")
 

@@ -10,6 +10,7 @@ import (
 
 	gh "github.com/google/go-github/v60/github"
 
+	"stanch/receiver/collect"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound"
 )
@@ -28,6 +29,9 @@ type Call struct {
 	// Hints tells people what to do about a status.
 	Hints map[int]string
 }
+
+// NotGone says what 404 means for what is not a part of an alert: we may not see it. Nothing there could be gone.
+var NotGone = map[int]error{http.StatusNotFound: collect.ErrRefused}
 
 // Right is a permission that a call needs, as GitHub names it for Apps and fine-grained tokens. The zero Right is none.
 type Right struct{ name, level string }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	gh "github.com/google/go-github/v60/github"
 
@@ -45,7 +46,8 @@ type credential interface {
 type Client struct {
 	caller     *caller
 	credential credential
-	app        *app // the credential, if it is an App; otherwise nil
+	app        *app                   // the credential, if it is an App; otherwise nil
+	self       atomic.Pointer[string] // our login, once GitHub has told it
 }
 
 // Open makes a Client. It reads the file with our token or private key, and makes no call: GitHub may be down when stanch
@@ -107,6 +109,55 @@ func (c *Client) DoAsApp(ctx context.Context, call Call) (*gh.Response, error) {
 func (c *Client) Grants(ctx context.Context, r Right) error {
 	_, err := c.credential.token(ctx, r)
 	return err
+}
+
+// App asks GitHub for the App that we are. It must only be used if IsApp.
+func (c *Client) App(ctx context.Context, doing string) (app *gh.App, response *gh.Response, err error) {
+	response, err = c.DoAsApp(ctx, Call{
+		Doing: doing,
+		Send: func(ctx context.Context, to *gh.Client) (response *gh.Response, err error) {
+			app, response, err = to.Apps.Get(ctx, "")
+			return response, err
+		},
+	})
+	return app, response, err
+}
+
+// Who asks GitHub for the login under which it shows what we do; the response says more about our token. A malformed login is
+// an error: it would be taken for ours.
+func (c *Client) Who(ctx context.Context) (login string, response *gh.Response, err error) {
+	const doing = "asking who we are"
+	suffix := ""
+	if c.IsApp() {
+		var app *gh.App
+		app, response, err = c.App(ctx, doing)
+		login, suffix = app.GetSlug(), "[bot]"
+	} else {
+		response, err = c.Do(ctx, Call{
+			Doing: doing,
+			Send: func(ctx context.Context, to *gh.Client) (*gh.Response, error) {
+				user, response, err := to.Users.Get(ctx, "")
+				login = user.GetLogin()
+				return response, err
+			},
+		})
+	}
+	if err == nil && !IsName(login) {
+		err = fmt.Errorf("%s: %w", doing, ErrUnreadable)
+	}
+	return login + suffix, response, err
+}
+
+// Self returns the login of Who. It asks GitHub once.
+func (c *Client) Self(ctx context.Context) (string, error) {
+	if login := c.self.Load(); login != nil {
+		return *login, nil
+	}
+	login, _, err := c.Who(ctx)
+	if err == nil {
+		c.self.Store(&login)
+	}
+	return login, err
 }
 
 // Last returns the last answer to a call of Do; nil: there is none yet.

@@ -1,4 +1,4 @@
-package githubapi
+package githubhooks
 
 import (
 	"context"
@@ -20,10 +20,11 @@ import (
 // success. A delivery that is sent again is listed again, with another id and the same GUID.
 func arrived(d *gh.HookDelivery) bool { return d.GetStatusCode() >= 200 && d.GetStatusCode() < 300 }
 
-// Redeliver implements collect.Redeliverer. GitHub lists deliveries for three days, an Enterprise Server for seven. A refusal
-// that concerns one delivery does not keep the others from being asked for.
-func (v *vendor) Redeliver(ctx context.Context, since time.Time) (int, error) {
-	feeds, err := v.feeds(ctx)
+// Redeliver asks for every delivery since a time that failed and did not succeed later to be sent again, and returns how many
+// it asked for. GitHub lists deliveries for three days, an Enterprise Server for seven. A refusal that concerns one delivery
+// does not keep the others from being asked for.
+func (h *Hooks) Redeliver(ctx context.Context, since time.Time) (int, error) {
+	feeds, err := h.feeds(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +84,7 @@ func (f feed) lost(ctx context.Context, since time.Time) ([]int64, error) {
 // deliveries is the list of what a hook sent, newest first.
 func (f feed) deliveries() githubclient.List[*gh.HookDelivery] {
 	return githubclient.List[*gh.HookDelivery]{
-		Call: githubclient.Call{Doing: "listing deliveries", Needs: githubclient.OrgHooks, Means: notGone},
+		Call: githubclient.Call{Doing: "listing deliveries", Needs: githubclient.OrgHooks, Means: githubclient.NotGone},
 		Do:   f.do,
 		Page: f.list,
 		ID:   func(d *gh.HookDelivery) string { return strconv.FormatInt(d.GetID(), 10) },
