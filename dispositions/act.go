@@ -6,158 +6,247 @@ import (
 	"fmt"
 	"time"
 
-	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 )
 
-// intend announces an action. Nothing is done to a key before that is on disk.
-func (t *turn) intend(ctx context.Context, issuer Configured, action leak.Action) error {
-	announcing, s := t.stage(ctx, turnIntend)
-	t.incident.State, t.incident.Intended = leak.Open, action
-	t.step(leak.Intended, fmt.Sprintf("about to %s the key", action))
-	err := t.record(announcing)
+// announce is the third phase: nothing is done to a key before that is on disk.
+func (p *pass) announce(ctx context.Context) outcome {
+	if p.todo == "" || p.todo == p.incident.Intended {
+		return outcome{}
+	}
+	ctx, s := p.phase(ctx, phaseAnnounce)
+	p.incident.State, p.incident.Intended = leak.Open, p.todo
+	p.step(leak.Intended, fmt.Sprintf("about to %s the key", p.todo))
+	err := p.record(ctx)
 	s.end(err)
 	if err != nil {
-		return err
+		return outcome{result: back, err: err}
 	}
-	return t.act(ctx, issuer)
+	return outcome{}
 }
 
-// resumeAndDecide takes up an action. What a new sighting says is decided after that: it may raise the action.
-func (t *turn) resumeAndDecide(ctx context.Context, seen bool) error {
-	if err := t.resume(ctx); err != nil || !seen || !t.head.Finished() {
-		return err
+// act is the fourth phase: the issuer is asked for what the log announces. Whatever it answers, the next phase asks how the key
+// stands: a refusal may have been carried out, and an acceptance may not.
+func (p *pass) act(ctx context.Context) outcome {
+	if p.todo == "" {
+		return outcome{}
 	}
-	return t.begin(ctx)
-}
-
-// resume takes up an action that was announced and not proved. It may have been done: the issuer is asked first.
-func (t *turn) resume(ctx context.Context) error {
-	issuer, ok := t.issuer(t.incident.Issuer)
-	if !ok {
-		return t.fail(ctx, fmt.Errorf("issuer %s is not configured any more", t.incident.Issuer))
-	}
-	if err := t.acquire(ctx, issuer); err != nil {
-		return err
-	}
-	key, err := issuer.read(ctx, t.incident.Key.ID)
-	switch {
-	case errors.Is(err, leak.ErrNotFound):
-		return t.proved(ctx, issuer, leak.Key{})
-	case err != nil:
-		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w", issuer.Name, err))
-	case inForce(key, t.incident.Intended):
-		return t.proved(ctx, issuer, key)
-	}
-	return t.resumeAlive(ctx, issuer, key)
-}
-
-// resumeAlive asks policy again before it takes up an action: the key may have been protected since. Nothing else stops
-// what was announced.
-func (t *turn) resumeAlive(ctx context.Context, issuer Configured, key leak.Key) error {
-	d, _ := t.ask(issuer, t.incident, t.alert.Source, t.content)
-	if d.Action == leak.Nothing && policy.Untouchable(d.Rule) {
-		if lock := t.relock(ctx, issuer, t.incident.Key, key); lock != "" {
-			d.Reason += lock
+	if p.todo != leak.Enable { // a person waits for that
+		if out := p.reach(ctx); !out.proceeds() {
+			return out
 		}
-		t.decided(d)
-		return t.leave(ctx)
 	}
-	t.incident.Key.Locked = key.Locked || t.incident.Key.Locked // we may have unlocked it
-	if key.Locked && !t.incident.Unlock {
-		return t.fail(ctx, errLocked)
+	ctx, s := p.phase(ctx, phaseAct)
+	if p.incident.Key.Locked && p.todo != leak.Enable { // policy allows to unlock it
+		p.acted = p.issuer.unlock(ctx, p.target())
 	}
-	return t.act(ctx, issuer)
+	if p.acted == nil {
+		p.acted = p.issuer.effect(ctx, p.todo, p.target())
+	}
+	s.end(p.acted)
+	return outcome{}
 }
 
-// act does to the key what the log announces, and reads it back whatever the answer was: a refusal may have been
-// carried out, and an acceptance may not.
-func (t *turn) act(ctx context.Context, issuer Configured) error {
-	if err := t.acquire(ctx, issuer); err != nil {
-		return err
+// prove is the fifth phase: is the key dead, as its issuer says, and is the leaked value refused? Nothing else is called
+// contained.
+func (p *pass) prove(ctx context.Context) outcome {
+	if p.todo != "" {
+		reading, s := p.phase(ctx, phaseProve)
+		p.seen = p.look(reading)
+		s.end(p.seen.err)
 	}
-	key, action := t.incident.Key, t.incident.Intended
-	acting, s := t.stage(ctx, turnAct)
-	acted := issuer.limiter.Do(acting, func() error { return perform(acting, issuer.Issuer, key, action) })
-	s.end(acted)
+	switch {
+	case p.todo == leak.Enable:
+		return p.proveEnabled()
+	case p.claim != "", p.seen.shows(p.incident.Intended):
+		return p.proveDead(ctx)
+	case p.seen.standing == unseen:
+		return p.proveByUse(ctx)
+	}
+	return p.notInForce(ctx)
+}
 
-	proving, s := t.stage(ctx, turnProve)
-	after, err := issuer.read(proving, key.ID)
+// proveDead goes on after a key that its issuer says is dead: the leaked value is tried as well, where it can be.
+func (p *pass) proveDead(ctx context.Context) outcome {
+	proof, text := leak.Proof{Kind: leak.ReadBackGone}, "proved: asked again, the issuer has no such key any more"
+	if p.seen.standing == disabled {
+		proof.Kind, text = leak.ReadBackDisabled, "proved: read back from the issuer, the key is disabled"
+	}
+	if p.issuer.tries(p.target()) {
+		trial, err := p.refused(ctx)
+		switch {
+		case err != nil && p.purpose == await:
+			return outcome{result: stays}
+		case err != nil:
+			return fail(err)
+		}
+		proof.Code = trial.Code
+		text += ", and the leaked value is refused" + unusual(trial)
+	}
+	if p.claim != "" {
+		text = p.claim
+	}
+	return p.proved(proof, text)
+}
+
+// refused tries the leaked value of a key that its issuer says is dead. The error says that the value works, that nobody can tell,
+// or that a key which is not there to ask is refused in a way that says nothing.
+func (p *pass) refused(ctx context.Context) (leak.Trial, error) {
+	ctx, s := p.phase(ctx, phaseProve)
+	trial, err := p.issuer.try(ctx, p.target())
 	s.end(err)
 	switch {
-	case errors.Is(err, leak.ErrNotFound):
-		return t.proved(ctx, issuer, leak.Key{})
-	case err == nil && inForce(after, action):
-		return t.proved(ctx, issuer, after)
+	case err != nil:
+	case trial.Result == leak.Works:
+		err = fmt.Errorf("trying the leaked value: %w", leak.ErrAlive)
+	case p.seen.standing == gone && !p.isDeath(trial):
+		err = fmt.Errorf("trying the leaked value: it is refused%s, which does not say that the key is dead", withCode(trial.Code))
 	}
-	lock := t.relock(ctx, issuer, key, after)
 	if err != nil {
-		return t.fail(ctx, fmt.Errorf("reading the key back from %s: %w%s", issuer.Name, err, lock))
+		return leak.Trial{}, fmt.Errorf("%s said that the key is dead: %w", p.issuer.Name, err)
 	}
-	t.incident.Key.Disabled = after.Disabled
-	switch {
-	case expired(after) && t.triesValue(issuer) && t.refused(ctx, issuer) == nil:
-		return t.ended(ctx, after, "proved: the key has expired, and the leaked value is refused", resultExpired)
-	case acted != nil:
-		return t.fail(ctx, fmt.Errorf("asking %s to %s the key: %w%s", issuer.Name, action, acted, lock))
-	}
-	return t.fail(ctx, fmt.Errorf("%s accepted to %s the key, but read back it is alive%s", issuer.Name, action, lock))
+	return trial, nil
 }
+
+// unusual names the code of a refusal that is not documented to mean a dead key.
+func unusual(t leak.Trial) string {
+	if t.Result == leak.Dead {
+		return ""
+	}
+	return withCode(t.Code)
+}
+
+// proveByUse goes on after an action at an issuer that cannot say how a key stands: the leaked value is tried, where it can be.
+func (p *pass) proveByUse(ctx context.Context) outcome {
+	if !p.issuer.tries(p.target()) {
+		if p.acted != nil {
+			return fail(fmt.Errorf("asking %s to %s the key: %w", p.issuer.Name, p.incident.Intended, p.acted))
+		}
+		return outcome{result: isAccepted, text: fmt.Sprintf(
+			"%s accepted to %s the key, and offers no way to find out whether it is dead", p.issuer.Name, p.incident.Intended)}
+	}
+	ctx, s := p.phase(ctx, phaseProve)
+	trial, err := p.issuer.try(ctx, p.target())
+	s.end(err)
+	settling := p.issuer.Issuer.Abilities().Settles > 0 && p.incident.SettlesAt.IsZero()
+	switch {
+	case err != nil:
+		return fail(fmt.Errorf("trying the leaked value: %w", err))
+	case p.isDeath(trial):
+		return p.proved(leak.Proof{Kind: leak.RefusedByUse, Code: trial.Code}, "proved: the leaked value is refused"+withCode(trial.Code))
+	case p.acted != nil:
+		return fail(fmt.Errorf("asking %s to %s the key: %w", p.issuer.Name, p.incident.Intended, p.acted))
+	case settling:
+		return outcome{result: isSettling, text: fmt.Sprintf("%s accepted to %s the key, and the leaked value %s so far",
+			p.issuer.Name, p.incident.Intended, trialWord(trial))}
+	case trial.Result == leak.Works:
+		p.incident.SettlesAt = time.Time{} // asked for again
+		return fail(fmt.Errorf("%s accepted to %s the key: %w", p.issuer.Name, p.incident.Intended, leak.ErrAlive))
+	}
+	return outcome{result: isAccepted, text: fmt.Sprintf(
+		"%s accepted to %s the key; the leaked value is refused%s, which alone does not prove that it is dead: it was never seen to work",
+		p.issuer.Name, p.incident.Intended, withCode(trial.Code))}
+}
+
+func trialWord(t leak.Trial) string {
+	if t.Result == leak.Works {
+		return "works"
+	}
+	return "is refused"
+}
+
+// isDeath reports whether a trial proves by itself that the key is dead: by a documented code, or because the same value worked
+// before.
+func (p *pass) isDeath(t leak.Trial) bool {
+	return t.Result == leak.Dead || t.Result == leak.Refused && !p.incident.WorkedAt.IsZero()
+}
+
+// deadByUse reports whether an action that was announced at an issuer which cannot say how a key stands is seen to be in force.
+func (p *pass) deadByUse(ctx context.Context) bool {
+	if !p.issuer.tries(p.target()) {
+		return false
+	}
+	trial, err := p.issuer.try(ctx, p.target())
+	return err == nil && p.isDeath(trial)
+}
+
+// proved goes on after a proof. Where changes take time to hold everywhere, the first proof is followed by a second.
+func (p *pass) proved(proof leak.Proof, text string) outcome {
+	proof.At = time.Now()
+	if p.incident.Intended != "" && p.issuer.Issuer.Abilities().Settles > 0 {
+		if p.incident.SettlesAt.IsZero() {
+			p.incident.Proof = &proof
+			return outcome{result: isSettling, text: text}
+		}
+		if first := p.incident.Proof; first != nil {
+			proof.At, proof.SettledAt = first.At, proof.At
+			text += fmt.Sprintf("; so it was at once, and so it is after the %s that changes take there",
+				p.issuer.Issuer.Abilities().Settles)
+		}
+	}
+	p.incident.Proof = &proof
+	if p.seen.standing == disabled && p.incident.Action == leak.Delete && proof.Kind != leak.ReadBackExpired {
+		return outcome{result: isDisabled, text: text}
+	}
+	return outcome{result: isContained, text: text}
+}
+
+// notInForce goes on after an action that was asked for and whose effect is not there.
+func (p *pass) notInForce(ctx context.Context) outcome {
+	lock := p.relock(ctx, p.incident.Key, p.seen.key)
+	if p.seen.standing == unclear {
+		return fail(fmt.Errorf("reading the key back from %s: %w%s", p.issuer.Name, p.seen.err, lock))
+	}
+	p.incident.Key.Disabled = p.seen.key.Disabled
+	if hasExpired(p.seen.key) && p.issuer.tries(p.target()) {
+		if trial, err := p.refused(ctx); err == nil {
+			return p.proved(leak.Proof{Kind: leak.ReadBackExpired, Code: trial.Code}, "proved: the key has expired, and the leaked value is refused")
+		}
+	}
+	if p.acted != nil {
+		return fail(fmt.Errorf("asking %s to %s the key: %w%s", p.issuer.Name, p.incident.Intended, p.acted, lock))
+	}
+	return fail(fmt.Errorf("%s accepted to %s the key, but read back it is alive%s", p.issuer.Name, p.incident.Intended, lock))
+}
+
+// hasExpired reports whether a key is of no use because its time is over. Somebody may extend it, so an action is taken all the same.
+func hasExpired(key leak.Key) bool { return !key.ExpiresAt.IsZero() && time.Now().After(key.ExpiresAt) }
 
 // relock locks a key again that was unlocked for an action which is not in force, and says what became of the lock; empty: there
 // was none to lift. The zero Key is one that could not be read.
-func (t *turn) relock(ctx context.Context, issuer Configured, before, after leak.Key) string {
-	locker, ok := issuer.Issuer.(Locker)
-	if !ok || !before.Locked || after.Locked {
+func (p *pass) relock(ctx context.Context, before, after leak.Key) string {
+	if !before.Locked || after.Locked || !p.issuer.Issuer.Abilities().Lock {
 		return ""
 	}
-	locked := locker.Lock(ctx, before.ID)
-	key, err := issuer.read(ctx, before.ID)
+	locked := p.issuer.relock(ctx, p.target())
+	seen := p.look(ctx)
 	why := "read back it is not locked"
 	switch {
-	case err == nil && key.Locked:
+	case seen.key.Locked:
 		return "; it is locked again, as read back"
 	case locked != nil:
 		why = locked.Error()
-	case err != nil:
-		why = err.Error()
+	case seen.err != nil:
+		why = seen.err.Error()
 	}
 	return "; it was unlocked, and it could not be locked again: " + why
 }
 
-// perform asks the issuer for an action, and unlocks a locked key first: whoever calls it has asked policy.
-func perform(ctx context.Context, issuer Issuer, key leak.Key, action leak.Action) error {
-	if !key.Locked {
-		return effect(ctx, issuer, key.ID, action)
+// proveEnabled reads back a key that was to be enabled.
+func (p *pass) proveEnabled() outcome {
+	switch p.seen.standing {
+	case gone:
+		p.incident.Proof = &leak.Proof{Kind: leak.ReadBackGone, At: time.Now()}
+		return outcome{result: isContained, text: "the key is gone: it cannot be enabled again"}
+	case alive:
+		return outcome{result: isUndone, text: "proved: read back from the issuer, the key is enabled"}
+	case unclear:
+		return outcome{result: undoFailed, err: fmt.Errorf("reading the key back from %s: %w", p.issuer.Name, p.seen.err)}
+	case unseen:
+		return outcome{result: undoFailed, err: errors.New("whether the key is enabled cannot be read back")}
 	}
-	locker, ok := issuer.(Locker)
-	if !ok {
-		return fmt.Errorf("%w, and the issuer cannot unlock it", leak.ErrLocked)
+	if p.acted != nil {
+		return outcome{result: undoFailed, err: fmt.Errorf("asking %s to enable the key: %w", p.issuer.Name, p.acted)}
 	}
-	if err := locker.Unlock(ctx, key.ID); err != nil {
-		return fmt.Errorf("unlocking the key: %w", err)
-	}
-	return effect(ctx, issuer, key.ID, action)
-}
-
-func effect(ctx context.Context, issuer Issuer, id string, action leak.Action) error {
-	switch action {
-	case leak.Disable:
-		if disabler, ok := issuer.(Disabler); ok {
-			return disabler.Disable(ctx, id)
-		}
-	case leak.Delete:
-		if deleter, ok := issuer.(Deleter); ok {
-			return deleter.Delete(ctx, id)
-		}
-	}
-	return fmt.Errorf("the issuer cannot %s a key", action)
-}
-
-// expired reports whether a key is of no use because its time is over. Somebody may extend it, so an action is taken all the same.
-func expired(key leak.Key) bool { return !key.ExpiresAt.IsZero() && time.Now().After(key.ExpiresAt) }
-
-// inForce reports whether an action needs not be taken because its effect is there. A deleted key is not there to ask.
-func inForce(key leak.Key, action leak.Action) bool {
-	return action == leak.Disable && key.Disabled
+	return outcome{result: undoFailed, err: fmt.Errorf("%s accepted to enable the key, but read back it is disabled", p.issuer.Name)}
 }

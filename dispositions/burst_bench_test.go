@@ -180,9 +180,9 @@ func (w *burstWorld) engine(s burst) *dispositions.Engine {
 	return dispositions.New(dispositions.Config{
 		Store: w.store, Ledger: ledger.New(w.store), Sightings: ledger.NewSightings(w.store, w.recipient, identities), Identities: identities,
 		Log: w.log, Registerer: prometheus.NewRegistry(),
-		Mandate: dispositions.Mandate{
+		Settings: dispositions.Settings{
 			Issuers: []dispositions.Configured{{
-				Name: "ibm", Issuer: w.issuer(), TokenTypes: []string{tokenType}, Rate: s.rate, InFlight: s.inFlight,
+				Name: "ibm", Issuer: w.issuer(), TokenTypes: []string{tokenType}, Rate: admit.Rate{Times: s.rate}, InFlight: s.inFlight,
 			}},
 			Policy: chosen, Fuse: admit.FuseLimit{Max: s.alerts, Per: time.Hour},
 		},

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"stanch/dispositions"
 	"stanch/receiver/leak"
 )
 
@@ -44,7 +45,6 @@ func (c *cloud) add(k leak.Key) leak.Secret {
 	if k.Account == "" {
 		k.Account = "acme"
 	}
-	k.TokenLife = time.Hour
 	c.keys[k.ID], c.values[k.ID] = k, value
 	return value
 }
@@ -169,6 +169,12 @@ func (c *cloud) call(ctx context.Context, op string, do func() error) error {
 	return c.ask(op, true)
 }
 
+func (c *cloud) Abilities() leak.Abilities {
+	return leak.Abilities{Disable: true, Enable: true, Delete: true, Read: true, Lock: true, TokensOutlive: leak.LivesFor(time.Hour)}
+}
+
+func (c *cloud) Examine(context.Context) []leak.Finding { return nil }
+
 func (c *cloud) Locate(ctx context.Context, secret leak.Secret) (found leak.Key, err error) {
 	err = c.call(ctx, "locate", func() error {
 		for id, value := range c.values {
@@ -188,7 +194,8 @@ func (c *cloud) Locate(ctx context.Context, secret leak.Secret) (found leak.Key,
 	return found, err
 }
 
-func (c *cloud) Read(ctx context.Context, id string) (found leak.Key, err error) {
+func (c *cloud) Read(ctx context.Context, t dispositions.Target) (found leak.Key, err error) {
+	id := t.Key.ID
 	err = c.call(ctx, "read", func() error {
 		k, ok := c.keys[id]
 		if !ok || k.Disabled {
@@ -217,7 +224,8 @@ func (c *cloud) make(m leak.Made) {
 	c.made = append(c.made, m)
 }
 
-func (c *cloud) Activity(ctx context.Context, id string) (used leak.Activity, err error) {
+func (c *cloud) Activity(ctx context.Context, t dispositions.Target) (used leak.Activity, err error) {
+	id := t.Key.ID
 	err = c.call(ctx, "activity", func() error {
 		used = leak.Activity{Known: true, Count: c.used[id]}
 		return nil
@@ -256,22 +264,30 @@ func (c *cloud) effect(ctx context.Context, op, id string, change func(k leak.Ke
 	})
 }
 
-func (c *cloud) Disable(ctx context.Context, id string) error {
+func (c *cloud) Disable(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return c.effect(ctx, "disable", id, func(k leak.Key) error { k.Disabled = true; c.keys[id] = k; return nil })
 }
 
-func (c *cloud) Enable(ctx context.Context, id string) error {
+func (c *cloud) Enable(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return c.effect(ctx, "enable", id, func(k leak.Key) error { k.Disabled = false; c.keys[id] = k; return nil })
 }
 
-func (c *cloud) Delete(ctx context.Context, id string) error {
+func (c *cloud) Delete(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return c.effect(ctx, "delete", id, func(leak.Key) error { delete(c.keys, id); return nil })
 }
 
-func (c *cloud) Unlock(ctx context.Context, id string) error {
+func (c *cloud) Unlock(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return c.effect(ctx, "unlock", id, func(k leak.Key) error { k.Locked = false; c.keys[id] = k; return nil })
 }
 
-func (c *cloud) Lock(ctx context.Context, id string) error {
+func (c *cloud) Lock(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return c.effect(ctx, "lock", id, func(k leak.Key) error { k.Locked = true; c.keys[id] = k; return nil })
 }
+
+// named is a key by its id alone.
+func named(id string) dispositions.Target { return dispositions.Target{Key: leak.Key{ID: id}} }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stanch/dispositions"
 	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
@@ -98,25 +99,25 @@ func (c crashingCloud) Locate(ctx context.Context, s leak.Secret) (k leak.Key, e
 	return k, err
 }
 
-func (c crashingCloud) Read(ctx context.Context, id string) (k leak.Key, err error) {
-	err = c.pass(func() (err error) { k, err = c.cloud.Read(ctx, id); return err })
+func (c crashingCloud) Read(ctx context.Context, t dispositions.Target) (k leak.Key, err error) {
+	err = c.pass(func() (err error) { k, err = c.cloud.Read(ctx, t); return err })
 	return k, err
 }
 
-func (c crashingCloud) Disable(ctx context.Context, id string) error {
-	return c.pass(func() error { return c.cloud.Disable(ctx, id) })
+func (c crashingCloud) Disable(ctx context.Context, t dispositions.Target) error {
+	return c.pass(func() error { return c.cloud.Disable(ctx, t) })
 }
 
-func (c crashingCloud) Enable(ctx context.Context, id string) error {
-	return c.pass(func() error { return c.cloud.Enable(ctx, id) })
+func (c crashingCloud) Enable(ctx context.Context, t dispositions.Target) error {
+	return c.pass(func() error { return c.cloud.Enable(ctx, t) })
 }
 
-func (c crashingCloud) Delete(ctx context.Context, id string) error {
-	return c.pass(func() error { return c.cloud.Delete(ctx, id) })
+func (c crashingCloud) Delete(ctx context.Context, t dispositions.Target) error {
+	return c.pass(func() error { return c.cloud.Delete(ctx, t) })
 }
 
-func (c crashingCloud) Unlock(ctx context.Context, id string) error {
-	return c.pass(func() error { return c.cloud.Unlock(ctx, id) })
+func (c crashingCloud) Unlock(ctx context.Context, t dispositions.Target) error {
+	return c.pass(func() error { return c.cloud.Unlock(ctx, t) })
 }
 
 // TestStoppedBetweenAnyTwoTurns stops the process at every write and every call, before and after it, and starts it

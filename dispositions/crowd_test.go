@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"stanch/dispositions"
+	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue/soak"
 )
@@ -56,7 +57,7 @@ func TestInFlight(t *testing.T) {
 		if n := w.cloud.most(); n != 3 {
 			t.Errorf("%d calls were under way at once, want 3", n)
 		}
-		e.Use(w.mandate(w.only(dispositions.Configured{InFlight: 200})))
+		e.Use(w.settings(w.only(dispositions.Configured{InFlight: 200})))
 		time.Sleep(time.Minute)
 		if n := w.cloud.most(); n != 200 {
 			t.Errorf("%d calls were under way at once, want 200", n)
@@ -116,7 +117,7 @@ func TestAskedTooMuchForLong(t *testing.T) {
 // TestStopsWhileTurnsWait: an engine whose turns wait for the rate of their issuer ends at once.
 func TestStopsWhileTurnsWait(t *testing.T) {
 	inFakeTime(t, func(w *world) {
-		_, stop := w.one(dispositions.Configured{Rate: 0.01})
+		_, stop := w.one(dispositions.Configured{Rate: admit.Rate{Times: 36, Per: time.Hour}})
 		ids := w.flood(20)
 		time.Sleep(time.Second)
 		begun := time.Now()

@@ -92,7 +92,7 @@ func (w *world) start(store queue.Store, issuer dispositions.Issuer) (e *disposi
 	w.registry = prometheus.NewRegistry()
 	e = dispositions.New(dispositions.Config{
 		Store: store, Ledger: ledger.New(store), Sightings: ledger.NewSightings(store, w.recipient, w.ids), Identities: w.ids,
-		Mandate: dispositions.Mandate{
+		Settings: dispositions.Settings{
 			Issuers: append([]dispositions.Configured{{
 				Name: "ibm", Issuer: issuer, TokenTypes: []string{tokenType}, Pattern: w.pattern, Accounts: w.accounts,
 			}}, w.others...),

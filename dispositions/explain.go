@@ -22,12 +22,17 @@ type Explanation struct {
 
 // ExplainKey explains what would be done with the key of an id, if it leaked. It asks the issuers for the key, and changes
 // nothing. leak.ErrNotFound: none of them has it.
-func (m Mandate) ExplainKey(ctx context.Context, id string) (Explanation, error) {
+func (s Settings) ExplainKey(ctx context.Context, id string) (Explanation, error) {
 	var unresolved error
-	for _, issuer := range m.Issuers {
-		key, err := issuer.Issuer.Read(ctx, id)
+	f := plain(s)
+	for _, issuer := range f.connections {
+		named := Target{Key: leak.Key{ID: id}}
+		if !issuer.reads(named) {
+			continue
+		}
+		key, err := issuer.read(ctx, named)
 		if err == nil {
-			return m.explain(issuer, leak.Incident{Key: key}, "", leak.Content{}), nil
+			return f.explain(issuer, leak.Incident{Key: key}, "", leak.Content{}), nil
 		}
 		if !errors.Is(err, leak.ErrNotFound) {
 			unresolved = errors.Join(unresolved, fmt.Errorf("asking %s: %w", issuer.Name, err))
@@ -42,34 +47,36 @@ func (m Mandate) ExplainKey(ctx context.Context, id string) (Explanation, error)
 // ExplainAlert explains what would be done about an alert of a source. The secret is shown to the issuers that its type or
 // pattern allows, and nothing is changed; where none may see it and only a person can revoke it, nobody is asked.
 // leak.ErrNotFound: none of them knows it.
-func (m Mandate) ExplainAlert(ctx context.Context, source string, c leak.Content) (Explanation, error) {
-	m.Issuers = anchored(m.Issuers)
-	if issuer, kind, how, ok := m.recognise(c); ok {
+func (s Settings) ExplainAlert(ctx context.Context, source string, c leak.Content) (Explanation, error) {
+	f := plain(s)
+	if issuer, kind, how, ok := f.recognise(c); ok {
 		d := leftByHand(kind, how)
 		return Explanation{Issuer: issuer, Key: leak.Key{Kind: kind}, Decision: d, Then: []string{alivePage}}, nil
 	}
-	issuer, key, err := m.locate(ctx, c)
+	issuer, key, err := f.locate(ctx, c)
 	if err != nil {
 		return Explanation{}, err
 	}
-	return m.explain(issuer, leak.Incident{Key: key, Source: source, SightingCount: 1}, source, c), nil
+	return f.explain(issuer, leak.Incident{Key: key, Source: source, SightingCount: 1}, source, c), nil
 }
 
 // Explain explains what would be done about an incident now, seen where it was seen. It asks the issuer for the key, and
 // changes nothing.
 func (e *Engine) Explain(ctx context.Context, i leak.Incident, seen leak.Sighting) (Explanation, error) {
-	m := e.mandate.Load()
-	issuer, ok := m.issuer(i.Issuer)
+	f := plain(e.settings.Load().Settings)
+	issuer, ok := f.issuer(i.Issuer)
 	if !ok {
 		return Explanation{}, leak.ErrNotFound
 	}
-	key, err := issuer.Issuer.Read(ctx, i.Key.ID)
-	if err != nil {
-		return Explanation{}, fmt.Errorf("asking %s: %w", issuer.Name, err)
+	if named := (Target{Key: i.Key}); issuer.reads(named) {
+		key, err := issuer.read(ctx, named)
+		if err != nil {
+			return Explanation{}, fmt.Errorf("asking %s: %w", issuer.Name, err)
+		}
+		key.LastUsedAt = later(key.LastUsedAt, i.Key.LastUsedAt)
+		i.Key = key
 	}
-	key.LastUsedAt = later(key.LastUsedAt, i.Key.LastUsedAt)
-	i.Key = key
-	return m.explain(issuer, i, seen.Source, leak.Content{
+	return f.explain(issuer, i, seen.Source, leak.Content{
 		Type: seen.Type, URL: seen.URL, Place: seen.Place, Marks: seen.Marks,
 	}), nil
 }
@@ -84,7 +91,7 @@ func (e *Engine) Foresee(ctx context.Context, i leak.Incident, seen leak.Sightin
 	}
 	switch v {
 	case Approve:
-		then := consequences(now.Key, leak.Decision{Action: i.Action, Unlock: i.Unlock})
+		then := consequences(i.Abilities, now.Key, leak.Decision{Action: i.Action, Unlock: i.Unlock})
 		return append([]string{fmt.Sprintf("The action is to %s the key, and to prove it.", i.Action)}, then...), nil
 	case Undo:
 		return []string{"The key is enabled again, and works as before, for whoever found it too.", stands}, nil
@@ -101,43 +108,55 @@ func (e *Engine) Foresee(ctx context.Context, i leak.Incident, seen leak.Sightin
 // stands is what holds after an order that ends an incident.
 const stands = "What is known so far of the leak never acts on it again; a new sighting does."
 
-func (m *Mandate) explain(issuer Configured, i leak.Incident, source string, c leak.Content) Explanation {
-	d, looked := m.ask(issuer, i, source, c)
-	return Explanation{Issuer: issuer.Name, Key: i.Key, Decision: d, Looked: looked, Then: consequences(i.Key, d)}
+func (f *inForce) explain(issuer connection, i leak.Incident, source string, c leak.Content) Explanation {
+	d, looked := f.decide(issuer, i, source, c)
+	return Explanation{Issuer: issuer.Name, Key: i.Key, Decision: d, Looked: looked, Then: consequences(issuer.Issuer.Abilities(), i.Key, d)}
 }
 
 // alivePage follows when only a person can do something.
 const alivePage = "The secret goes on working until a person revokes it; somebody is paged at once."
 
 // consequences are what stands in the way of a decision, and what follows from it.
-func consequences(k leak.Key, d leak.Decision) (then []string) {
+func consequences(able leak.Abilities, k leak.Key, d leak.Decision) (then []string) {
 	say := func(format string, args ...any) { then = append(then, fmt.Sprintf(format, args...)) }
 	switch {
 	case d.Action == leak.Nothing:
 		say("The key goes on working, for whoever found it too.")
 		return then
-	case inForce(k, d.Action):
+	case k.Disabled && d.Action == leak.Disable:
 		say("The key is disabled already: nothing has to be done.")
 		return then
 	case k.Locked && !d.Unlock:
-		say("The key is locked, and policy does not allow to unlock it: it is paged, and tried again until it is unlocked.")
+		say("The key is locked, and policy does not allow stanch to unlock it: it is paged, and tried again until it is unlocked.")
 	case k.Locked:
 		say("The key is locked: it is unlocked first.")
 	}
 	switch {
-	case d.Approval && d.Action == leak.Delete:
+	case d.Approval && d.Action == leak.Delete && able.Disable:
 		say("It is disabled at once, and deleted when a person approves.")
 	case d.Approval:
 		say("Nothing happens before a person approves; the key works until then.")
 	}
 	say("Calls with this key will be refused%s.", lastUse(k))
-	if d.Action == leak.Delete {
+	switch {
+	case d.Action == leak.Delete:
 		say("Deleting cannot be undone: a new key has to be made where this one was in use.")
-	} else {
+	case able.Enable:
 		say("It can be undone: the key can be enabled again.")
+	default:
+		say("It cannot be undone here: %s", "its issuer has no call that enables a key again.")
 	}
-	if k.TokenLife > 0 {
-		say("Tokens issued before live on for %d minutes at most.", int(k.TokenLife.Minutes()))
+	if !able.Read && !able.Prove {
+		say("Whether the key is dead then, nobody can prove: its issuer only accepts.")
+	}
+	if able.Settles > 0 {
+		say("The change takes up to %s to hold everywhere, and is proved again after that.", able.Settles)
+	}
+	switch life := able.TokensOutlive; {
+	case !life.Known:
+		say("How long tokens issued before live on is not known.")
+	case life.Most > 0:
+		say("Tokens issued before live on for %d minutes at most.", int(life.Most.Minutes()))
 	}
 	return then
 }

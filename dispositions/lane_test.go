@@ -19,14 +19,14 @@ import (
 	"stanch/receiver/leak"
 )
 
-// mandate is to act for some issuers, with a fuse that stands in nobody's way.
-func (w *world) mandate(issuers ...dispositions.Configured) dispositions.Mandate {
+// settings are to act for some issuers, with a fuse that stands in nobody's way.
+func (w *world) settings(issuers ...dispositions.Configured) dispositions.Settings {
 	w.t.Helper()
 	chosen, faults := policy.New(policy.Config{})
 	if len(faults) > 0 {
 		w.t.Fatal(faults)
 	}
-	return dispositions.Mandate{Issuers: issuers, Policy: chosen, Fuse: admit.FuseLimit{Max: 10_000, Per: time.Hour}}
+	return dispositions.Settings{Issuers: issuers, Policy: chosen, Fuse: admit.FuseLimit{Max: 10_000, Per: time.Hour}}
 }
 
 // issuers starts an engine on some issuers, which takes eight turns at once at each that does not say.
@@ -34,7 +34,7 @@ func (w *world) issuers(issuers ...dispositions.Configured) (e *dispositions.Eng
 	w.t.Helper()
 	e = dispositions.New(dispositions.Config{
 		Store: w.store, Ledger: ledger.New(w.store), Sightings: w.sightings(), Identities: w.ids,
-		Mandate: w.mandate(issuers...), Workers: 8, Log: w.logger, Registerer: prometheus.NewRegistry(),
+		Settings: w.settings(issuers...), Workers: 8, Log: w.logger, Registerer: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -92,7 +92,7 @@ func TestRate(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		paced, other := newCloud(), newCloud()
 		_, stop := w.issuers(
-			dispositions.Configured{Name: "paced", Issuer: paced, TokenTypes: []string{"paced_key"}, Rate: 10},
+			dispositions.Configured{Name: "paced", Issuer: paced, TokenTypes: []string{"paced_key"}, Rate: admit.Rate{Times: 10}},
 			dispositions.Configured{Name: "other", Issuer: other, TokenTypes: []string{"other_key"}},
 		)
 		defer stop()

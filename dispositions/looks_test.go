@@ -45,7 +45,7 @@ func TestSecondLook(t *testing.T) {
 			}, leak.Contained, leak.Looked, false, leak.Critical, `API key ApiKey-evil "backup" at `,
 		},
 		"deleted meanwhile": {
-			func(w *world) { _ = w.cloud.Delete(context.Background(), "ApiKey-1") }, leak.Contained, leak.Looked, true, leak.Warning,
+			func(w *world) { _ = w.cloud.Delete(context.Background(), named("ApiKey-1")) }, leak.Contained, leak.Looked, true, leak.Warning,
 			"how it was used before it was deleted is not known",
 		},
 		"the issuer is down for two hours": {

@@ -15,24 +15,24 @@ const (
 	resultHeld   = "held"
 	// resultExpired is of a key that its issuer does not change any more, and whose value is refused because its time is over.
 	resultExpired = "expired"
-	resultFailed  = "failed"
-	resultNoKey   = "unknown"
-	resultUndone  = "undone" // by a person; so are rejected and closed, the names of their steps
+	// resultAccepted is of an action that its issuer accepted, and that nobody can prove.
+	resultAccepted = "accepted"
+	resultFailed   = "failed"
+	resultNoKey    = "unknown"
+	resultUndone   = "undone" // by a person; so are rejected and closed, the names of their steps
 )
 
-// The turns that turn_duration_seconds tells apart.
-const (
-	turnLocate = "locate"
-	turnIntend = "intend"
-	turnAct    = "act"
-	turnProve  = "prove"
-	turnRecord = "record"
-)
+// resultNames are what outcomes are called in metrics. Keys that expired and secrets that a person must revoke have names of their
+// own.
+var resultNames = map[result]string{
+	isContained: resultProved, isAccepted: resultAccepted, isLeft: resultLeft, isHeld: resultHeld, isDisabled: resultHeld,
+	isFailed: resultFailed, isUnknown: resultNoKey, isUndone: resultUndone,
+}
 
 type metrics struct {
 	dispositions *prometheus.CounterVec
 	contain      *prometheus.HistogramVec
-	turns        *prometheus.HistogramVec
+	phases       *prometheus.HistogramVec
 	ruleFailures *prometheus.CounterVec
 }
 
@@ -48,29 +48,29 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets:                     []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600},
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"issuer", "action"}),
-		turns: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:                        "stanch_turn_duration_seconds",
-			Help:                        "Time that one turn of an incident took.",
+		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:                        "stanch_phase_duration_seconds",
+			Help:                        "Time that one phase of a reconcile took.",
 			Buckets:                     []float64{.0005, .001, .005, .01, .05, .1, .5, 1, 5, 10, 30},
 			NativeHistogramBucketFactor: 1.1,
-		}, []string{"turn"}),
+		}, []string{"phase"}),
 		ruleFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stanch_rule_failures_total",
 			Help: "How often a rule could not be evaluated for a key, so that the next one was asked.",
 		}, []string{"rule"}),
 	}
-	r.MustRegister(m.dispositions, m.contain, m.turns, m.ruleFailures)
+	r.MustRegister(m.dispositions, m.contain, m.phases, m.ruleFailures)
 	return m
 }
 
-// zero makes the series of what a mandate names.
-func (m *metrics) zero(mandate Mandate) {
-	for _, rule := range mandate.Policy.Rules {
+// zero makes the series of what the settings name.
+func (m *metrics) zero(s Settings) {
+	for _, rule := range s.Policy.Rules {
 		m.ruleFailures.WithLabelValues(rule.Name)
 	}
-	for _, i := range mandate.Issuers {
+	for _, i := range s.Issuers {
 		for _, action := range []leak.Action{leak.Disable, leak.Delete} {
-			for _, result := range []string{resultProved, resultExpired, resultHeld, resultFailed} {
+			for _, result := range []string{resultProved, resultExpired, resultAccepted, resultHeld, resultFailed} {
 				m.dispositions.WithLabelValues(i.Name, string(action), result)
 			}
 			m.contain.WithLabelValues(i.Name, string(action))
@@ -82,13 +82,13 @@ func (m *metrics) zero(mandate Mandate) {
 	for _, result := range []string{resultNoKey, resultFailed} {
 		m.dispositions.WithLabelValues("", string(leak.Nothing), result)
 	}
-	for _, turn := range []string{turnLocate, turnIntend, turnAct, turnProve, turnRecord} {
-		m.turns.WithLabelValues(turn)
+	for _, name := range []string{phaseLocate, phaseAnnounce, phaseAct, phaseProve, phaseRecord} {
+		m.phases.WithLabelValues(name)
 	}
 }
 
-func (m *metrics) turn(name string, begin time.Time) {
-	m.turns.WithLabelValues(name).Observe(time.Since(begin).Seconds())
+func (m *metrics) phase(name string, begin time.Time) {
+	m.phases.WithLabelValues(name).Observe(time.Since(begin).Seconds())
 }
 
 // ended counts an incident that came to a result.

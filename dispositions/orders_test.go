@@ -232,7 +232,7 @@ func TestOrders(t *testing.T) {
 func (w *world) wantAnswer(id leak.Fingerprint, verb dispositions.Verb, want string) {
 	w.t.Helper()
 	got, err := w.order(id, verb)
-	if refusal, ok := errors.AsType[*dispositions.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*leak.Refusal](err); ok {
 		got, err = "("+refusal.Error(), nil
 	}
 	if err != nil || !strings.HasPrefix(got, want) {
@@ -347,7 +347,7 @@ func (w *world) crashOrder(verb dispositions.Verb, point int64, after bool) {
 	stop()
 	if err != nil { // the person was not told that it is done, and orders it again
 		_, err := w.order(id, verb)
-		_, refused := errors.AsType[*dispositions.Refusal](err)
+		_, refused := errors.AsType[*leak.Refusal](err)
 		if err != nil && (!refused || verb != dispositions.Retry) { // a retry that was carried out may leave nothing to retry
 			w.t.Errorf("ordered again: %v", err)
 		}
@@ -425,7 +425,7 @@ func (w *world) wantOneWinner(round int, id leak.Fingerprint, results []error) {
 		w.t.Errorf("round %d: the key %s, deleted %d times, after %v", round, w.keyState(), w.cloud.count("delete", "ApiKey-1"), steps)
 	}
 	for _, err := range results {
-		if _, refused := errors.AsType[*dispositions.Refusal](err); err != nil && !refused {
+		if _, refused := errors.AsType[*leak.Refusal](err); err != nil && !refused {
 			w.t.Errorf("round %d: %v", round, err)
 		}
 	}

@@ -3,282 +3,336 @@ package dispositions
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
+	"stanch/receiver/queue"
 	"stanch/receiver/queue/span"
 )
 
-// leave ends an incident that policy leaves alone.
-func (t *turn) leave(ctx context.Context) error {
-	t.incident.State, t.incident.Intended, t.incident.Failure = leak.Left, "", ""
-	t.alive()
-	t.step(leak.Spared, "nothing was done: "+t.incident.Reason)
-	if t.incident.Rule == leak.RuleByHand {
-		return t.end(ctx, leak.RuleByHand)
+// settle is the last phase, and the one place that turns an outcome into an entry of the log, a metric and the next look.
+func (p *pass) settle(ctx context.Context, out outcome) error {
+	switch out.result {
+	case nothingLeft:
+		return nil
+	case back:
+		return out.err
+	case wiped:
+		return p.engine.wipe(ctx, p.work.incident)
+	case forgotten:
+		return p.forget(ctx)
+	case noted:
+		return p.record(ctx)
+	case stays:
+		return p.keep(ctx)
+	case isFailed:
+		return p.failed(ctx, out.err)
+	case undoFailed:
+		return p.undoFailed(ctx, out.err)
+	case isSettling:
+		return p.settling(ctx, out.text)
+	case isObeyed:
+		return p.obeyed(ctx)
+	case isAlive:
+		p.incident.Told, p.incident.Severity = true, leak.Critical
+		p.works()
+		p.step(leak.Alive, out.text)
+		return p.record(ctx)
 	}
-	return t.end(ctx, resultLeft)
+	return p.conclude(ctx, out)
 }
 
-// hold keeps an incident for approval. It is quiet when somebody was told already that others are held.
-func (t *turn) hold(ctx context.Context, text string, quiet bool) error {
-	t.incident.State = leak.Held
-	if !t.incident.Key.Disabled {
-		t.incident.Severity = leak.Critical
+// conclude records an outcome that changes the incident's state, and counts it.
+func (p *pass) conclude(ctx context.Context, out outcome) error {
+	i := &p.incident
+	switch out.result {
+	case isContained:
+		p.died(out.text)
+		i.State, i.Severity = leak.Contained, cmp.Or(i.Rated, leak.Warning)
+	case isAccepted:
+		i.Intended, i.Failure, i.Cause = "", "", ""
+		i.Proof = &leak.Proof{Kind: leak.AcceptedOnly, At: time.Now()}
+		i.State, i.Severity = leak.Accepted, cmp.Or(i.Rated, leak.Warning)
+		p.step(leak.Unproved, out.text)
+	case isLeft:
+		i.State, i.Intended, i.Failure, i.Cause = leak.Left, "", "", ""
+		p.works()
+		p.step(leak.Spared, "nothing was done: "+i.Reason)
+	case isUndone:
+		p.found(p.seen.key)
+		i.State, i.Intended, i.Severity, i.Failure, i.Cause = leak.Closed, "", leak.Warning, "", ""
+		i.Action, i.Approval, i.Told = leak.Nothing, false, false
+		p.works()
+		p.step(leak.Undone, out.text)
+	case isUnknown:
+		i.State, i.Failure, i.Cause = leak.Unknown, "", ""
+		i.Action, i.Reason = leak.Nothing, out.text
+		p.step(leak.NotKnown, out.text+"; it is looked up again for a day")
+	case isDisabled:
+		p.died(out.text)
+		i.Severity = i.Rated
+		p.held("held: to delete the key needs approval", false)
+	case isHeld:
+		p.held(out.text, out.quiet)
 	}
-	t.step(leak.HeldBack, text)
-	t.steps[len(t.steps)-1].Quiet = quiet
-	if err := t.park(ctx); err != nil {
+	if err := p.write(ctx); err != nil {
 		return err
 	}
-	t.metrics.ended(t.incident, resultHeld)
+	p.count(out.result)
+	if p.isNew() && p.purpose == resume && i.Finished() {
+		return errDecideAgain
+	}
 	return nil
 }
 
-// wait leaves an incident held, unless somebody has done to the key meanwhile what it is held for, or a new sighting
-// orders without approval what it is held for.
-func (t *turn) wait(ctx context.Context) error {
-	issuer, ok := t.issuer(t.incident.Issuer)
-	if !ok {
-		return t.park(ctx)
+// held holds the incident for approval. It is quiet when somebody was told already that others are held.
+func (p *pass) held(text string, quiet bool) {
+	p.incident.State = leak.Held
+	if !p.incident.Key.Disabled {
+		p.incident.Severity = leak.Critical
 	}
-	key, err := issuer.read(ctx, t.incident.Key.ID)
+	p.step(leak.HeldBack, text)
+	p.steps[len(p.steps)-1].Quiet = quiet
+}
+
+// died notes that the key is proved disabled or gone.
+func (p *pass) died(text string) {
+	now, i := time.Now(), &p.incident
+	switch p.seen.standing {
+	case gone:
+		i.Key.Disabled, i.Key.Gone = false, true
+	case unseen:
+		i.Key.Disabled, i.Key.Gone = i.Intended == leak.Disable, i.Intended == leak.Delete
+	default:
+		p.found(p.seen.key)
+	}
+	i.Intended, i.Failure, i.Cause, i.SettlesAt = "", "", "", time.Time{}
+	i.ContainedAt, i.Aftermath = now, nil
+	i.TokensLiveUntil = now.Add(p.tokensOutlive())
+	p.step(leak.Proved, text)
+}
+
+// tokensOutlive is for how long tokens of the key may work after it, as far as is known.
+func (p *pass) tokensOutlive() time.Duration {
+	if p.issuer.Issuer == nil {
+		return p.incident.Abilities.TokensOutlive.Most
+	}
+	p.incident.Abilities = p.issuer.Issuer.Abilities()
+	return p.incident.Abilities.TokensOutlive.Most
+}
+
+// write records the entry, and keeps or wipes the secret as the incident's state demands.
+func (p *pass) write(ctx context.Context) error {
+	if !p.incident.Finished() {
+		return p.keep(ctx)
+	}
+	if err := p.record(ctx); err != nil || !p.waiting {
+		return err
+	}
+	return p.engine.wipe(ctx, p.incident.ID)
+}
+
+// count counts what the incident came to.
+func (p *pass) count(r result) {
+	m, i := p.engine.metrics, p.incident
 	switch {
-	case errors.Is(err, leak.ErrNotFound) && t.refused(ctx, issuer) == nil:
-		return t.contained(ctx, leak.Key{}, "the key is gone: somebody deleted it while the incident was held")
-	case err == nil && inForce(key, t.incident.Action) && t.refused(ctx, issuer) == nil:
-		return t.contained(ctx, key, "the key is disabled: somebody did it while the incident was held")
-	case err == nil && t.sighting != nil && t.released(issuer, key):
-		return t.decide(ctx, issuer)
+	case r == isContained:
+		m.contained(i, i.Action, p.work.alert)
+	case r == isDisabled:
+		m.contained(i, leak.Disable, p.work.alert)
 	}
-	return t.park(ctx)
+	name := resultNames[r]
+	switch {
+	case r == isContained && i.Proof.Kind == leak.ReadBackExpired:
+		name = resultExpired
+	case r == isLeft && i.Rule == leak.RuleByHand:
+		name = leak.RuleByHand
+	}
+	m.ended(i, name)
 }
 
-// released reports whether what a new sighting says makes an approval unnecessary. What the fuse holds only a person
-// releases.
-func (t *turn) released(issuer Configured, key leak.Key) bool {
-	t.found(key)
-	d, _ := t.ask(issuer, t.incident, t.alert.Source, t.content)
-	return t.head.Rule != leak.RuleFuse && !d.Approval && d.Action != leak.Nothing && !t.head.Action.Stronger(d.Action)
-}
-
-// proved goes on after an announced action that is in force, as the issuer says: the leaked value is tried as well. Then the
-// incident ends, or waits for the approval of the rest. A zero key is one that is gone.
-func (t *turn) proved(ctx context.Context, issuer Configured, key leak.Key) error {
-	text := "proved: read back from the issuer, the key is disabled"
-	if key.ID == "" {
-		text = "proved: asked again, the issuer has no such key any more"
-	}
-	if err := t.refused(ctx, issuer); err != nil {
-		return t.fail(ctx, err)
-	}
-	if t.triesValue(issuer) {
-		text += ", and the leaked value is refused"
-	}
-	if key.ID != "" && t.incident.Intended == leak.Disable && t.incident.Action == leak.Delete {
-		return t.holdDisabled(ctx, key, text)
-	}
-	return t.contained(ctx, key, text)
-}
-
-// deadAlready goes on after a key that somebody else has disabled or deleted, as the issuer says: the leaked value is tried as
-// well. A key that is to be deleted after approval waits for that.
-func (t *turn) deadAlready(ctx context.Context, issuer Configured, key leak.Key, text string) error {
-	if err := t.refused(ctx, issuer); err != nil {
-		return t.fail(ctx, err)
-	}
-	if key.ID != "" && t.incident.Action == leak.Delete {
-		return t.holdDisabled(ctx, key, text)
-	}
-	return t.contained(ctx, key, text)
-}
-
-// triesValue reports whether the issuer can try the leaked value, which is not always kept.
-func (t *turn) triesValue(issuer Configured) bool {
-	_, ok := issuer.Issuer.(Prover)
-	return ok && !t.content.Secret.Empty()
-}
-
-// refused tries the leaked value of a key that its issuer says is dead, where that can be done; nil: it is refused.
-func (t *turn) refused(ctx context.Context, issuer Configured) error {
-	if !t.triesValue(issuer) {
-		return nil
-	}
-	ctx, s := span.Start(ctx, turnProve)
-	err := issuer.limiter.Do(ctx, func() error { return issuer.Issuer.(Prover).Refused(ctx, t.content.Secret) })
-	s.End(err)
+// keep puts the alert of an unfinished incident into the retry queue, secret included and sealed, and then records the entry: when
+// the log says that an incident waits, what it waits with is on disk. A kept alert gives way only to one that raised the action:
+// the decision is made again on what is kept.
+func (p *pass) keep(ctx context.Context) error {
+	there, err := p.isKept(ctx)
 	if err != nil {
-		return fmt.Errorf("%s said that the key is dead: %w", issuer.Name, err)
-	}
-	return nil
-}
-
-// holdDisabled keeps an incident whose key is disabled, as its issuer says, until somebody approves to delete it.
-func (t *turn) holdDisabled(ctx context.Context, key leak.Key, text string) error {
-	t.dead(key, text)
-	t.incident.Severity = t.incident.Rated
-	t.metrics.contained(t.incident, leak.Disable, t.alert)
-	return t.hold(ctx, "held: to delete the key needs approval", false)
-}
-
-func (t *turn) contained(ctx context.Context, key leak.Key, text string) error {
-	return t.ended(ctx, key, text, resultProved)
-}
-
-// ended ends an incident whose key is dead, whatever of.
-func (t *turn) ended(ctx context.Context, key leak.Key, text, result string) error {
-	t.dead(key, text)
-	t.incident.State, t.incident.Severity = leak.Contained, cmp.Or(t.incident.Rated, leak.Warning)
-	if err := t.end(ctx, result); err != nil {
 		return err
 	}
-	t.metrics.contained(t.incident, t.incident.Action, t.alert)
-	return nil
-}
-
-// dead notes that the issuer says that the key is disabled or gone.
-func (t *turn) dead(key leak.Key, text string) {
-	now := time.Now()
-	if key.ID != "" {
-		t.found(key)
-	} else {
-		t.incident.Key.Disabled, t.incident.Key.Gone = false, true
+	if p.work.alert.ID != "" && (!there || p.incident.Action.Stronger(p.head.Action)) {
+		data, err := json.Marshal(p.work.alert)
+		if err != nil {
+			return fmt.Errorf("encoding an alert: %w", err)
+		}
+		if err := p.engine.config.Store.Append(ctx, queue.Message{Subject: queue.RetrySubject(p.incident.ID), Data: data}); err != nil {
+			return fmt.Errorf("keeping a sealed secret: %w", err)
+		}
 	}
-	t.incident.Intended, t.incident.Failure = "", ""
-	t.incident.ContainedAt, t.incident.Aftermath = now, nil
-	t.incident.TokensLiveUntil = now.Add(t.incident.Key.TokenLife)
-	t.step(leak.Proved, text)
+	return p.record(ctx)
 }
 
-// alive notes that the issuer says that the key works: it was enabled since it was proved dead.
-func (t *turn) alive() {
-	t.incident.ContainedAt, t.incident.TokensLiveUntil = time.Time{}, time.Time{}
-}
-
-// repeated settles a sighting that a finished incident knows already: it never acts. Where a person ended the incident
-// it is told once that the key works.
-func (t *turn) repeated(ctx context.Context) error {
-	issuer, ok := t.issuer(t.head.Issuer)
-	if t.head.State != leak.Closed || t.head.Told || !ok {
-		return t.wipe(ctx, t.head.ID)
+// isKept reports whether the secret of the incident is kept. One that waited may have been given up since.
+func (p *pass) isKept(ctx context.Context) (bool, error) {
+	if !p.waiting {
+		return false, nil
 	}
-	key, err := issuer.read(ctx, t.head.Key.ID)
+	_, err := p.engine.config.Store.Last(ctx, queue.RetrySubject(p.incident.ID))
+	if errors.Is(err, queue.ErrNoMessage) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// failed gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
+// tried again from the retry queue until it succeeds or a person ends it. The same failure is recorded once.
+func (p *pass) failed(ctx context.Context, err error) error {
+	young := !p.work.lastTry && !errors.Is(err, leak.ErrLocked) && admit.Pause(err) <= admit.Patience
 	switch {
-	case errors.Is(err, leak.ErrNotFound):
-		return t.wipe(ctx, t.head.ID)
-	case err != nil && (!t.lastTry || admit.Postponed(err)):
+	case admit.Postponed(err):
+		return err
+	case young:
 		return admit.Postpone(err)
-	case err != nil:
-		t.Log.WarnContext(ctx, "a closed incident was reported again, and whether its key works is not known", "incident", t.head.ID, "err", err)
-		return nil
-	case key.Disabled:
-		return t.wipe(ctx, t.head.ID)
+	case p.head.State == leak.Failed:
+		p.keepState()
+	case p.head.State == leak.Unknown && p.sighting == nil:
+		return err // one more look at a key that nobody knew is not worth a page
+	default:
+		p.fail(err)
+		defer p.count(isFailed)
 	}
-	t.found(key)
-	t.incident.Told, t.incident.Severity = true, leak.Critical
-	t.alive()
-	t.step(leak.Alive, "a sighting that was known came again: nothing is done, because a person ended the incident, and the key works")
-	return t.record(ctx)
-}
-
-// fail gives a failure back to the queue while it is young. Then it goes into the log, which pages, and the incident is
-// tried again from SEALED until it succeeds or a person ends it. The same failure is recorded once.
-func (t *turn) fail(ctx context.Context, err error) error {
-	if admit.Postponed(err) {
+	if err := p.keep(ctx); err != nil {
 		return err
 	}
-	if !t.lastTry && !errors.Is(err, leak.ErrLocked) && admit.Pause(err) <= admit.Patience {
-		return admit.Postpone(err)
-	}
-	if t.head.State == leak.Failed {
-		t.keepState()
-	} else if t.head.State == leak.Unknown && t.sighting == nil {
-		return err // one more look at a key that nobody knew is not worth a page
-	} else {
-		t.incident.State, t.incident.Severity = leak.Failed, leak.Critical
-		t.incident.Failure = err.Error()
-		t.step(leak.Failure, err.Error())
-		defer t.metrics.ended(t.incident, resultFailed)
-	}
-	if parkErr := t.park(ctx); parkErr != nil {
-		return parkErr
-	}
-	if t.alert.ID == "" {
+	if p.work.alert.ID == "" {
 		return admit.Postpone(err) // nothing is kept to try it again with, so the order that began it comes back
 	}
 	return nil
 }
 
-// keepState drops what this turn found out about an incident that failed before and failed again: only a new sighting
-// is worth an entry.
-func (t *turn) keepState() {
-	last, count := t.incident.Last, t.incident.SightingCount
-	t.incident = t.head.Incident
-	t.incident.Last, t.incident.SightingCount = last, count
-	if t.sighting == nil {
-		t.steps = nil
-		return
-	}
-	t.steps = t.steps[:1]
+// fail notes a failure that pages.
+func (p *pass) fail(err error) {
+	p.incident.State, p.incident.Severity = leak.Failed, leak.Critical
+	p.incident.Failure, p.incident.Cause = err.Error(), leak.CauseOf(err)
+	p.step(leak.Failure, err.Error())
 }
 
-// end records the last step of an incident and wipes the secret if it was kept.
-func (t *turn) end(ctx context.Context, result string) error {
-	if err := t.record(ctx); err != nil {
+// keepState drops what this pass found out about an incident that failed before and failed again: only a new sighting
+// is worth an entry.
+func (p *pass) keepState() {
+	last, count := p.incident.Last, p.incident.SightingCount
+	p.incident = p.head.Incident
+	p.incident.Last, p.incident.SightingCount = last, count
+	if p.sighting == nil {
+		p.steps = nil
+		return
+	}
+	p.steps = p.steps[:1]
+}
+
+// undoFailed tries again, and pages once when it did not succeed for a while. The order stands until somebody closes the
+// incident.
+func (p *pass) undoFailed(ctx context.Context, err error) error {
+	if p.work.lastTry && p.head.State != leak.Failed && !admit.Postponed(err) {
+		p.fail(err)
+		if err := p.record(ctx); err != nil {
+			return err
+		}
+		p.count(isFailed)
+	}
+	return admit.Postpone(err)
+}
+
+// settling records a first proof, or an acceptance that cannot be proved yet, and comes back when the change holds everywhere.
+func (p *pass) settling(ctx context.Context, text string) error {
+	wait := p.issuer.Issuer.Abilities().Settles
+	p.incident.SettlesAt = time.Now().Add(wait)
+	p.step(leak.Settling, fmt.Sprintf("%s; changes take up to %s there, and it is proved again after that", text, wait))
+	if err := p.record(ctx); err != nil {
 		return err
 	}
-	t.metrics.ended(t.incident, result)
-	if !t.waited {
-		return nil
+	return &queue.Later{Delay: wait, Err: errSettling}
+}
+
+// obeyed records a person's order.
+func (p *pass) obeyed(ctx context.Context) error {
+	order := p.work.order
+	order.answer = p.steps[len(p.steps)-1].Text
+	if err := p.record(ctx); err != nil {
+		return err
 	}
-	return t.wipe(ctx, t.incident.ID)
+	if p.incident.Finished() {
+		p.engine.metrics.ended(p.incident, string(taken[order.Verb]))
+	}
+	return nil
+}
+
+// forget wipes the secret of an incident that was unfinished for as long as it may be kept, and says so.
+func (p *pass) forget(ctx context.Context) error {
+	if p.head.Exists() && !p.head.Finished() {
+		text := fmt.Sprintf("the sealed secret is not kept any more, %d days at most: the incident is not tried again",
+			queue.MaxRetryAge/(24*time.Hour))
+		if p.work.reason == givenUp {
+			text = fmt.Sprintf("looked up %d times within %s, and no issuer knows the key: its sealed secret is wiped",
+				len(unknownAfter)+1, unknownAfter[len(unknownAfter)-1])
+		}
+		p.step(leak.Wiped, text)
+		if err := p.record(ctx); err != nil {
+			return err
+		}
+	}
+	return p.engine.wipe(ctx, p.work.incident)
+}
+
+// wipe removes the kept secret of an incident that needs it no more.
+func (e *Engine) wipe(ctx context.Context, f leak.Fingerprint) error {
+	if err := e.config.Store.Remove(ctx, queue.RetrySubject(f)); err != nil {
+		return fmt.Errorf("wiping a kept secret: %w", err)
+	}
+	return nil
 }
 
 // record appends the steps taken so far, as one entry.
-func (t *turn) record(ctx context.Context) error {
-	if t.sighting != nil {
-		if err := <-t.sighting; err != nil {
+func (p *pass) record(ctx context.Context) error {
+	if p.sighting != nil {
+		if err := <-p.sighting; err != nil {
 			return err
 		}
-		t.sighting = nil
+		p.sighting = nil
 	}
-	if len(t.steps) == 0 {
+	if len(p.steps) == 0 {
 		return nil
 	}
-	if issuer, ok := t.issuer(t.incident.Issuer); ok {
-		advise(issuer.Issuer, &t.incident)
+	if a, ok := p.issuer.Issuer.(Adviser); ok { // what was said before stays when the issuer is none
+		p.incident.Advice = a.Advise(p.incident.Key)
 	}
 	started := time.Now()
-	recording, s := span.Produce(ctx, turnRecord)
-	head, err := t.Ledger.Append(recording, t.head, t.incident, t.steps...)
+	recording, s := span.Produce(ctx, phaseRecord)
+	head, err := p.engine.config.Ledger.Append(recording, p.head, p.incident, p.steps...)
 	s.End(err)
 	if err != nil {
 		return err
 	}
-	t.metrics.turn(turnRecord, started)
-	t.trace()
-	t.log(ctx, t.steps)
-	t.head, t.steps = head, nil
+	p.engine.metrics.phase(phaseRecord, started)
+	p.trace()
+	p.log(ctx)
+	p.head, p.steps = head, nil
 	return nil
 }
 
-func (t *turn) step(name leak.StepName, text string) {
-	t.steps = append(t.steps, leak.Step{At: time.Now(), Step: name, Text: text, By: by})
-}
-
-func (t *turn) log(ctx context.Context, steps []leak.Step) {
-	for _, s := range steps {
-		t.Log.InfoContext(ctx, "step", "incident", t.incident.ID, "step", s.Step, "text", s.Text, "by", s.By,
-			"state", t.incident.State, "issuer", t.incident.Issuer, "key", t.incident.Key.ID, "action", t.incident.Action)
+func (p *pass) log(ctx context.Context) {
+	for _, s := range p.steps {
+		p.engine.config.Log.InfoContext(ctx, "step", "incident", p.incident.ID, "step", s.Step, "text", s.Text, "by", s.By,
+			"state", p.incident.State, "issuer", p.incident.Issuer, "key", p.incident.Key.ID, "action", p.incident.Action)
 	}
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+// trace says in the reconcile's span how the incident stands.
+func (p *pass) trace() {
+	p.span.Set(span.Issuer, p.incident.Issuer)
+	p.span.Set(span.Action, string(p.incident.Action))
+	p.span.Set(span.State, string(p.incident.State))
 }

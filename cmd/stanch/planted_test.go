@@ -140,7 +140,7 @@ func TestNoTokenInClear(t *testing.T) {
 		t.Errorf("serve ended with %v", err)
 	}
 	spans, text := c.kept()
-	if len(named(spans, "turn")) < len(keys) {
+	if len(named(spans, "reconcile")) < len(keys) {
 		t.Errorf("only %d spans were sent", len(spans))
 	}
 	wantNot(t, "a trace", text)

@@ -21,6 +21,7 @@ import (
 
 	stanch "stanch/cmd/stanch"
 	"stanch/cmd/stanch/config"
+	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
 )
 
@@ -182,6 +183,8 @@ func (g *generator) of(typ reflect.Type) schema {
 		return schema{"type": "string", "minLength": 1, "pattern": "^" + units + "$"}
 	case reflect.TypeFor[config.Size]():
 		return schema{"type": []string{"string", "integer"}, "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)?$"}
+	case reflect.TypeFor[admit.Rate]():
+		return schema{"type": []string{"string", "number"}, "exclusiveMinimum": 0, "pattern": "^[0-9]+([.][0-9]+)?(/(s|min|h))?$"}
 	case reflect.TypeFor[leak.Action]():
 		return schema{"enum": []leak.Action{leak.Nothing, leak.Disable, leak.Delete}}
 	case reflect.TypeFor[leak.Severity]():

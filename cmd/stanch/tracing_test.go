@@ -128,15 +128,15 @@ func TestOneTrace(t *testing.T) {
 	wantOneTrace(t, spans)
 	wantTree(t, spans, map[string][]string{
 		"delivery": {""},
-		"seal":     {"delivery"}, "enqueue": {"delivery"}, "turn": {"enqueue"},
-		"locate": {"turn"}, "decide": {"turn"}, "intend": {"turn"}, "act": {"turn"}, "prove": {"turn"},
-		"record": {"turn", "intend"}, "notice": {"record"},
+		"seal":     {"delivery"}, "enqueue": {"delivery"}, "reconcile": {"enqueue"},
+		"locate": {"reconcile"}, "decide": {"reconcile"}, "announce": {"reconcile"}, "act": {"reconcile"}, "prove": {"reconcile"},
+		"record": {"reconcile", "announce"}, "notice": {"record"},
 		"GET": {"locate", "prove"}, "POST": {"locate", "act", "prove"},
 	})
 	incident := s.incidentInLog(trace)
-	turn := named(spans, "turn")[0]
-	if got := says(turn, "stanch.incident") + says(turn, "stanch.issuer") + says(turn, "stanch.state"); got != incident+"ibmcontained" {
-		t.Errorf("the turn says %s", got)
+	reconciled := named(spans, "reconcile")[0]
+	if got := says(reconciled, "stanch.incident") + says(reconciled, "stanch.issuer") + says(reconciled, "stanch.state"); got != incident+"ibmcontained" {
+		t.Errorf("the reconcile says %s", got)
 	}
 	for _, want := range []string{`"service.name"`, `"stanch.roles"`, `"service.version"`} {
 		if !strings.Contains(text, want) {
@@ -193,11 +193,11 @@ func TestTraceOfAPointer(t *testing.T) {
 		t.Errorf("serve ended with %v", err)
 	}
 	spans, text := c.kept()
-	client := []string{"locate", "act", "prove", "fetch", "report", "sweep", "turn"}
+	client := []string{"locate", "act", "prove", "fetch", "report", "sweep", "reconcile"}
 	wantTree(t, spans, map[string][]string{
-		"delivery": {""}, "seal": {"delivery"}, "enqueue": {"delivery"}, "fetch": {"enqueue"}, "turn": {"fetch"},
-		"locate": {"turn"}, "decide": {"turn"}, "intend": {"turn"}, "act": {"turn"}, "prove": {"turn"},
-		"record": {"turn", "intend", "reported"}, "notice": {"record"}, "report": {"record"}, "reported": {"report"}, "sweep": {""},
+		"delivery": {""}, "seal": {"delivery"}, "enqueue": {"delivery"}, "fetch": {"enqueue"}, "reconcile": {"fetch"},
+		"locate": {"reconcile"}, "decide": {"reconcile"}, "announce": {"reconcile"}, "act": {"reconcile"}, "prove": {"reconcile"},
+		"record": {"reconcile", "announce", "reported"}, "notice": {"record"}, "report": {"record"}, "reported": {"report"}, "sweep": {""},
 		"GET": client, "POST": client, "PATCH": client,
 	})
 	for _, stranger := range []string{"acme/app-1", "deploy/.env", "/hooks/acme", "/repos/", hookSecret, h.keys[1].id} {

@@ -68,18 +68,18 @@ func (f *Fuse) Note(e leak.Entry) {
 		case step.Step == leak.Intended:
 			f.spend(fuseKey{e.Incident.Issuer, e.Incident.Key.Account, e.Incident.Intended}, e.Incident.ID, step.At)
 		case step.Step == leak.HeldBack && e.Incident.Rule == leak.RuleFuse:
-			f.hold(fuseKey{e.Incident.Issuer, e.Incident.Key.Account, leak.Disable}, e.Incident.ID, step.At)
+			f.hold(fuseKey{e.Incident.Issuer, e.Incident.Key.Account, e.Incident.Action}, e.Incident.ID, step.At)
 		}
 	}
 }
 
 // Admit says which action may be taken: the one asked for, or disable instead of delete where the issuer disables; and whether
 // it is held. It counts what it admits.
-func (f *Fuse) Admit(i leak.Incident, action leak.Action, now time.Time) Verdict {
+func (f *Fuse) Admit(i leak.Incident, action leak.Action, able leak.Abilities, now time.Time) Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := fuseKey{i.Issuer, i.Key.Account, action}
-	if action == leak.Delete && !f.room(key, i.ID, now) {
+	if action == leak.Delete && able.Disable && !f.room(key, i.ID, now) {
 		key.action = leak.Disable
 	}
 	if !f.room(key, i.ID, now) {

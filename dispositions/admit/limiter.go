@@ -14,8 +14,8 @@ import (
 
 // Limit is how much one issuer is asked.
 type Limit struct {
-	InFlight int     // passes at once, at least 1
-	Rate     float64 // passes per second; 0: no limit
+	InFlight int  // passes at once, at least 1
+	Rate     Rate // of passes
 	// Alone is set when there is no other issuer: whoever waits for a slot keeps nobody else waiting.
 	Alone bool
 }
@@ -47,13 +47,7 @@ var (
 
 // NewLimiter returns the limiter of an issuer. When over ends, whoever waits goes back to the queue.
 func NewLimiter(over context.Context, l Limit) *Limiter {
-	limit := rate.Inf
-	if l.Rate > 0 {
-		limit = rate.Limit(l.Rate)
-	}
-	return &Limiter{
-		concurrency: newConcurrency(l.InFlight), rate: rate.NewLimiter(limit, max(1, int(l.Rate))), alone: l.Alone, over: over,
-	}
+	return &Limiter{concurrency: newConcurrency(l.InFlight), rate: l.Rate.limiter(), alone: l.Alone, over: over}
 }
 
 // Acquire takes a slot, to be given back by release. The error is a *queue.Later, or that of ctx. Delivered is how often the

@@ -18,7 +18,7 @@ func BenchmarkContain(b *testing.B) {
 	f.mustLocate(b, secret)
 	for b.Loop() {
 		f.mustLocate(b, secret)
-		if err := f.issuer.Disable(context.Background(), id); err != nil {
+		if err := f.issuer.Disable(context.Background(), named(id)); err != nil {
 			b.Fatal(err)
 		}
 		if key := f.mustRead(b, id); !key.Disabled {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"stanch/dispositions"
 	"stanch/dispositions/ibmcloud"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
@@ -98,7 +99,7 @@ func TestTokenURL(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}
-		_, _ = issuer.Read(t.Context(), "ApiKey-00000000-0000-0000-0000-000000000000") // no server knows the key
+		_, _ = issuer.(dispositions.Reader).Read(t.Context(), named("ApiKey-00000000-0000-0000-0000-000000000000")) // no server knows the key
 		if got := [2]int{api.Requests()[tokenRoute], token.Requests()[tokenRoute]}; got != row.want {
 			t.Errorf("token_url %q: %v token requests, want %v", row.tokenURL, got, row.want)
 		}

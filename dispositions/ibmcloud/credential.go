@@ -11,6 +11,7 @@ import (
 	iam "github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/IBM/platform-services-go-sdk/resourcecontrollerv2"
 
+	"stanch/dispositions"
 	"stanch/receiver/leak"
 )
 
@@ -49,7 +50,7 @@ func (i *issuer) deleteCredential(ctx context.Context, id string) (deleted bool,
 	if of == nil || value(found.Locked) || i.own.translate(found).Own {
 		return false, nil
 	}
-	if err := i.Disable(ctx, id); err != nil {
+	if err := i.Disable(ctx, dispositions.Target{Key: leak.Key{ID: id}}); err != nil {
 		return false, err
 	}
 	credential, err := i.credential(ctx, of[1])

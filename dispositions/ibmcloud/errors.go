@@ -74,6 +74,12 @@ func saysUnknownValue(err error) bool {
 	return errors.As(err, &r) && !r.token && r.status == http.StatusBadRequest && r.code == unknownValueCode
 }
 
+// forbids reports whether an error is a 403 of IAM's own to something other than a token, which does not say whose key it means.
+func forbids(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && !r.token && r.status == http.StatusForbidden
+}
+
 // classify is the one place that says what the failure of a call means. It keeps nothing of err, whose text and fields
 // hold URLs, headers and bodies. Of the SDK's two ways to report a refused token request, an error that is about
 // get_token is always about our own credential, whatever status it has, and never about the leaked key.

@@ -18,7 +18,7 @@ import (
 func examine(t *testing.T, issuer dispositions.Issuer) map[string]leak.Finding {
 	t.Helper()
 	found := map[string]leak.Finding{}
-	for _, f := range issuer.(dispositions.Examiner).Examine(t.Context()) {
+	for _, f := range issuer.Examine(t.Context()) {
 		if _, twice := found[f.Check]; twice {
 			t.Errorf("two findings about %s", f.Check)
 		}
@@ -134,7 +134,7 @@ func TestExamineListThatFails(t *testing.T) {
 		row.fault.Path, row.fault.Times = "/v1/apikeys", ibmfake.Forever
 		f.AddFault(row.fault)
 		var got leak.Finding
-		for _, finding := range f.issuer.(dispositions.Examiner).Examine(t.Context()) {
+		for _, finding := range f.issuer.Examine(t.Context()) {
 			if finding.Check == "keys of the account" && got.Check == "" {
 				got = finding
 			}

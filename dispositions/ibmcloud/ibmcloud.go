@@ -19,6 +19,7 @@ import (
 	iam "github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/IBM/platform-services-go-sdk/resourcecontrollerv2"
 
+	"stanch/dispositions"
 	"stanch/receiver/leak"
 	"stanch/receiver/outbound"
 )
@@ -30,7 +31,7 @@ const activityTimeout = 2 * time.Second
 // keyID is what the id of an API key looks like. Nothing else goes into a path.
 var keyID = regexp.MustCompile(`^ApiKey-[0-9a-fA-F-]{36}$`)
 
-// issuer is dispositions.Issuer, Disabler, Deleter, Enabler, Locker, Examiner and Tenant.
+// issuer is everything that dispositions asks of an issuer, but a Batcher.
 type issuer struct {
 	service *iam.IamIdentityV1
 	// controller holds the service credentials; nil: none is configured, and keys are deleted without them.
@@ -52,8 +53,8 @@ func (i *issuer) Locate(ctx context.Context, secret leak.Secret) (leak.Key, erro
 		return leak.Key{}, err
 	}
 	found, err := i.details(ctx, doing, secret)
-	if saysUnknownValue(err) {
-		err = i.establishUnknown(ctx, err)
+	if saysUnknownValue(err) || forbids(err) {
+		err = i.establish(ctx, err)
 	}
 	if err != nil {
 		return leak.Key{}, err
@@ -70,8 +71,19 @@ func (i *issuer) Locate(ctx context.Context, secret leak.Secret) (leak.Key, erro
 	return key, nil
 }
 
-// Read implements dispositions.Issuer.
-func (i *issuer) Read(ctx context.Context, id string) (leak.Key, error) {
+// Abilities implements dispositions.Issuer. IAM documents no window for changes to a key: they are read back at once.
+func (i *issuer) Abilities() leak.Abilities {
+	return leak.Abilities{
+		Disable: true, Enable: true, Delete: true, Read: true, Prove: true, Lock: true, TokensOutlive: leak.LivesFor(tokenLife),
+	}
+}
+
+// Read implements dispositions.Reader.
+func (i *issuer) Read(ctx context.Context, t dispositions.Target) (leak.Key, error) {
+	return i.read(ctx, t.Key.ID)
+}
+
+func (i *issuer) read(ctx context.Context, id string) (leak.Key, error) {
 	const doing = "reading the key"
 	if err := checkID(id); err != nil {
 		return leak.Key{}, err
@@ -91,7 +103,8 @@ func (i *issuer) Read(ctx context.Context, id string) (leak.Key, error) {
 }
 
 // Disable implements dispositions.Disabler.
-func (i *issuer) Disable(ctx context.Context, id string) error {
+func (i *issuer) Disable(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return i.write(ctx, id, change{
 		doing: "disabling the key", minds: true, reached: func(k leak.Key) bool { return k.Disabled },
 		send: func(headers map[string]string) (*core.DetailedResponse, error) {
@@ -101,7 +114,8 @@ func (i *issuer) Disable(ctx context.Context, id string) error {
 }
 
 // Enable implements dispositions.Enabler.
-func (i *issuer) Enable(ctx context.Context, id string) error {
+func (i *issuer) Enable(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return i.write(ctx, id, change{
 		doing: "enabling the key", minds: true, reached: func(k leak.Key) bool { return !k.Disabled },
 		send: func(headers map[string]string) (*core.DetailedResponse, error) {
@@ -112,7 +126,8 @@ func (i *issuer) Enable(ctx context.Context, id string) error {
 
 // Delete implements dispositions.Deleter. With a resource controller, the service credential that the key was made for goes
 // with it.
-func (i *issuer) Delete(ctx context.Context, id string) error {
+func (i *issuer) Delete(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	deleted, err := i.deleteCredential(ctx, id)
 	if err != nil {
 		return err
@@ -125,7 +140,8 @@ func (i *issuer) Delete(ctx context.Context, id string) error {
 }
 
 // Lock implements dispositions.Locker.
-func (i *issuer) Lock(ctx context.Context, id string) error {
+func (i *issuer) Lock(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return i.write(ctx, id, change{
 		doing: "locking the key", reached: func(k leak.Key) bool { return k.Locked },
 		send: func(headers map[string]string) (*core.DetailedResponse, error) {
@@ -135,7 +151,8 @@ func (i *issuer) Lock(ctx context.Context, id string) error {
 }
 
 // Unlock implements dispositions.Locker.
-func (i *issuer) Unlock(ctx context.Context, id string) error {
+func (i *issuer) Unlock(ctx context.Context, t dispositions.Target) error {
+	id := t.Key.ID
 	return i.write(ctx, id, change{
 		doing: "unlocking the key", reached: func(k leak.Key) bool { return !k.Locked },
 		send: func(headers map[string]string) (*core.DetailedResponse, error) {
@@ -174,7 +191,7 @@ func (i *issuer) write(ctx context.Context, id string, c change) error {
 // explain reads a key again whose change was refused with a status that has several meanings: it is not established
 // which of them IAM chooses for a locked key, or for one that is already as the change would make it.
 func (i *issuer) explain(ctx context.Context, id string, c change, refused error) error {
-	key, err := i.Read(ctx, id)
+	key, err := i.read(ctx, id)
 	switch {
 	case errors.Is(err, leak.ErrNotFound):
 		return err
@@ -215,10 +232,12 @@ func (i *issuer) get(ctx context.Context, doing, id string, activity bool) (foun
 	return found, err
 }
 
-// establishUnknown decides what "400, API key not found" to a lookup means: it may be about the leaked key, or about the
-// key behind our own token. Only when IAM, asked the same way, still knows our own key, the leaked one is unknown.
-func (i *issuer) establishUnknown(ctx context.Context, refused error) error {
+// establish decides what a refused lookup means: "400, API key not found" and 403 may be about the leaked key, or about the key
+// behind our own token. Only when IAM, asked the same way, still shows us our own key, it is about the leaked one.
+func (i *issuer) establish(ctx context.Context, refused error) error {
 	switch _, err := i.details(ctx, "looking up our own key", i.tokens.key); {
+	case err == nil && forbids(refused):
+		return fmt.Errorf("locating the key: IAM answers 403: %w", leak.ErrNotVisible)
 	case err == nil:
 		return fmt.Errorf("locating the key: %w", leak.ErrNotFound)
 	case saysUnknownValue(err):
@@ -233,7 +252,7 @@ func (i *issuer) establishUnknown(ctx context.Context, refused error) error {
 func (i *issuer) use(ctx context.Context, id string) leak.Activity {
 	ctx, cancel := context.WithTimeout(ctx, activityTimeout)
 	defer cancel()
-	used, err := i.Activity(ctx, id)
+	used, err := i.activity(ctx, id)
 	if err != nil {
 		i.log.DebugContext(ctx, "the use of a key is not known", "key_id", id, "err", err)
 	}

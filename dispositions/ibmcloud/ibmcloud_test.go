@@ -19,6 +19,7 @@ import (
 // full is everything that the issuer can do.
 type full interface {
 	dispositions.Issuer
+	dispositions.Reader
 	dispositions.Disabler
 	dispositions.Deleter
 	dispositions.Enabler
@@ -88,7 +89,7 @@ func (f *iam) mustLocate(t testing.TB, secret leak.Secret) leak.Key {
 
 func (f *iam) mustRead(t testing.TB, id string) leak.Key {
 	t.Helper()
-	key, err := f.issuer.Read(context.Background(), id)
+	key, err := f.issuer.Read(context.Background(), named(id))
 	if err != nil {
 		t.Fatalf("Read: %v", err)
 	}
@@ -191,3 +192,6 @@ func (f *iam) breakChanges(fault ibmfake.Fault) {
 
 const forbidden = `{"errors":[{"code":"forbidden","message_code":"BXNIM0513E",` +
 	`"message":"You are not authorized to use this API"}],"status_code":403}`
+
+// named is a key by its id alone.
+func named(id string) dispositions.Target { return dispositions.Target{Key: leak.Key{ID: id}} }

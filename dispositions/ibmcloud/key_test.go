@@ -23,7 +23,7 @@ func TestLocateSaysEverything(t *testing.T) {
 	key.ExpiresAt = key.ExpiresAt.UTC()
 	want := leak.Key{
 		ID: id, Name: "deploy", Kind: "service_id", Owner: "iam-ServiceId-1", Account: "acct", Locked: true,
-		ExpiresAt: expires, Setting: leak.Delete, TokenLife: time.Hour, Used: leak.Activity{Known: true},
+		ExpiresAt: expires, Setting: leak.Delete, Used: leak.Activity{Known: true},
 	}
 	if key != want {
 		t.Errorf("got  %+v\nwant %+v", key, want)

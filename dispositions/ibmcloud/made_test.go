@@ -55,7 +55,7 @@ func TestActivity(t *testing.T) {
 	id, secret := f.AddKey(ibmfake.Key{Name: "leaked"})
 	watcher := f.issuer.(dispositions.Watcher)
 	for want := range int64(3) {
-		used, err := watcher.Activity(context.Background(), id)
+		used, err := watcher.Activity(context.Background(), named(id))
 		if err != nil || !used.Known || used.Count != want || used.LastAt.IsZero() != (want == 0) {
 			t.Errorf("got %+v, %v; want %d sign-ins", used, err, want)
 		}
@@ -64,7 +64,7 @@ func TestActivity(t *testing.T) {
 		}
 		f.signIn(t, secret)
 	}
-	if _, err := watcher.Activity(context.Background(), ".."); err == nil {
+	if _, err := watcher.Activity(context.Background(), named("..")); err == nil {
 		t.Error("an id that climbs a path is asked for")
 	}
 }

@@ -85,7 +85,6 @@ func (o *own) translate(found *iam.APIKey) leak.Key {
 		ID: value(found.ID), Name: value(found.Name), Owner: value(found.IamID), Kind: kind(value(found.IamID)),
 		Account: value(found.AccountID), Locked: value(found.Locked), Disabled: value(found.Disabled),
 		ExpiresAt: parseTime(value(found.ExpiresAt)), Setting: setting(value(found.ActionWhenLeaked)),
-		TokenLife: tokenLife,
 	}
 	if found.CreatedAt != nil {
 		k.CreatedAt = time.Time(*found.CreatedAt)

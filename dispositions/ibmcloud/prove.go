@@ -7,56 +7,78 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
+	"stanch/dispositions"
 	"stanch/receiver/leak"
 )
 
-// deadCodes are IAM's message codes for a key that gets no token any more: disabled, and not found.
-var deadCodes = []string{"BXNIM0462E", "BXNIM0415E"}
+// deadCodes are IAM's message codes for a key that gets no token any more: disabled, and not found. IAM documents the codes and not
+// the status that comes with them.
+var deadCodes = []string{disabledCode, unknownValueCode}
 
-// errStranger is what is said of a refusal that does not say that the key is dead.
+// refusals are the statuses with which the token endpoint refuses a value by a code of its own. Other ones are about the endpoint.
+var refusals = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
+
+// tokenCode is what the token endpoint's own message codes look like.
+var tokenCode = regexp.MustCompile(`^BXNIM[0-9]{4}E$`)
+
+// errStranger is what is said of a refusal that the token endpoint did not make in its own words.
 var errStranger = errors.New("it does not say that the key is dead")
 
-// Refused implements dispositions.Prover. It asks for a token with the leaked value, as its finder would; one that is handed
+// Try implements dispositions.Prover. It asks for a token with the leaked value, as its finder would; one that is handed
 // out is thrown away, and lives on at IAM until it expires.
-func (i *issuer) Refused(ctx context.Context, secret leak.Secret) error {
+func (i *issuer) Try(ctx context.Context, secret leak.Secret) (leak.Trial, error) {
 	const doing = "trying the leaked value"
 	value := secret.Reveal()
 	if !sendable(value) {
-		return fmt.Errorf("%s: %w", doing, errUnsendable)
+		return leak.Trial{}, fmt.Errorf("%s: %w", doing, errUnsendable)
 	}
 	form := url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {value}, "response_type": {"cloud_iam"}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, i.tokens.url+"/identity/token", strings.NewReader(form.Encode()))
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, errUnsendable)
+		return leak.Trial{}, fmt.Errorf("%s: %w", doing, errUnsendable)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
 	response, err := i.tokens.client.Do(request)
 	if err != nil {
-		return unanswered(ctx, doing, nil, err)
+		return leak.Trial{}, unanswered(ctx, doing, nil, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	var body map[string]any
 	_ = json.NewDecoder(response.Body).Decode(&body) // what is no JSON says nothing
+	return trial(doing, response, body)
+}
+
+// trial is what an answer of the token endpoint says of the value.
+func trial(doing string, response *http.Response, body map[string]any) (leak.Trial, error) {
 	token, _ := body["access_token"].(string)
 	switch {
 	case response.StatusCode == http.StatusOK && token != "":
-		return fmt.Errorf("%s: %w", doing, leak.ErrAlive)
+		return leak.Trial{Result: leak.Works}, nil
 	case response.StatusCode == http.StatusOK:
-		return fmt.Errorf("%s: %w", doing, errUnreadable)
+		return leak.Trial{}, fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
-	_, message := codes(body)
-	if response.StatusCode == http.StatusBadRequest && slices.Contains(deadCodes, message) {
-		return nil
+	_, code := codes(body)
+	own := slices.Contains(refusals, response.StatusCode) && tokenCode.MatchString(code)
+	switch {
+	case own && slices.Contains(deadCodes, code):
+		return leak.Trial{Result: leak.Dead, Code: code}, nil
+	case own:
+		return leak.Trial{Result: leak.Refused, Code: code}, nil
 	}
-	return throttled(&refusal{doing: doing, status: response.StatusCode, code: message, means: errStranger}, response.Header)
+	return leak.Trial{}, throttled(&refusal{doing: doing, status: response.StatusCode, code: code, means: errStranger}, response.Header)
 }
 
 // Activity implements dispositions.Watcher.
-func (i *issuer) Activity(ctx context.Context, id string) (leak.Activity, error) {
+func (i *issuer) Activity(ctx context.Context, t dispositions.Target) (leak.Activity, error) {
+	return i.activity(ctx, t.Key.ID)
+}
+
+func (i *issuer) activity(ctx context.Context, id string) (leak.Activity, error) {
 	if err := checkID(id); err != nil {
 		return leak.Activity{}, err
 	}

@@ -57,7 +57,7 @@ func TestTokenRefusedForGood(t *testing.T) {
 	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	f.AddFault(ibmfake.Fault{Path: "/v1/apikeys/*/disable", Status: 401, Times: ibmfake.Forever})
-	if err := f.issuer.Disable(context.Background(), id); !errors.Is(err, leak.ErrCredential) {
+	if err := f.issuer.Disable(context.Background(), named(id)); !errors.Is(err, leak.ErrCredential) {
 		t.Errorf("error %v, want our own credential refused", err)
 	}
 	if n := f.Requests()[tokenRoute]; n != 2 {
@@ -135,7 +135,7 @@ func TestTokenRefusalIsNotAboutTheKey(t *testing.T) {
 	f.mustLocate(t, secret)
 	f.RevokeTokens()
 	f.AddFault(ibmfake.Fault{Path: "/identity/token", Status: 400})
-	if err := f.issuer.Disable(context.Background(), id); !errors.Is(err, leak.ErrCredential) {
+	if err := f.issuer.Disable(context.Background(), named(id)); !errors.Is(err, leak.ErrCredential) {
 		t.Errorf("error %v, want our own credential refused", err)
 	}
 }

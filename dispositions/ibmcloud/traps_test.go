@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"stanch/dispositions"
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/leak"
 )
@@ -88,7 +89,7 @@ func TestTrapRedirectForwardsSecret(t *testing.T) {
 func TestTrapTokenErrorEchoesKey(t *testing.T) {
 	f := start(t, ibmfake.Switches{})
 	f.Act("delete", f.ownID)
-	_, err := f.issuer.Read(context.Background(), "ApiKey-00000000-0000-0000-0000-000000000000")
+	_, err := f.issuer.Read(context.Background(), named("ApiKey-00000000-0000-0000-0000-000000000000"))
 	if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), f.own.Reveal()) {
 		t.Errorf("error %T does not fail, or shows our key", err)
 	}
@@ -152,13 +153,13 @@ func TestTrapNoRetries(t *testing.T) {
 	id, secret := f.AddKey(ibmfake.Key{})
 	f.mustLocate(t, secret)
 	f.AddFault(ibmfake.Fault{Method: "DELETE", Status: 500, Commit: true})
-	if err := f.issuer.Delete(context.Background(), id); err == nil || meansSomething(err) {
+	if err := f.issuer.Delete(context.Background(), named(id)); err == nil || meansSomething(err) {
 		t.Errorf("error %v, want unresolved", err)
 	}
 	if n := f.Count("delete", id); n != 1 {
 		t.Errorf("asked %d times to delete, want once", n)
 	}
-	if _, err := f.issuer.Read(context.Background(), id); !errors.Is(err, leak.ErrNotFound) {
+	if _, err := f.issuer.Read(context.Background(), named(id)); !errors.Is(err, leak.ErrNotFound) {
 		t.Errorf("the delete was committed behind a 500, and reading says %v", err)
 	}
 }
@@ -246,7 +247,7 @@ func TestTrapOwnKeyUnknown(t *testing.T) {
 		if _, err := f.issuer.Locate(context.Background(), secret); err == nil || meansSomething(err) {
 			t.Errorf("Locate: error %v, want unresolved", err)
 		}
-		if _, err := f.issuer.Read(context.Background(), id); err == nil || meansSomething(err) {
+		if _, err := f.issuer.Read(context.Background(), named(id)); err == nil || meansSomething(err) {
 			t.Errorf("Read: error %v, want unresolved", err)
 		}
 		for name, do := range f.writes() {
@@ -264,9 +265,12 @@ func TestTrapOwnKeyUnknown(t *testing.T) {
 
 // writes are all changes by name.
 func (f *iam) writes() map[string]func(context.Context, string) error {
+	by := func(write func(context.Context, dispositions.Target) error) func(context.Context, string) error {
+		return func(ctx context.Context, id string) error { return write(ctx, named(id)) }
+	}
 	return map[string]func(context.Context, string) error{
-		"Disable": f.issuer.Disable, "Delete": f.issuer.Delete, "Enable": f.issuer.Enable,
-		"Lock": f.issuer.Lock, "Unlock": f.issuer.Unlock,
+		"Disable": by(f.issuer.Disable), "Delete": by(f.issuer.Delete), "Enable": by(f.issuer.Enable),
+		"Lock": by(f.issuer.Lock), "Unlock": by(f.issuer.Unlock),
 	}
 }
 

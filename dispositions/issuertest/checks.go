@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"stanch/dispositions"
 	"stanch/receiver/leak"
 )
 
@@ -83,7 +84,7 @@ func (w World) mustLocate(t *testing.T, secret leak.Secret) leak.Key {
 // mustRead reads a key that must be there.
 func (w World) mustRead(t *testing.T, id string) leak.Key {
 	t.Helper()
-	key, err := w.Issuer.Read(context.Background(), id)
+	key, err := w.read(context.Background(), id)
 	if err != nil {
 		t.Fatalf("Read: %v", err)
 	}
@@ -96,4 +97,26 @@ func (w World) mustStand(t *testing.T, id string, want State) {
 	if got, exists := w.State(id); !exists || got != want {
 		t.Errorf("the far side's key is %+v (exists: %v), want %+v", got, exists, want)
 	}
+}
+
+// named is a key by its id alone.
+func named(id string) dispositions.Target { return dispositions.Target{Key: leak.Key{ID: id}} }
+
+// read reads a key by its id.
+func (w World) read(ctx context.Context, id string) (leak.Key, error) {
+	return w.Issuer.(dispositions.Reader).Read(ctx, named(id))
+}
+
+// refused tries a secret; nil: it is refused as only a dead key's is.
+func refused(ctx context.Context, p dispositions.Prover, s leak.Secret) error {
+	trial, err := p.Try(ctx, s)
+	switch {
+	case err != nil:
+		return err
+	case trial.Result == leak.Works:
+		return leak.ErrAlive
+	case trial.Result == leak.Refused:
+		return errors.New("refused, with a code that is not documented to mean a dead key")
+	}
+	return nil
 }

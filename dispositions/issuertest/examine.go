@@ -7,15 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"stanch/dispositions"
 	"stanch/receiver/leak"
 )
 
 // testExamine: an examination finds fault with a far side that fails, none with one that works, and shows no secret.
 func testExamine(t *testing.T, h Harness) {
-	if _, ok := h.New(t).Issuer.(dispositions.Examiner); !ok {
-		t.Skip("it is no Examiner")
-	}
 	t.Run("works", func(t *testing.T) {
 		w := h.New(t)
 		id, secret := w.AddKey(true)
@@ -50,7 +46,7 @@ func hasFailure(found []leak.Finding) bool {
 // examine returns what an examination finds, after checking what holds for every finding.
 func (w World) examine(ctx context.Context, t *testing.T, secret leak.Secret) []leak.Finding {
 	t.Helper()
-	found := w.Issuer.(dispositions.Examiner).Examine(ctx)
+	found := w.Issuer.Examine(ctx)
 	if len(found) == 0 {
 		t.Error("nothing is found")
 	}

@@ -153,7 +153,7 @@ func testConcurrent(t *testing.T, h Harness) {
 			if key, err := w.Issuer.Locate(context.Background(), secret); err != nil || key.ID != id {
 				t.Errorf("Locate: got id %q and error %v, want %s", key.ID, err, id)
 			}
-			if key, err := w.Issuer.Read(context.Background(), id); err != nil || key.ID != id {
+			if key, err := w.read(context.Background(), id); err != nil || key.ID != id {
 				t.Errorf("Read: got id %q and error %v, want %s", key.ID, err, id)
 			}
 		})

@@ -135,7 +135,7 @@ type call struct {
 func (w World) calls(id string, secret leak.Secret) []call {
 	all := []call{
 		{"Locate", func(ctx context.Context) error { _, err := w.Issuer.Locate(ctx, secret); return err }},
-		{"Read", func(ctx context.Context) error { _, err := w.Issuer.Read(ctx, id); return err }},
+		{"Read", func(ctx context.Context) error { _, err := w.read(ctx, id); return err }},
 	}
 	return append(all, w.writes(id)...)
 }
@@ -143,8 +143,8 @@ func (w World) calls(id string, secret leak.Secret) []call {
 // writes lists every change that an issuer can make to a key.
 func (w World) writes(id string) []call {
 	var all []call
-	add := func(name string, do func(context.Context, string) error) {
-		all = append(all, call{name, func(ctx context.Context) error { return do(ctx, id) }})
+	add := func(name string, do func(context.Context, dispositions.Target) error) {
+		all = append(all, call{name, func(ctx context.Context) error { return do(ctx, named(id)) }})
 	}
 	if d, ok := w.Issuer.(dispositions.Disabler); ok {
 		add("Disable", d.Disable)

@@ -30,7 +30,7 @@ func testRedirect(t *testing.T, h Harness) {
 				w.wants(t, c.name, c.do(context.Background()), nil, secret)
 			}
 			if prover, ok := w.Issuer.(dispositions.Prover); ok {
-				err := prover.Refused(context.Background(), secret)
+				err := refused(context.Background(), prover, secret)
 				w.wants(t, "Refused", err, nil, secret)
 			}
 			w.mustStand(t, id, State{})
@@ -52,7 +52,7 @@ func testCommitted(t *testing.T, h Harness) {
 			w, id, secret := broken(t, h, "after use", Committed)
 			w.wants(t, c.name, w.writes(id)[n].do(context.Background()), nil, secret)
 			w.Mend()
-			key, err := w.Issuer.Read(context.Background(), id)
+			key, err := w.read(context.Background(), id)
 			if dead := key.Disabled || errors.Is(err, leak.ErrNotFound); !dead {
 				t.Errorf("the change was made, and the key is read as %+v, %v", key, err)
 			}
@@ -79,13 +79,13 @@ func testWatch(t *testing.T, h Harness) {
 	}
 	w := h.New(t)
 	id, _ := w.AddKey(false)
-	if used, err := w.Issuer.(dispositions.Watcher).Activity(context.Background(), id); err != nil || used.Count != 0 {
+	if used, err := w.Issuer.(dispositions.Watcher).Activity(context.Background(), named(id)); err != nil || used.Count != 0 {
 		t.Errorf("got %+v, %v of a key that nobody used", used, err)
 	}
-	_, err := w.Issuer.(dispositions.Watcher).Activity(context.Background(), w.UnknownID)
+	_, err := w.Issuer.(dispositions.Watcher).Activity(context.Background(), named(w.UnknownID))
 	w.wants(t, "Activity of an unknown key", err, leak.ErrNotFound)
 	failing(t, h, "Activity", func(ctx context.Context, w World, key leak.Key) error {
-		used, err := w.Issuer.(dispositions.Watcher).Activity(ctx, key.ID)
+		used, err := w.Issuer.(dispositions.Watcher).Activity(ctx, named(key.ID))
 		if used.Known {
 			t.Errorf("nobody can tell, and it is known as %+v", used)
 		}

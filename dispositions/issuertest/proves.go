@@ -23,7 +23,7 @@ func testProve(t *testing.T, h Harness) {
 	t.Run("alive", func(t *testing.T) {
 		w, prover := open(t)
 		_, secret := w.AddKey(false)
-		err := prover.Refused(context.Background(), secret)
+		err := refused(context.Background(), prover, secret)
 		if !errors.Is(err, leak.ErrAlive) {
 			t.Errorf("got %v of a secret that works", err)
 		}
@@ -33,25 +33,25 @@ func testProve(t *testing.T, h Harness) {
 		w, prover := open(t)
 		id, secret := w.AddKey(false)
 		if disabler, ok := w.Issuer.(dispositions.Disabler); ok {
-			if err := disabler.Disable(context.Background(), id); err != nil {
+			if err := disabler.Disable(context.Background(), named(id)); err != nil {
 				t.Fatal(err)
 			}
-			if err := prover.Refused(context.Background(), secret); err != nil {
+			if err := refused(context.Background(), prover, secret); err != nil {
 				t.Errorf("got %v of a disabled key", err)
 			}
 		}
 		if deleter, ok := w.Issuer.(dispositions.Deleter); ok {
-			if err := deleter.Delete(context.Background(), id); err != nil {
+			if err := deleter.Delete(context.Background(), named(id)); err != nil {
 				t.Fatal(err)
 			}
-			if err := prover.Refused(context.Background(), secret); err != nil {
+			if err := refused(context.Background(), prover, secret); err != nil {
 				t.Errorf("got %v of a deleted key", err)
 			}
 		}
 	})
 	t.Run("empty", func(t *testing.T) {
 		_, prover := open(t)
-		if err := prover.Refused(context.Background(), leak.Secret{}); err == nil {
+		if err := refused(context.Background(), prover, leak.Secret{}); err == nil {
 			t.Error("no secret is said to be refused")
 		}
 	})
@@ -62,7 +62,7 @@ func testProve(t *testing.T, h Harness) {
 			w.Break(b)
 			ctx, cancel := context.WithTimeout(context.Background(), hangTime)
 			defer cancel()
-			err := prover.Refused(ctx, secret)
+			err := refused(ctx, prover, secret)
 			if err == nil || errors.Is(err, leak.ErrAlive) {
 				t.Errorf("got %v, want that nobody can tell", err)
 				return

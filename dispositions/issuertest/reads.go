@@ -51,13 +51,13 @@ func testRead(t *testing.T, h Harness) {
 	})
 	t.Run("unknown", func(t *testing.T) {
 		w := h.New(t)
-		_, err := w.Issuer.Read(context.Background(), w.UnknownID)
+		_, err := w.read(context.Background(), w.UnknownID)
 		w.wants(t, "Read", err, leak.ErrNotFound)
 	})
 	t.Run("not an id", func(t *testing.T) {
 		w := h.New(t)
 		for _, id := range []string{"", ".", "..", "../keys", "a/b", "a?b=c", "a\nb"} {
-			_, err := w.Issuer.Read(context.Background(), id)
+			_, err := w.read(context.Background(), id)
 			w.wants(t, "Read "+id, err, nil)
 		}
 	})

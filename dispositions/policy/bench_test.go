@@ -12,7 +12,7 @@ import (
 func BenchmarkDecide(b *testing.B) {
 	about := policy.Case{
 		Issuer: "ibm", Key: leak.Key{ID: "ApiKey-1", Name: "ci", Kind: "service_id", Account: "acme", CreatedAt: present},
-		Strongest: leak.Delete, Now: present,
+		Abilities: everything, Now: present,
 		Alert:    policy.Alert{Source: "gh", SourceType: "github_partner", URL: "https://github.com/acme/app/blob/main/x.go", Place: "commit"},
 		Incident: leak.Incident{SightingCount: 1, ReceivedAt: present},
 	}

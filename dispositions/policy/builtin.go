@@ -79,13 +79,24 @@ func (p *Policy) fallback(setting leak.Action) (leak.Action, string) {
 	return cmp.Or(p.Default, leak.Disable), leak.RuleDefault
 }
 
-// bounded lowers a decision to what the issuer is able to do.
-func bounded(d leak.Decision, strongest leak.Action) leak.Decision {
-	if !d.Action.Stronger(strongest) {
+// possible turns a decision that the issuer cannot carry out into the next that it can: a delete becomes a disable. A disable at an
+// issuer that can only delete becomes a delete that a person must approve, because it cannot be undone.
+func possible(d leak.Decision, able leak.Abilities) leak.Decision {
+	if able.Can(d.Action) {
 		return d
 	}
-	d.Reason += fmt.Sprintf("; its issuer cannot %s a key, so: %s", d.Action, strongest)
-	d.Action, d.Approval = strongest, false // what a delete that waits for approval does at once needs no approval
+	next := leak.Decision{Action: leak.Nothing}
+	switch {
+	case d.Action == leak.Delete && able.Disable:
+		next.Action = leak.Disable // what a delete that waits for approval does at once needs no approval
+	case d.Action == leak.Disable && able.Delete:
+		next.Action, next.Approval = leak.Delete, true
+	}
+	d.Reason += fmt.Sprintf("; its issuer cannot %s a key, so: %s", d.Action, next.Action)
+	if next.Approval {
+		d.Reason += " after approval, because that cannot be undone"
+	}
+	d.Action, d.Approval = next.Action, next.Approval
 	return d
 }
 

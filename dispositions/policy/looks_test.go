@@ -24,7 +24,7 @@ func TestLooks(t *testing.T) {
 		t.Fatalf("got faults %v", faults)
 	}
 	about := policy.Case{
-		Key: leak.Key{Name: "ci", Kind: "user", Account: "acme"}, Accounts: []string{"acme"}, Strongest: leak.Delete, Now: present,
+		Key: leak.Key{Name: "ci", Kind: "user", Account: "acme"}, Accounts: []string{"acme"}, Abilities: everything, Now: present,
 		Alert: policy.Alert{Place: "wiki"}, Incident: leak.Incident{SightingCount: 2},
 	}
 	wantLooks(t, p, about, []policy.Look{
@@ -81,7 +81,7 @@ func TestLooksOfTheFallback(t *testing.T) {
 		leak.Delete:  {Rule: "key", When: "the key has a setting of its own", Text: "the key's own setting for a leak is delete"},
 	} {
 		want.Matched = true
-		_, looks := p.Decide(policy.Case{Key: leak.Key{Setting: setting}, Strongest: leak.Delete})
+		_, looks := p.Decide(policy.Case{Key: leak.Key{Setting: setting}, Abilities: everything})
 		if got := looks[len(looks)-1]; got != want {
 			t.Errorf("%q: got %+v, want %+v", setting, got, want)
 		}

@@ -48,10 +48,10 @@ func (e *examination) lowering(i int, asked []int) []Fault {
 // strongerThan lists what could go further than a rule does, in one situation, if the rule were not there.
 func (e *examination) strongerThan(i, s int) []lowered {
 	known := e.situations[s]
-	own := weaker(e.rules[i].Action, known.issuer.Strongest)
+	own := weaker(e.rules[i].Action, known.issuer.Strongest())
 	var found []lowered
 	note := func(action leak.Action, rule, by string) {
-		if action = weaker(action, known.issuer.Strongest); action.Stronger(own) {
+		if action = weaker(action, known.issuer.Strongest()); action.Stronger(own) {
 			found = append(found, lowered{action, rule, by})
 		}
 	}

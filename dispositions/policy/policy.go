@@ -35,11 +35,8 @@ type Rule struct {
 
 // Issuer is what a rule must know of an issuer to be right for its keys.
 type Issuer struct {
-	Name      string
-	Strongest leak.Action // the strongest action that it can do
-	// DeleteOnly is set when it can delete a key and not disable it.
-	DeleteOnly bool
-	Unlocks    bool // whether it can unlock a key
+	Name string
+	leak.Abilities
 }
 
 // Policy decides. It is safe for concurrent use.
@@ -66,8 +63,8 @@ type Case struct {
 	Key    leak.Key // as the issuer says it is
 	// Accounts are those that the issuer may act in; empty: any.
 	Accounts []string
-	// Strongest is the strongest action that the issuer is able to do.
-	Strongest leak.Action
+	// Abilities is what the issuer can do.
+	Abilities leak.Abilities
 	// Alert is the report that the decision is made on. Where nothing is known of it its fields are empty.
 	Alert Alert
 	// Incident is the key's incident with everything known so far, this alert included.
@@ -106,7 +103,7 @@ func (p *Policy) Decide(c Case) (leak.Decision, []Look) {
 	if spared, ok := p.spare(c, &looks); ok {
 		return spared, looks
 	}
-	d := bounded(p.ask(c, 0, &looks), c.Strongest)
+	d := possible(p.ask(c, 0, &looks), c.Abilities)
 	if p.DryRun && d.Action != leak.Nothing {
 		d = rehearsed(d)
 		looks = append(looks, Look{Rule: leak.RuleDryRun, When: "policy.dry_run is set", Matched: true, Text: "nothing is done"})

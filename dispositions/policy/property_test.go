@@ -54,7 +54,7 @@ func (r random) config() policy.Config {
 	c := policy.Config{
 		Default: pick(r, leak.Nothing, leak.Disable, leak.Delete), KeyNone: pick(r, leak.Nothing, leak.Disable),
 		Unlock:  r.IntN(2) == 0,
-		Issuers: []policy.Issuer{able, {Name: "b", Strongest: pick(r, leak.Delete, leak.Delete, leak.Disable), Unlocks: true}},
+		Issuers: []policy.Issuer{able, {Name: "b", Abilities: pick(r, everything, everything, noDelete)}},
 	}
 	for i := range 1 + r.IntN(4) {
 		c.Rules = append(c.Rules, policy.Rule{
@@ -127,7 +127,7 @@ func TestNoOptingOut(t *testing.T) {
 		accepted++
 		for range 20 {
 			issuer := pick(r, config.Issuers...)
-			about := r.leaked(policy.Case{Issuer: issuer.Name, Key: r.key(), Strongest: issuer.Strongest})
+			about := r.leaked(policy.Case{Issuer: issuer.Name, Key: r.key(), Abilities: issuer.Abilities})
 			floor, _ := without.Decide(about)
 			d, looks := p.Decide(about)
 			if d != floor {
@@ -161,7 +161,7 @@ func TestCertainty(t *testing.T) {
 	certain := 0
 	for range 3000 {
 		when := r.expression(3, true)
-		about := policy.Case{Issuer: pick(r, "ibm", "b"), Key: r.key(), Strongest: leak.Delete}
+		about := policy.Case{Issuer: pick(r, "ibm", "b"), Key: r.key(), Abilities: everything}
 		isTrue, isFalse := policy.Certainty(when, about.Issuer, about.Key.Setting)
 		if !isTrue && !isFalse {
 			continue
@@ -209,7 +209,7 @@ func FuzzNew(f *testing.F) {
 		}
 		for _, setting := range []leak.Action{"", leak.Nothing, leak.Disable, leak.Delete} {
 			about := policy.Case{
-				Key: leak.Key{Name: text, Kind: text, Setting: setting, CreatedAt: time.Unix(number, 0)}, Strongest: leak.Delete,
+				Key: leak.Key{Name: text, Kind: text, Setting: setting, CreatedAt: time.Unix(number, 0)}, Abilities: everything,
 				Alert:    policy.Alert{Source: text, SourceType: text, Type: text, URL: text, Place: text},
 				Incident: leak.Incident{SightingCount: int(number), ReceivedAt: time.Unix(number, 0)}, Now: time.Unix(number, 1),
 			}

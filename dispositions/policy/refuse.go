@@ -20,7 +20,7 @@ type situation struct {
 func (p *Policy) situations() []situation {
 	issuers := p.Issuers
 	if len(issuers) == 0 {
-		issuers = []Issuer{{Strongest: leak.Delete, Unlocks: true}}
+		issuers = []Issuer{{Abilities: leak.Abilities{Disable: true, Enable: true, Delete: true, Lock: true}}}
 	}
 	var all []situation
 	for _, issuer := range issuers {
@@ -123,11 +123,11 @@ func (e *examination) unable(i int, asked []int) []Fault {
 	unlocks := false
 	for _, s := range asked {
 		issuer := e.situations[s].issuer
-		unlocks = unlocks || issuer.Unlocks
+		unlocks = unlocks || issuer.Lock
 		switch {
-		case r.Action.Stronger(issuer.Strongest), r.Action == leak.Disable && issuer.DeleteOnly:
+		case !issuer.Can(r.Action):
 			weak = add(weak, issuer.Name)
-		case r.Action == leak.Delete && r.Approval && issuer.DeleteOnly:
+		case r.Action == leak.Delete && r.Approval && !issuer.Disable:
 			final = add(final, issuer.Name)
 		default:
 			able = add(able, issuer.Name)

@@ -13,9 +13,9 @@ import (
 // The present of every test, and what the issuers of most can do.
 var (
 	present = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	able    = policy.Issuer{Name: "ibm", Strongest: leak.Delete, Unlocks: true}
-	modest  = policy.Issuer{Name: "modest", Strongest: leak.Disable}
-	final   = policy.Issuer{Name: "final", Strongest: leak.Delete, DeleteOnly: true}
+	able    = policy.Issuer{Name: "ibm", Abilities: everything}
+	modest  = policy.Issuer{Name: "modest", Abilities: disableOnly}
+	final   = policy.Issuer{Name: "final", Abilities: deleteOnly}
 )
 
 // rulesOf are the policy of the specification.
@@ -82,7 +82,7 @@ func TestRules(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			config := policy.Config{Rules: rulesOf(), Issuers: []policy.Issuer{able}, Protect: []string{"precious"}}
 			got := decide(t, config, policy.Case{
-				Issuer: "ibm", Key: test.key, Strongest: leak.Delete, Alert: test.alert, Now: present,
+				Issuer: "ibm", Key: test.key, Abilities: everything, Alert: test.alert, Now: present,
 				Incident: leak.Incident{SightingCount: test.sightings, ReceivedAt: present},
 			})
 			want := leak.Decision{
@@ -102,7 +102,7 @@ func TestRules(t *testing.T) {
 // One policy of one rule each: what an expression can look at.
 func TestVariables(t *testing.T) {
 	about := policy.Case{
-		Issuer: "ibm", Strongest: leak.Delete, Now: present,
+		Issuer: "ibm", Abilities: everything, Now: present,
 		Key: leak.Key{
 			ID: "ApiKey-1", Name: "ci", Kind: "service_id", Owner: "iam-1", Account: "acme", Locked: true, Disabled: true,
 			Setting: leak.Disable, CreatedAt: present.Add(-time.Hour), LastUsedAt: present.Add(-time.Minute),
@@ -127,7 +127,7 @@ func TestVariables(t *testing.T) {
 		if got := decide(t, config, about); got.Rule != "it" {
 			t.Errorf("%s: got %s by %s, want it to match", when, got.Action, got.Rule)
 		}
-		if got := decide(t, config, policy.Case{Issuer: "other", Strongest: leak.Delete}); when != "true" && got.Rule == "it" {
+		if got := decide(t, config, policy.Case{Issuer: "other", Abilities: everything}); when != "true" && got.Rule == "it" {
 			t.Errorf("%s: matches a case of which nothing is known", when)
 		}
 	}
@@ -156,7 +156,7 @@ func TestFailure(t *testing.T) {
 			continue
 		}
 		d, looks := p.Decide(policy.Case{
-			Key: leak.Key{ID: "1"}, Strongest: leak.Delete, Now: present,
+			Key: leak.Key{ID: "1"}, Abilities: everything, Now: present,
 			Alert: policy.Alert{URL: planted, Type: strings.Repeat("a", 1025)},
 		})
 		if d.Rule != "next" {
@@ -177,7 +177,7 @@ func TestUnknownTimesCanBeAskedFor(t *testing.T) {
 		{Name: "never-used", When: `!has(key.last_used_at)`, Action: leak.Delete},
 		{Name: "forever", When: `!has(key.expires_at)`, Action: leak.Delete},
 	}}
-	about := policy.Case{Strongest: leak.Delete, Now: present}
+	about := policy.Case{Abilities: everything, Now: present}
 	if got := decide(t, config, about); got.Rule != "never-used" {
 		t.Errorf("got %s, want the rule for keys that nobody used", got.Rule)
 	}
@@ -196,7 +196,7 @@ func TestDecideConcurrently(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 8 {
 		want := []string{"prod", "sandbox", "stale", "default"}[i%4]
-		about := policy.Case{Strongest: leak.Delete, Now: present, Key: []leak.Key{
+		about := policy.Case{Abilities: everything, Now: present, Key: []leak.Key{
 			{Name: "prod-a"}, {Account: "trials"}, {CreatedAt: present.AddDate(-10, 0, 0)}, {},
 		}[i%4]}
 		group.Go(func() {
@@ -230,7 +230,7 @@ func TestReason(t *testing.T) {
 				`the key's own setting for a leak is delete`,
 		},
 	} {
-		got := decide(t, config, policy.Case{Key: test.key, Strongest: leak.Delete, Alert: policy.Alert{Place: "wiki"}})
+		got := decide(t, config, policy.Case{Key: test.key, Abilities: everything, Alert: policy.Alert{Place: "wiki"}})
 		if got.Reason != test.want {
 			t.Errorf("got  %s\nwant %s", got.Reason, test.want)
 		}
@@ -239,11 +239,11 @@ func TestReason(t *testing.T) {
 
 func TestCapAndDryRun(t *testing.T) {
 	rules := []policy.Rule{{Name: "all", When: "true", Action: leak.Delete, Approval: true}}
-	got := decide(t, policy.Config{Rules: rules}, policy.Case{Strongest: leak.Disable})
+	got := decide(t, policy.Config{Rules: rules}, policy.Case{Abilities: disableOnly})
 	if got.Action != leak.Disable || got.Approval {
 		t.Errorf("got %+v, want what the issuer can do at once", got)
 	}
-	got = decide(t, policy.Config{Rules: rules, DryRun: true}, policy.Case{Strongest: leak.Delete})
+	got = decide(t, policy.Config{Rules: rules, DryRun: true}, policy.Case{Abilities: everything})
 	if got.Action != leak.Nothing || got.Approval || got.Rule != leak.RuleDryRun || !strings.Contains(got.Reason, "delete after approval") {
 		t.Errorf("got %+v, want nothing, and what would be done", got)
 	}

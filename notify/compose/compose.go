@@ -92,6 +92,7 @@ func outcome(e leak.Entry) (leak.Step, bool) {
 // incident is for followers only.
 var told = map[leak.StepName][]leak.State{
 	leak.Proved:    {leak.Contained, leak.Held},
+	leak.Unproved:  {leak.Accepted},
 	leak.Spared:    {leak.Left},
 	leak.HeldBack:  {leak.Held},
 	leak.Failure:   {leak.Failed},
@@ -197,7 +198,7 @@ func (s story) dead() bool {
 }
 
 // valueWorks reports whether the news is that the leaked value works although the issuer says that the key is dead.
-func (s story) valueWorks() bool { return s.news == leak.Failure && s.failedFor(leak.ErrAlive) }
+func (s story) valueWorks() bool { return s.news == leak.Failure && s.Cause == leak.CauseAlive }
 
 // undoFailed reports whether the news is that the key could not be enabled again.
 func (s story) undoFailed() bool {

@@ -47,6 +47,8 @@ func (s story) deed() string {
 		return s.deedHeld()
 	case leak.Left:
 		return "Nothing was done."
+	case leak.Accepted:
+		return fmt.Sprintf("The issuer accepted to %s the key. Whether it is dead is not proved.", s.Action)
 	case leak.Unknown:
 		return "Nothing: nobody knows whose key it is."
 	case leak.Failed:

@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"strings"
 	"time"
 
 	"stanch/notify/compose"
@@ -33,9 +34,12 @@ func incident(state leak.State, change func(*leak.Incident)) leak.Incident {
 		ID: id, State: state, Severity: leak.Warning, Issuer: "ibm", Source: "gh-partner",
 		Key: leak.Key{
 			ID: "ApiKey-1c2d3e4f-0000-4000-8000-123456789abc", Name: "ci-deploy", Kind: "service_id",
-			Owner: "iam-ServiceId-77", Account: "acc-1", TokenLife: time.Hour,
+			Owner: "iam-ServiceId-77", Account: "acc-1",
 			CreatedAt:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 			LastUsedAt: time.Date(2026, 11, 21, 13, 58, 0, 0, time.UTC),
+		},
+		Abilities: leak.Abilities{
+			Disable: true, Enable: true, Delete: true, Read: true, Prove: true, Lock: true, TokensOutlive: leak.LivesFor(time.Hour),
 		},
 		Action: leak.Disable, Rule: "key", Reason: "the key's own setting for a leak is disable",
 		Advice: ofService,
@@ -78,10 +82,20 @@ func left(severity leak.Severity, rule, reason string) leak.Entry {
 	return entry(i, step(leak.Decided, "nothing: "+reason), step(leak.Spared, "nothing was done: "+reason))
 }
 
+// cause is what the engine takes a failure for that has a text.
+func cause(text string) leak.Cause {
+	for _, err := range []error{leak.ErrLocked, leak.ErrCredential, leak.ErrAlive} {
+		if strings.Contains(text, err.Error()) {
+			return leak.CauseOf(err)
+		}
+	}
+	return leak.CauseUnresolved
+}
+
 // failed is the entry of a key on which an action did not succeed.
 func failed(text string, change func(*leak.Incident)) leak.Entry {
 	i := incident(leak.Failed, func(i *leak.Incident) {
-		i.Severity, i.Reason = leak.Critical, text
+		i.Severity, i.Reason, i.Cause = leak.Critical, text, cause(text)
 		if change != nil {
 			change(i)
 		}
@@ -128,7 +142,7 @@ var examples = map[string]leak.Entry{
 		step(leak.Warned, "rule old-keys could not be evaluated, and the next one was asked: key.last_used_at is not known"),
 		step(leak.Decided, "disable"), step(leak.Proved, "the key was disabled already when it was looked up; nothing had to be done")),
 	"contained_without_tokens": entry(incident(leak.Contained, func(i *leak.Incident) {
-		i.Key.TokenLife, i.Key.LastUsedAt = 0, time.Time{}
+		i.Abilities.TokensOutlive, i.Key.LastUsedAt = leak.LivesFor(0), time.Time{}
 		i.TokensLiveUntil = i.ContainedAt
 	}), step(leak.Proved, provedDisabled)),
 
@@ -187,7 +201,7 @@ var examples = map[string]leak.Entry{
 	"alive_closed": entry(incident(leak.Closed, func(i *leak.Incident) { i.Severity, i.Told = leak.Critical, true }),
 		step(leak.Alive, stillAlive)),
 
-	"failed_locked": failed(leak.ErrLocked.Error()+", and policy does not allow to unlock it",
+	"failed_locked": failed(leak.ErrLocked.Error()+", and policy does not allow stanch to unlock it",
 		func(i *leak.Incident) { i.Key.Locked = true }),
 	"failed_credential": failed("asking ibm: "+leak.ErrCredential.Error(), unlocated),
 	"failed_unreachable": failed("reading the key back from ibm: connection refused",

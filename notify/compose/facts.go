@@ -127,7 +127,7 @@ func worse(m leak.Marks) string {
 
 func (s story) whose() string {
 	switch {
-	case s.Key.ID == "":
+	case !s.Located():
 		return "Nobody knows: no issuer told which key it is."
 	case s.Key.Owner == "":
 		return "The issuer does not say."
@@ -149,7 +149,7 @@ func (s story) whatBreaks() string {
 	switch {
 	case s.State == leak.Unknown:
 		return "Nothing: no key was touched."
-	case s.Key.ID == "":
+	case !s.Located():
 		return "Nothing by our doing: no key was touched."
 	case s.news == leak.Ended:
 		return fmt.Sprintf("Nothing by closing the incident: the key %s. %s", s.standing(), s.lastUse())
@@ -197,11 +197,14 @@ func times(n int64) string {
 }
 
 func (s story) tokens() string {
-	life := minutes(s.Key.TokenLife)
+	outlive := s.Abilities.TokensOutlive
+	life := minutes(outlive.Most)
 	switch {
-	case s.Key.ID == "", s.undoFailed(), !s.dead() && (s.Key.TokenLife == 0 || s.news == leak.Ended):
+	case !s.Located(), s.undoFailed(), !s.dead() && (outlive.Most == 0 || s.news == leak.Ended):
 		return ""
-	case s.Key.TokenLife == 0:
+	case !outlive.Known:
+		return "How long tokens issued for the key outlive it is not known."
+	case outlive.Most == 0:
 		return "None outlive the key."
 	case !s.dead():
 		return fmt.Sprintf("They work and new ones can be had; they outlive the key by %s at most.", life)
@@ -227,6 +230,8 @@ func (s story) undoing() string {
 		return "No: a deleted key is gone. Make a new key where it was in use."
 	case s.undoFailed():
 		return "Not yet: enabling the key did not succeed."
+	case s.dead() && !s.Abilities.Enable:
+		return fmt.Sprintf("No: %s has no call that enables a key again. Make a new key where it was in use.", s.issuer())
 	case s.State == leak.Contained, s.news == leak.Ended && s.Key.Disabled:
 		return fmt.Sprintf("Yes: %s enables the key again, and then it works as before, for whoever found it too.",
 			s.command("undo"))
@@ -234,6 +239,10 @@ func (s story) undoing() string {
 		return fmt.Sprintf("Yes, until it is deleted: %s enables the key again. Deleting is for good.", s.command("undo"))
 	case s.State == leak.Held && s.Action == leak.Delete, s.Intended == leak.Delete:
 		return "Deleting a key is for good; only a disabled one can be enabled again."
+	case s.State == leak.Accepted:
+		return "No: what was accepted cannot be taken back."
+	case (s.State == leak.Held || s.Intended == leak.Disable) && !s.Abilities.Enable:
+		return fmt.Sprintf("Disabling a key at %s is for good: it has no call that enables one again.", s.issuer())
 	case s.State == leak.Held, s.Intended == leak.Disable:
 		return "A disabled key can be enabled again."
 	case s.byHandAlive():

@@ -3,7 +3,6 @@ package compose
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"stanch/receiver/leak"
@@ -18,7 +17,14 @@ func (s story) next() string {
 		return s.nextHeld()
 	case leak.Left:
 		return s.nextLeft()
+	case leak.Accepted:
+		return fmt.Sprintf("Check at %s that the key is gone, or that calls with it are refused. Then make a new key, and put it where the "+
+			"old one was in use.", s.issuer())
 	case leak.Unknown:
+		if s.Rule == leak.RuleNotOurs {
+			return "The key works for anyone who has it, and stanch may not see it: find its owner by the place where it was seen, and have it " +
+				"revoked. If it is yours, give stanch a credential that may see its account."
+		}
 		return "It was probably rotated or deleted before the alert came, or is of an issuer that is not configured. " +
 			"If you know whose it is, revoke it there."
 	case leak.Failed:
@@ -68,7 +74,7 @@ func (s story) nextContained() string {
 	}
 	next := "Make a new key and put it where the old one was in use. Take the old one out of the place where it was seen, " +
 		"and look through what it did since it leaked"
-	if s.Key.TokenLife > 0 || !s.TokensLiveUntil.IsZero() {
+	if s.Abilities.TokensOutlive.Most > 0 || !s.TokensLiveUntil.IsZero() {
 		next += ", its tokens included"
 	}
 	return next + "."
@@ -186,10 +192,10 @@ func (s story) remedy() string {
 	switch {
 	case s.undoFailed():
 		return fmt.Sprintf("It is tried again by itself. If the key must work at once, enable it by hand at %s.", s.issuer())
-	case s.failedFor(leak.ErrLocked):
+	case s.Cause == leak.CauseLocked:
 		return fmt.Sprintf("Unlock the key at %s: it is tried again by itself. With `policy.unlock: true`, or `unlock: true` "+
 			"in a rule, stanch unlocks such keys itself.", s.issuer())
-	case s.failedFor(leak.ErrCredential):
+	case s.Cause == leak.CauseCredential:
 		return fmt.Sprintf("Give stanch a credential that %s accepts and that may see and change keys: it is tried again by "+
 			"itself. %s", s.issuer(), s.byHand())
 	}
@@ -205,12 +211,6 @@ func (s story) byHand() string {
 		return "Until then the key is disabled, and of no use to whoever found it."
 	}
 	return fmt.Sprintf("Until then the key may work: disable it by hand at %s if that is faster.", s.issuer())
-}
-
-// failedFor reports whether the words of the failure name a cause. The log holds words and no errors; the engine ends
-// them with the error's own text.
-func (s story) failedFor(cause error) bool {
-	return slices.ContainsFunc(s.said, func(text string) bool { return strings.Contains(text, cause.Error()) })
 }
 
 // replacing tells step by step how to replace the key, as its issuer says; empty: the issuer does not say, the key is not

@@ -42,7 +42,12 @@ func (s story) headline() string {
 		return s.headlineLeft()
 	case leak.Failed:
 		return s.headlineFailed()
+	case leak.Accepted:
+		return fmt.Sprintf("may still work: its issuer accepted %s it, and that cannot be proved", doing(s.Action))
 	case leak.Unknown:
+		if s.Rule == leak.RuleNotOurs {
+			return "works, and no issuer shows stanch whose it is: nothing was done"
+		}
 		return "is known to no issuer: nothing was done"
 	case leak.Open:
 		return s.headlineTaken()

@@ -174,7 +174,8 @@ func Examples() []notify.Notice {
 func exampleIncident(i int, state leak.State, at time.Time) leak.Incident {
 	return leak.Incident{
 		ID: leak.Fingerprint(fmt.Sprintf("%012x%052x", i, i)), State: state, Severity: leak.Warning, Issuer: "example", Source: "example",
-		Key:    leak.Key{ID: "example", Name: "example", Kind: "service_id", Owner: "example", Account: "example", TokenLife: time.Hour, Disabled: state == leak.Contained},
-		Action: leak.Disable, Rule: "key", Reason: "this is an example", SightingCount: 1, ReceivedAt: at.Add(-time.Minute), ContainedAt: at,
+		Abilities: leak.Abilities{Disable: true, Enable: true, Delete: true, Read: true, TokensOutlive: leak.LivesFor(time.Hour)},
+		Key:       leak.Key{ID: "example", Name: "example", Kind: "service_id", Owner: "example", Account: "example", Disabled: state == leak.Contained},
+		Action:    leak.Disable, Rule: "key", Reason: "this is an example", SightingCount: 1, ReceivedAt: at.Add(-time.Minute), ContainedAt: at,
 	}
 }

@@ -73,14 +73,15 @@ func example(id string, severity leak.Severity, name, url string) notify.Notice 
 			State: leak.Contained, Severity: severity, Issuer: "ibm", Source: "gh-partner",
 			Key: leak.Key{
 				ID: "ApiKey-1c2d3e4f-0000-4000-8000-123456789abc", Name: name, Kind: "service_id", Owner: "iam-ServiceId-77",
-				Account: "acc-1", Disabled: true, TokenLife: time.Hour,
+				Account: "acc-1", Disabled: true,
 			},
 			Advice: leak.Advice{
 				Replace: "Make the next one: `ibmcloud iam service-api-key-create ci-deploy-next ServiceId-77 --action-if-leaked DISABLE " +
 					"--file key.json`. Put it into Secrets Manager, or into the secret store of whatever runs on it (a Kubernetes secret, the " +
 					"variables of a pipeline), never into a repository; restart what runs on it, and delete the file.",
 			},
-			Action: leak.Disable, Rule: "key", Reason: "the key's own setting for a leak is disable",
+			Abilities: leak.Abilities{Disable: true, Enable: true, Delete: true, Read: true, TokensOutlive: leak.LivesFor(time.Hour)},
+			Action:    leak.Disable, Rule: "key", Reason: "the key's own setting for a leak is disable",
 			SightingCount: 1, ReceivedAt: at.Add(-4 * time.Second), ContainedAt: at, TokensLiveUntil: at.Add(time.Hour),
 		},
 	}, []leak.Sighting{{Source: "gh-partner", Type: "ibm_cloud_iam_key", URL: url, Place: "commit", SeenAt: at}})

@@ -10,6 +10,7 @@ const (
 	Open      State = "open"      // being worked on
 	Held      State = "held"      // waits for approval
 	Contained State = "contained" // proved dead
+	Accepted  State = "accepted"  // the issuer accepted the action, and nobody can prove that the key is dead
 	Left      State = "left"      // policy says nothing
 	Unknown   State = "unknown"   // no issuer knows it
 	Failed    State = "failed"    // paged; retried, or for a human
@@ -17,7 +18,7 @@ const (
 )
 
 // States lists every state, in the order in which people read them.
-var States = []State{Open, Held, Failed, Unknown, Contained, Left, Closed}
+var States = []State{Open, Held, Failed, Unknown, Accepted, Contained, Left, Closed}
 
 // Incident is one leaked key with everything known about it, as it stands after a step. It is small: its sightings and
 // its steps are kept apart.
@@ -34,6 +35,8 @@ type Incident struct {
 	Reason string `json:"reason"`
 	// Failure is what stood in the way the last time that it was recorded, while the state is failed.
 	Failure string `json:"failure,omitempty"`
+	// Cause is why, as far as people have different things to do about it.
+	Cause Cause `json:"cause,omitempty"`
 	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A turn that finds it
 	// takes the action up again. While it is disable and Action is delete, deleting waits for approval.
 	Intended Action `json:"intended,omitempty"`
@@ -43,6 +46,14 @@ type Incident struct {
 	// unlocked for it.
 	Approval bool `json:"approval,omitempty"`
 	Unlock   bool `json:"unlock,omitempty"`
+	// Abilities is what the issuer can do, as it was when the last decision was made.
+	Abilities Abilities `json:"abilities,omitzero"`
+	// WorkedAt is when the leaked value was last seen to work, before anything was done; zero: it was not tried.
+	WorkedAt time.Time `json:"worked_at,omitzero"`
+	// Proof is why the key is said to be dead; nil while it is not.
+	Proof *Proof `json:"proof,omitempty"`
+	// SettlesAt is when an announced action holds everywhere at its issuer; zero: it was not accepted yet, or needs no time.
+	SettlesAt time.Time `json:"settles_at,omitzero"`
 	// Denied is set while every issuer that may see the secret says that it has no such key.
 	Denied bool `json:"denied,omitempty"`
 	// Told is set once somebody was told that the key works although the incident is closed.
@@ -61,5 +72,8 @@ type Incident struct {
 
 // Finished reports whether nothing more is to be done unless something new is seen.
 func (i Incident) Finished() bool {
-	return i.State == Contained || i.State == Left || i.State == Closed
+	return i.State == Contained || i.State == Accepted || i.State == Left || i.State == Closed
 }
+
+// Located reports whether an issuer told which key it is.
+func (i Incident) Located() bool { return i.Issuer != "" && i.Rule != RuleByHand }

@@ -24,8 +24,6 @@ type Key struct {
 	Setting Action `json:"setting,omitempty"`
 	// Own is set for a credential that stanch itself runs on; it is never acted on.
 	Own bool `json:"own,omitempty"`
-	// TokenLife is how long tokens already issued for the key outlive it; 0 when none do.
-	TokenLife time.Duration `json:"token_life_ns,omitempty"`
 }
 
 // Activity is how a key was used, as its issuer counts.

@@ -5,6 +5,7 @@ package leak
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 var (
 	// ErrNotFound means that the issuer, asked with a working credential, says that it has no such key.
 	ErrNotFound = errors.New("the issuer knows no such key")
+	// ErrNotVisible means that the issuer has a key of this value perhaps, and does not show it to us; it says nothing about
+	// our own credential.
+	ErrNotVisible = errors.New("a key that we may not see")
 	// ErrLocked means that the issuer refuses to change the key because it is locked.
 	ErrLocked = errors.New("the key is locked")
 	// ErrAlive means that a secret works, although its key is said to be dead.
@@ -44,3 +48,12 @@ func (f Fingerprint) Short() string {
 	}
 	return string(f[:12])
 }
+
+// Refusal says why what a person ordered was not taken. Nothing was changed.
+type Refusal struct{ Text string }
+
+// Error says why.
+func (r *Refusal) Error() string { return r.Text }
+
+// Refuse returns a *Refusal with a text, formatted as by fmt.
+func Refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }

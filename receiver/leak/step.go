@@ -13,7 +13,9 @@ const (
 	Decided  StepName = "decided"  // policy chose
 	HeldBack StepName = "held"     // waits for approval
 	Intended StepName = "intended" // an action is announced
-	Proved   StepName = "proved"   // the issuer, asked again, says it is so
+	Settling StepName = "settling" // proved or accepted, and to be proved again when the change holds everywhere
+	Proved   StepName = "proved"   // the key is dead, and the incident says why that is known
+	Unproved StepName = "accepted" // the issuer accepted the action, and nobody can prove that the key is dead
 	Failure  StepName = "failed"   // paged
 	Spared   StepName = "left"     // policy says nothing, and nothing was done
 	Wiped    StepName = "wiped"    // the kept secret is gone

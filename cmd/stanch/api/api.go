@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
 	"stanch/dispositions/ledger"
 	"stanch/receiver/collect"
 	"stanch/receiver/queue"
@@ -28,7 +29,7 @@ type API struct {
 	Index        *ledger.Index
 	Sightings    *ledger.Sightings
 	Engine       *dispositions.Engine
-	Dead         *dispositions.DeadLetters
+	Dead         *deadletter.Letters
 	Collector    *collect.Collector // nil: nothing is swept
 	Store        queue.Store
 	Fingerprints seal.FingerprintKey

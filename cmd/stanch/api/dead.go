@@ -10,12 +10,13 @@ import (
 	"strconv"
 	"strings"
 
-	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
+	"stanch/receiver/leak"
 )
 
 // DeadLetter is one dead letter as the API shows it.
 type DeadLetter struct {
-	dispositions.Dead
+	deadletter.Dead
 	// Obstacle is what keeps it from being put back now; empty: it can be.
 	Obstacle string `json:"obstacle,omitempty"`
 }
@@ -28,7 +29,7 @@ type replayBody struct {
 
 // replayLine is one line of the answer to a request to put many back.
 type replayLine struct {
-	dispositions.Replayed
+	deadletter.Replayed
 	ending
 }
 
@@ -91,11 +92,11 @@ func (a *API) deadID(w http.ResponseWriter, r *http.Request) (uint64, bool) {
 var ErrDeadID = errors.New("ID must be a number, as 'stanch dead list' prints it")
 
 func (a *API) failDead(w http.ResponseWriter, err error) {
-	_, refused := errors.AsType[*dispositions.Refusal](err)
+	_, refused := errors.AsType[*leak.Refusal](err)
 	switch {
 	case refused:
 		a.refuse(w, http.StatusConflict, err)
-	case errors.Is(err, dispositions.ErrNoDeadLetter):
+	case errors.Is(err, deadletter.ErrNone):
 		a.refuse(w, http.StatusNotFound, err)
 	default:
 		a.fail(w, err)
@@ -128,7 +129,7 @@ func (a *API) replayAllDead(w http.ResponseWriter, r *http.Request, by string) {
 		return
 	}
 	tell := newTeller(w)
-	done, err := a.Dead.ReplayAll(r.Context(), body.Source, func(d dispositions.Dead, so dispositions.Replayed) {
+	done, err := a.Dead.ReplayAll(r.Context(), body.Source, func(d deadletter.Dead, so deadletter.Replayed) {
 		a.tellReplayed(d, by, body.Reason)
 		tell.progress(replayLine{Replayed: so})
 	})
@@ -136,7 +137,7 @@ func (a *API) replayAllDead(w http.ResponseWriter, r *http.Request, by string) {
 }
 
 // tellReplayed records who put a dead letter back, and why.
-func (a *API) tellReplayed(d dispositions.Dead, by, reason string) {
+func (a *API) tellReplayed(d deadletter.Dead, by, reason string) {
 	a.Log.Info("dead letter replayed", "id", d.ID, "source", d.Source, "what", d.What, "by", by, "reason", reason)
 }
 
@@ -163,14 +164,14 @@ func (a *API) checkDeadReason(ctx context.Context, reason string) error {
 	if err != nil {
 		return fmt.Errorf("checking the reason: %w", err)
 	}
-	if slices.ContainsFunc(list, func(d dispositions.Dead) bool { return slices.Contains(words, d.Fingerprint) }) {
+	if slices.ContainsFunc(list, func(d deadletter.Dead) bool { return slices.Contains(words, d.Fingerprint) }) {
 		return errSecretReason
 	}
 	return nil
 }
 
 // DeadLetters asks for dead letters, newest first: of every source when it is empty, and all when the limit is 0.
-func (c *Client) DeadLetters(ctx context.Context, source string, limit uint) (list []dispositions.Dead, err error) {
+func (c *Client) DeadLetters(ctx context.Context, source string, limit uint) (list []deadletter.Dead, err error) {
 	query := url.Values{"limit": {strconv.FormatUint(uint64(limit), 10)}, "source": {source}}
 	err = c.get(ctx, "/api/v1/dead", query, &list)
 	return list, err
@@ -189,7 +190,7 @@ func (c *Client) Replay(ctx context.Context, id, reason string) (d DeadLetter, e
 }
 
 // ReplayAll puts back whatever can be, of one source or, when it is empty, of all. It tells progress how many it put back so far.
-func (c *Client) ReplayAll(ctx context.Context, source, reason string, progress func(done int)) (dispositions.Replayed, error) {
+func (c *Client) ReplayAll(ctx context.Context, source, reason string, progress func(done int)) (deadletter.Replayed, error) {
 	body := replayBody{Reason: reason, Source: source}
 	last, err := follow(ctx, c, "/api/v1/dead/replay", body, func(line replayLine) { progress(line.Replayed.Replayed) })
 	return last.Replayed, err

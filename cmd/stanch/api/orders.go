@@ -175,7 +175,7 @@ func (a *API) failOrder(w http.ResponseWriter, err error) {
 
 // Answer is how an order that was not taken is answered, with the words for people. What nobody can be blamed for is logged.
 func (a *API) Answer(err error) (status int, told error) {
-	_, refused := errors.AsType[*dispositions.Refusal](err)
+	_, refused := errors.AsType[*leak.Refusal](err)
 	_, bad := errors.AsType[badOrder](err)
 	switch {
 	case bad:

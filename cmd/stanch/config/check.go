@@ -149,9 +149,6 @@ func (i Issuer) check(fault faultFunc) {
 	if len(i.TokenTypes) == 0 && i.Pattern == "" {
 		fault("token_types", "give token_types or a pattern: without both, this issuer is shown no secret")
 	}
-	if i.Rate < 0 {
-		fault("rate", "must be positive")
-	}
 	if i.InFlight < 0 || i.InFlight > dispositions.MaxInFlight {
 		fault("in_flight", fmt.Sprintf("must be from 1 to %d", dispositions.MaxInFlight))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
+	"stanch/dispositions/admit"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
@@ -166,9 +167,9 @@ type Issuer struct {
 	// Accounts are the issuer's accounts whose keys may be acted on; a key of another is left alone, and paged. By
 	// default every account that the credential reaches.
 	Accounts []string `yaml:"accounts"`
-	// Rate is how many keys a second are looked up or acted on there, so that the service is not flooded; by default as many
-	// as there are.
-	Rate int `yaml:"rate"`
+	// Rate is how many keys are looked up or acted on there, such as 20 (a second), 600/min or 60/h, so that the service is not
+	// flooded; where one call takes many keys, how many calls are made. By default as many as there are.
+	Rate admit.Rate `yaml:"rate"`
 	// InFlight is how many keys are worked on there at once, 64 by default and 1000 at most; when the service answers that it is
 	// asked too much there are fewer for a while, whatever is set here.
 	InFlight int `yaml:"in_flight"`

@@ -6,7 +6,6 @@ import (
 
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
-	"stanch/dispositions"
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 )
@@ -40,11 +39,11 @@ func (c *Config) ask(d *decode.Decoder) []policy.Issuer {
 	var all []policy.Issuer
 	for i, entry := range c.Issuers {
 		path := fmt.Sprintf("issuers[%d]", i)
-		able := policy.Issuer{Name: entry.Name, Strongest: leak.Delete, Unlocks: true}
+		able := policy.Issuer{Name: entry.Name, Abilities: leak.Abilities{Disable: true, Enable: true, Delete: true, Read: true, Lock: true}}
 		if entry.Adapter != nil && c.roles.Have(role.Engine) && !d.Faulty(path) {
 			issuer, err := entry.Adapter.Open(entry.Name, slog.New(slog.DiscardHandler))
 			if err == nil {
-				able = dispositions.Abilities(entry.Name, issuer)
+				able.Abilities = issuer.Abilities()
 			} else {
 				d.Fault(path, "cannot be opened: "+err.Error())
 			}

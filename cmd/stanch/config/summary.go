@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"stanch/cmd/stanch/role"
+	"stanch/receiver/leak"
 )
 
 // Summarise prints what a configuration comes to, in words.
@@ -17,6 +20,11 @@ func (c *Config) Summarise(w io.Writer) error {
 	row("sources", entries(c.Sources, "none"))
 	row("issuers", entries(c.Issuers, "none"))
 	row("notifiers", entries(c.Notifiers, "none, so nobody is told"))
+	if c.roles.Have(role.Engine) {
+		for _, i := range c.abilities {
+			row(i.Name, i.Abilities.String()+unable(i.Abilities))
+		}
+	}
 	row("policy", c.Policy.String())
 	for _, r := range c.Policy.Rules {
 		row("rule", r.String())
@@ -24,6 +32,19 @@ func (c *Config) Summarise(w io.Writer) error {
 	row("fuse", fmt.Sprintf("%d keys of an account within %s", c.Policy.Fuse.Max, duration(c.Policy.Fuse.Per)))
 	row("retention", duration(c.Retention))
 	return table.Flush()
+}
+
+// unable says what becomes of the actions that an issuer cannot do.
+func unable(able leak.Abilities) string {
+	switch {
+	case !able.Disable && !able.Delete:
+		return "; nothing is ever done to its keys"
+	case !able.Disable:
+		return "; it cannot disable a key: what policy would disable waits until a person approves to delete it"
+	case !able.Delete:
+		return "; it cannot delete a key: what policy would delete is disabled"
+	}
+	return ""
 }
 
 func entries[E fmt.Stringer](list []E, none string) string {

@@ -98,11 +98,9 @@ func examineIssuer(ctx context.Context, i config.Issuer, p config.Policy) []leak
 	if err != nil {
 		return notOpened(err)
 	}
-	var found leak.Findings
-	if e, ok := issuer.(dispositions.Examiner); ok {
-		found = e.Examine(ctx)
-	}
+	found := leak.Findings(issuer.Examine(ctx))
 	settle(found, p)
+	found.Good("abilities", "%s", issuer.Abilities())
 	if tenant, ok := issuer.(dispositions.Tenant); ok && len(i.Accounts) > 0 {
 		examineAccounts(ctx, tenant, i.Accounts, &found)
 	}

@@ -14,6 +14,7 @@ import (
 	"stanch/cmd/stanch/settings"
 	"stanch/cmd/stanch/web"
 	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
 	"stanch/dispositions/ledger"
 	"stanch/notify/deliver"
 	"stanch/receiver"
@@ -68,7 +69,7 @@ func assemble(ctx context.Context, c *config.Config, tracer trace.Tracer, log *s
 		s.sightings = ledger.NewSightings(store, keys.Recipient, keys.Identities)
 		s.checkpoints = ledger.NewCheckpoints(store, log)
 		s.engine = dispositions.New(dispositions.Config{
-			Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.Identities, Mandate: now.Engine(),
+			Store: store, Ledger: journal, Sightings: s.sightings, Identities: keys.Identities, Settings: now.Engine(),
 			Requests: store, Log: log, Registerer: registry, Tracer: tracer,
 		})
 		registry.MustRegister(newState(store, s.index, log))
@@ -82,7 +83,7 @@ func assemble(ctx context.Context, c *config.Config, tracer trace.Tracer, log *s
 
 	operators := &api.API{
 		Index: s.index, Sightings: s.sightings, Engine: s.engine, Collector: s.collector, Store: store,
-		Dead:         &dispositions.DeadLetters{Store: store, Identities: keys.Identities, Follows: s.follows, Reread: s.reread},
+		Dead:         &deadletter.Letters{Store: store, Identities: keys.Identities, Follows: s.follows, Reread: s.reread},
 		Fingerprints: keys.Fingerprints, WebConfig: c.Web.Private.ConfigFile, Reload: s.reload, Ready: s.probe.Ready,
 		Gatherer: scrape{s}, Log: log,
 	}
@@ -90,7 +91,7 @@ func assemble(ctx context.Context, c *config.Config, tracer trace.Tracer, log *s
 		s.api = operators.Handler()
 		return s, nil
 	}
-	operators.Ledger = s.engine.Ledger
+	operators.Ledger = ledger.New(s.store)
 	s.api = operators.Handler()
 	web.Register(s.api, web.Config{
 		Ledger: operators.Ledger, Index: s.index, Sightings: s.sightings, Dead: operators.Dead, Orders: operators,

@@ -178,15 +178,15 @@ func (s *Settings) Notifier() deliver.Settings {
 var partnerTypes = []string{"github_partner", "gitlab_partner"}
 
 // Engine is what the engine works by.
-func (s *Settings) Engine() dispositions.Mandate {
-	m := dispositions.Mandate{
+func (s *Settings) Engine() dispositions.Settings {
+	m := dispositions.Settings{
 		Policy: s.policy, Sources: s.Config.SourceTypes(),
 		Fuse: admit.FuseLimit{Max: s.Config.Policy.Fuse.Max, Per: s.Config.Policy.Fuse.Per},
 	}
 	for _, entry := range forRole(s.Config, role.Engine, s.Config.Issuers) {
 		configured := dispositions.Configured{
 			Name: entry.Name, Issuer: s.issuers[entry.Name].it, TokenTypes: entry.TokenTypes, Accounts: entry.Accounts,
-			Rate: float64(entry.Rate), InFlight: entry.InFlight,
+			Rate: entry.Rate, InFlight: entry.InFlight,
 		}
 		if entry.Pattern != "" {
 			configured.Pattern = regexp.MustCompile(entry.Pattern) // Load has compiled it

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"stanch/cmd/stanch/api"
-	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
 )
 
 // Replayed prints how many dead letters are back on their queues, and why others are not.
-func Replayed(w io.Writer, r dispositions.Replayed) {
+func Replayed(w io.Writer, r deadletter.Replayed) {
 	_, _ = fmt.Fprintf(w, "%d dead letters are on their queues again\n", r.Replayed)
 	for _, text := range slices.Sorted(maps.Keys(r.Refused)) {
 		_, _ = fmt.Fprintf(w, "%d stay: %s\n", r.Refused[text], printable(text))
@@ -22,7 +22,7 @@ func Replayed(w io.Writer, r dispositions.Replayed) {
 }
 
 // DeadLetters prints dead letters as a table.
-func DeadLetters(w io.Writer, list []dispositions.Dead) {
+func DeadLetters(w io.Writer, list []deadletter.Dead) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer func() { _ = table.Flush() }()
 	_, _ = fmt.Fprintln(table, "ID\tSOURCE\tWHAT\tAT\tREASON")

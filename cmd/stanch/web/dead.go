@@ -3,7 +3,7 @@ package web
 import (
 	"net/http"
 
-	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
 )
 
 // maxDead is how many dead letters are listed.
@@ -11,7 +11,7 @@ const maxDead = 200
 
 // graves are the newest dead letters, and how many there are.
 type graves struct {
-	List  []dispositions.Dead
+	List  []deadletter.Dead
 	Count int
 }
 

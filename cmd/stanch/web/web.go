@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
 	"stanch/dispositions/ledger"
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
@@ -21,7 +21,7 @@ type Config struct {
 	Ledger    *ledger.Ledger
 	Index     *ledger.Index
 	Sightings *ledger.Sightings
-	Dead      *dispositions.DeadLetters
+	Dead      *deadletter.Letters
 	Orders    Orders
 	// Settings are those that notices are composed by now: the page says of an incident what its notice says.
 	Settings func() deliver.Settings

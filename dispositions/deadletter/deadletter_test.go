@@ -1,4 +1,4 @@
-package dispositions_test
+package deadletter_test
 
 import (
 	"context"
@@ -9,18 +9,24 @@ import (
 	"testing"
 	"time"
 
-	"stanch/dispositions"
+	"stanch/dispositions/deadletter"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/memory"
 	"stanch/receiver/seal"
 )
 
 const buried = "planted-buried"
 
+var errCrashed = errors.New("crashed")
+
 // cemetery is a world with dead letters of every kind.
 type cemetery struct {
-	*world
-	dead *dispositions.DeadLetters
+	t         *testing.T
+	store     queue.Store
+	recipient *seal.Recipient
+	ids       *seal.Identities
+	dead      *deadletter.Letters
 }
 
 // newCemetery buries an alert (1) and a record (2) that open, an alert sealed to a key that is not here (3), pointers of a
@@ -28,9 +34,10 @@ type cemetery struct {
 // (7), and a message that is no dead letter (8).
 func newCemetery(t *testing.T) *cemetery {
 	t.Helper()
-	w := newWorld(t)
-	c := &cemetery{world: w, dead: &dispositions.DeadLetters{
-		Store: w.store, Identities: w.ids, Follows: func(source string) bool { return source == "acme" },
+	store := memory.New()
+	ids, recipient := sealing(t)
+	c := &cemetery{t: t, store: store, recipient: recipient, ids: ids, dead: &deadletter.Letters{
+		Store: store, Identities: ids, Follows: func(source string) bool { return source == "acme" },
 		Reread: func(_ context.Context, source string, at time.Time, record leak.Secret) ([]queue.Message, error) {
 			if !strings.HasPrefix(record.Reveal(), "good") {
 				return nil, errors.New("the record has no token")
@@ -40,14 +47,14 @@ func newCemetery(t *testing.T) *cemetery {
 		},
 	}}
 	_, strangers := sealing(t)
-	c.bury(leak.DeadLetter{Alert: c.sealed(w.recipient, buried)})
-	c.bury(leak.DeadLetter{Alert: c.sealed(w.recipient, "good "+buried), Record: true})
+	c.bury(leak.DeadLetter{Alert: c.sealed(recipient, buried)})
+	c.bury(leak.DeadLetter{Alert: c.sealed(recipient, "good "+buried), Record: true})
 	c.bury(leak.DeadLetter{Alert: c.sealed(strangers, buried)})
 	c.bury(leak.DeadLetter{Pointer: &leak.Pointer{V: 1, Source: "acme", Ref: "acme/app/7"}})
 	c.bury(leak.DeadLetter{Pointer: &leak.Pointer{V: 1, Source: "gone", Ref: "gone/app/7"}})
-	c.bury(leak.DeadLetter{Alert: c.sealed(w.recipient, "bad "+buried), Record: true})
+	c.bury(leak.DeadLetter{Alert: c.sealed(recipient, "bad "+buried), Record: true})
 	c.bury(leak.DeadLetter{Alert: leak.Alert{Sealed: []byte("{")}})
-	if err := w.store.Append(t.Context(), queue.Message{Subject: queue.DeadSubject("gh"), Data: []byte("{")}); err != nil {
+	if err := store.Append(t.Context(), queue.Message{Subject: queue.DeadSubject("gh"), Data: []byte("{")}); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -154,18 +161,18 @@ func TestDeadLettersAreListed(t *testing.T) {
 func TestDeadLettersAreShown(t *testing.T) {
 	c := newCemetery(t)
 	for id, want := range map[uint64]struct {
-		what     dispositions.What
+		what     deadletter.What
 		source   string
 		obstacle string
 	}{
-		1: {dispositions.DeadAlert, "gh", ""},
-		2: {dispositions.DeadRecord, "gh", ""},
-		3: {dispositions.DeadAlert, "gh", "sealed to an identity that is not among our keys"},
-		4: {dispositions.DeadPointer, "acme", ""},
-		5: {dispositions.DeadPointer, "gone", "source gone has no API"},
-		6: {dispositions.DeadRecord, "gh", "the record has no token"},
-		7: {dispositions.Damaged, "unknown", "it is damaged"},
-		8: {dispositions.Damaged, "unknown", "it is damaged"},
+		1: {deadletter.Alert, "gh", ""},
+		2: {deadletter.Record, "gh", ""},
+		3: {deadletter.Alert, "gh", "sealed to an identity that is not among our keys"},
+		4: {deadletter.Pointer, "acme", ""},
+		5: {deadletter.Pointer, "gone", "source gone has no API"},
+		6: {deadletter.Record, "gh", "the record has no token"},
+		7: {deadletter.Damaged, "unknown", "it is damaged"},
+		8: {deadletter.Damaged, "unknown", "it is damaged"},
 	} {
 		got, obstacle, err := c.dead.Show(t.Context(), id)
 		if err != nil || got.ID != id || got.What != want.what || got.Source != want.source || got.ForgottenAt.Before(time.Now()) {
@@ -179,7 +186,7 @@ func TestDeadLettersAreShown(t *testing.T) {
 		}
 		c.wantSealed(got)
 	}
-	if _, _, err := c.dead.Show(t.Context(), 99); !errors.Is(err, dispositions.ErrNoDeadLetter) {
+	if _, _, err := c.dead.Show(t.Context(), 99); !errors.Is(err, deadletter.ErrNone) {
 		t.Errorf("one that is not there: got %v", err)
 	}
 	c.wantQueued(0, 0)
@@ -203,7 +210,7 @@ func TestDeadLettersAreReplayed(t *testing.T) {
 			t.Errorf("%d: got %+v, %v", id, got, err)
 		}
 		c.wantSealed(got)
-		if _, err := c.dead.Replay(t.Context(), id); !errors.Is(err, dispositions.ErrNoDeadLetter) {
+		if _, err := c.dead.Replay(t.Context(), id); !errors.Is(err, deadletter.ErrNone) {
 			t.Errorf("%d again: got %v", id, err)
 		}
 	}
@@ -214,7 +221,7 @@ func TestDeadLettersAreReplayed(t *testing.T) {
 }
 
 func refused(err error) bool {
-	_, ok := errors.AsType[*dispositions.Refusal](err)
+	_, ok := errors.AsType[*leak.Refusal](err)
 	return ok
 }
 
@@ -233,12 +240,12 @@ func TestReplayAfterACrash(t *testing.T) {
 			t.Errorf("%d: got %v", id, err)
 		}
 	}
-	if _, err := c.dead.ReplayAll(t.Context(), "", func(dispositions.Dead, dispositions.Replayed) {}); !errors.Is(err, errCrashed) {
+	if _, err := c.dead.ReplayAll(t.Context(), "", func(deadletter.Dead, deadletter.Replayed) {}); !errors.Is(err, errCrashed) {
 		t.Errorf("all: got %v", err)
 	}
 	c.wantQueued(3, 1)
 	c.dead.Store = real
-	done, err := c.dead.ReplayAll(t.Context(), "", func(dispositions.Dead, dispositions.Replayed) {})
+	done, err := c.dead.ReplayAll(t.Context(), "", func(deadletter.Dead, deadletter.Replayed) {})
 	if err != nil || done.Replayed != 3 {
 		t.Errorf("got %+v, %v", done, err)
 	}
@@ -248,7 +255,7 @@ func TestReplayAfterACrash(t *testing.T) {
 func TestReplayAll(t *testing.T) {
 	c := newCemetery(t)
 	var told []uint64
-	tell := func(d dispositions.Dead, so dispositions.Replayed) {
+	tell := func(d deadletter.Dead, so deadletter.Replayed) {
 		told = append(told, d.ID)
 		if so.Replayed != 1 && so.Replayed != len(told)-1 { // the first pass put one back, the second the others
 			t.Errorf("told of %d after %v", so.Replayed, told)
@@ -270,26 +277,4 @@ func TestReplayAll(t *testing.T) {
 	if got := c.left("", 0); fmt.Sprint(got) != "[8 7 6 5 3]" {
 		t.Errorf("left are %v", got)
 	}
-}
-
-// TestReplayedAlertIsHandled lets an engine without the right key bury an alert, and one with it act on it after.
-func TestReplayedAlertIsHandled(t *testing.T) {
-	inFakeTime(t, func(w *world) {
-		right := w.ids
-		w.ids, _ = sealing(w.t)
-		id := w.report(w.cloud.add(leak.Key{ID: "ApiKey-1", Setting: leak.Disable}), "https://example.com/1")
-		w.work(time.Second)
-		dead := &dispositions.DeadLetters{Store: w.store, Identities: w.ids}
-		tell := func(dispositions.Dead, dispositions.Replayed) {}
-		if done, err := dead.ReplayAll(w.t.Context(), "", tell); err != nil || done.Replayed != 0 || len(done.Refused) != 1 {
-			w.t.Errorf("without the key: got %+v, %v", done, err)
-		}
-		w.ids, dead.Identities = right, right
-		if done, err := dead.ReplayAll(w.t.Context(), "", tell); err != nil || done.Replayed != 1 {
-			w.t.Errorf("got %+v, %v", done, err)
-		}
-		w.work(time.Second)
-		w.want(id, leak.Contained, leak.Disable, "key", "seen located decided intended proved")
-		w.wantClean()
-	})
 }

@@ -1,4 +1,5 @@
-package dispositions
+// Package deadletter is what no retry can help: people look at dead letters, and put back on its queue what can be helped after all.
+package deadletter
 
 import (
 	"cmp"
@@ -14,13 +15,18 @@ import (
 	"stanch/receiver/queue"
 )
 
-// ErrNoDeadLetter means that there is no dead letter of an id: it was replayed, is forgotten, or never was.
-var ErrNoDeadLetter = errors.New("no such dead letter: it was put back already, or is forgotten")
+// ErrNone means that there is no dead letter of an id: it was replayed, is forgotten, or never was.
+var ErrNone = errors.New("no such dead letter: it was put back already, or is forgotten")
 
-// DeadLetters are what no retry can help: people look at them, and put back what can be helped after all. A letter that is
+// Opener opens sealed alerts; seal.Identities is the one.
+type Opener interface {
+	Open(a leak.Alert) (leak.Content, error)
+}
+
+// Letters are what no retry can help: people look at them, and put back what can be helped after all. A letter that is
 // put back is on its queue, on disk, before it is gone from the dead letters; a crash in between repeats it at most. Methods
 // are safe for concurrent use. No field may be nil.
-type DeadLetters struct {
+type Letters struct {
 	Store      queue.Store
 	Identities Opener
 	// Follows reports whether pointers of a source are followed.
@@ -34,10 +40,10 @@ type What string
 
 // What dead letters hold.
 const (
-	DeadAlert   What = "alert"   // an alert that the engine could not open
-	DeadPointer What = "pointer" // a pointer that could not be followed
-	DeadRecord  What = "record"  // a record that was never an alert, because nobody could read it
-	Damaged     What = "damaged" // what nobody can tell
+	Alert   What = "alert"   // an alert that the engine could not open
+	Pointer What = "pointer" // a pointer that could not be followed
+	Record  What = "record"  // a record that was never an alert, because nobody could read it
+	Damaged What = "damaged" // what nobody can tell
 )
 
 // Dead is a dead letter as people see it. What is sealed stays sealed.
@@ -62,7 +68,7 @@ type letter struct {
 }
 
 // letters yields all dead letters, oldest first.
-func (d *DeadLetters) letters(ctx context.Context) iter.Seq2[letter, error] {
+func (d *Letters) letters(ctx context.Context) iter.Seq2[letter, error] {
 	return func(yield func(letter, error) bool) {
 		for m, err := range d.Store.Scan(ctx, queue.AllDead) {
 			if err != nil {
@@ -85,13 +91,13 @@ func read(m queue.Message) letter {
 	case err != nil:
 		l.what, l.DeadLetter = Damaged, leak.DeadLetter{Reason: "the dead letter itself is damaged", At: m.Time}
 	case l.Pointer != nil:
-		l.what = DeadPointer
+		l.what = Pointer
 	case l.Record:
-		l.what = DeadRecord
+		l.what = Record
 	case l.Alert.Fingerprint == "":
 		l.what = Damaged
 	default:
-		l.what = DeadAlert
+		l.what = Alert
 	}
 	return l
 }
@@ -113,7 +119,7 @@ func (l letter) shown() Dead {
 
 // List returns dead letters, newest first: those of a source, or all if it is empty, and the newest so many, or all if limit
 // is 0.
-func (d *DeadLetters) List(ctx context.Context, source string, limit int) ([]Dead, error) {
+func (d *Letters) List(ctx context.Context, source string, limit int) ([]Dead, error) {
 	list := []Dead{}
 	for l, err := range d.letters(ctx) {
 		if err != nil {
@@ -134,7 +140,7 @@ func (d *DeadLetters) List(ctx context.Context, source string, limit int) ([]Dea
 }
 
 // Show returns one dead letter, and what keeps it from being put back now; nil: nothing does.
-func (d *DeadLetters) Show(ctx context.Context, id uint64) (dead Dead, obstacle *Refusal, err error) {
+func (d *Letters) Show(ctx context.Context, id uint64) (dead Dead, obstacle *leak.Refusal, err error) {
 	l, err := d.find(ctx, id)
 	if err != nil {
 		return Dead{}, nil, err
@@ -146,18 +152,18 @@ func (d *DeadLetters) Show(ctx context.Context, id uint64) (dead Dead, obstacle 
 	return l.shown(), obstacle, err
 }
 
-func (d *DeadLetters) find(ctx context.Context, id uint64) (letter, error) {
+func (d *Letters) find(ctx context.Context, id uint64) (letter, error) {
 	for l, err := range d.letters(ctx) {
 		if err != nil || l.seq == id {
 			return l, err
 		}
 	}
-	return letter{}, ErrNoDeadLetter
+	return letter{}, ErrNone
 }
 
-// Replay puts one dead letter back on its queue. The error is a *Refusal when nothing would come of that, and
-// ErrNoDeadLetter when there is none.
-func (d *DeadLetters) Replay(ctx context.Context, id uint64) (Dead, error) {
+// Replay puts one dead letter back on its queue. The error is a *leak.Refusal when nothing would come of that, and
+// ErrNone when there is none.
+func (d *Letters) Replay(ctx context.Context, id uint64) (Dead, error) {
 	l, err := d.find(ctx, id)
 	if err != nil {
 		return Dead{}, err
@@ -165,7 +171,7 @@ func (d *DeadLetters) Replay(ctx context.Context, id uint64) (Dead, error) {
 	return l.shown(), d.replay(ctx, l)
 }
 
-func (d *DeadLetters) replay(ctx context.Context, l letter) error {
+func (d *Letters) replay(ctx context.Context, l letter) error {
 	messages, err := d.messages(ctx, l)
 	if err != nil {
 		return err
@@ -193,7 +199,7 @@ type Replayed struct {
 
 // ReplayAll puts back every dead letter of a source, or all if it is empty, that is there when it is called and can be put
 // back. It calls progress after each.
-func (d *DeadLetters) ReplayAll(ctx context.Context, source string, progress func(Dead, Replayed)) (Replayed, error) {
+func (d *Letters) ReplayAll(ctx context.Context, source string, progress func(Dead, Replayed)) (Replayed, error) {
 	r := Replayed{Refused: map[string]int{}}
 	for l, err := range d.letters(ctx) {
 		if err != nil {
@@ -203,7 +209,7 @@ func (d *DeadLetters) ReplayAll(ctx context.Context, source string, progress fun
 			continue
 		}
 		err := d.replay(ctx, l)
-		refusal, refused := errors.AsType[*Refusal](err)
+		refusal, refused := errors.AsType[*leak.Refusal](err)
 		switch {
 		case refused:
 			r.Refused[refusal.Text]++
@@ -217,44 +223,44 @@ func (d *DeadLetters) ReplayAll(ctx context.Context, source string, progress fun
 	return r, nil
 }
 
-// messages are what a dead letter becomes when it is put back. The error is a *Refusal when it cannot be.
-func (d *DeadLetters) messages(ctx context.Context, l letter) ([]queue.Message, error) {
+// messages are what a dead letter becomes when it is put back. The error is a *leak.Refusal when it cannot be.
+func (d *Letters) messages(ctx context.Context, l letter) ([]queue.Message, error) {
 	switch l.what {
-	case DeadPointer:
+	case Pointer:
 		return d.pointer(l)
-	case DeadRecord:
+	case Record:
 		return d.record(ctx, l)
-	case DeadAlert:
+	case Alert:
 		return d.alert(l.Alert)
 	}
-	return nil, refuse("it is damaged: nobody can tell what it was")
+	return nil, leak.Refuse("it is damaged: nobody can tell what it was")
 }
 
 // pointer goes back only if somebody follows it.
-func (d *DeadLetters) pointer(l letter) ([]queue.Message, error) {
+func (d *Letters) pointer(l letter) ([]queue.Message, error) {
 	if !d.Follows(l.Pointer.Source) {
-		return nil, refuse("source %s has no API that is configured: it would come back at once", l.source())
+		return nil, leak.Refuse("source %s has no API that is configured: it would come back at once", l.source())
 	}
 	return encoded(queue.PointerSubject(l.Pointer.Source), l.Pointer)
 }
 
 // alert goes back only if it opens with the keys that are here now.
-func (d *DeadLetters) alert(a leak.Alert) ([]queue.Message, error) {
+func (d *Letters) alert(a leak.Alert) ([]queue.Message, error) {
 	if _, err := d.Identities.Open(a); err != nil {
-		return nil, refuse("%v: restore the identity that opens it, and start again", err)
+		return nil, leak.Refuse("%v: restore the identity that opens it, and start again", err)
 	}
 	return encoded(queue.AlertSubject(a.Source), a)
 }
 
 // record goes back only if it can be read now, as the alerts that it would have been.
-func (d *DeadLetters) record(ctx context.Context, l letter) ([]queue.Message, error) {
+func (d *Letters) record(ctx context.Context, l letter) ([]queue.Message, error) {
 	content, err := d.Identities.Open(l.Alert)
 	if err != nil {
-		return nil, refuse("%v: restore the identity that opens it, and start again", err)
+		return nil, leak.Refuse("%v: restore the identity that opens it, and start again", err)
 	}
 	messages, err := d.Reread(ctx, l.Alert.Source, l.Alert.ReceivedAt, content.Secret)
 	if err != nil {
-		return nil, refuse("%v", err)
+		return nil, leak.Refuse("%v", err)
 	}
 	return messages, nil
 }
