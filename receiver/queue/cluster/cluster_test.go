@@ -12,7 +12,8 @@ import (
 	"stanch/receiver/queue/queuetest"
 )
 
-// TestCluster runs the suite on three nodes, which all its tests share; the streams that one has used are made anew.
+// TestCluster runs the suite on three nodes, which all its tests share. Each test gets new streams for those that an earlier
+// one has used.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	nodes := natstest.New(t, natstest.Options{})

@@ -190,7 +190,7 @@ type nkeyDialer struct {
 
 func (d *nkeyDialer) connected(conn *nats.Conn) { d.conn.Store(conn) }
 
-// Dial implements nats.CustomDialer. The client holds the lock of its connection meanwhile, which guards what is set.
+// Dial implements nats.CustomDialer. The client meanwhile holds the lock of its connection, which guards the option.
 func (d *nkeyDialer) Dial(network, address string) (net.Conn, error) {
 	if conn := d.conn.Load(); conn != nil {
 		public, err := publicKey(d.file)

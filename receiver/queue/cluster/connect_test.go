@@ -23,7 +23,7 @@ import (
 
 var step = queue.Message{Subject: queue.IncidentSubject("f"), Data: []byte("step")}
 
-// TestClusterRefused: what cannot be meant is an error before anything is connected to, and no error repeats a secret.
+// TestClusterRefused: settings that cannot work are an error before any connection, and no error repeats a secret.
 func TestClusterRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -96,8 +96,8 @@ func wantMaxBytes(t *testing.T, node *natstest.Cluster, want int64) {
 	}
 }
 
-// TestClusterRotated: a seed that is put into the file while we run is who we are at the next connection, and one that the
-// server does not know is tried again until it does.
+// TestClusterRotated: a seed that is put into the file while we run is used for the next connection, and one that the server
+// does not know is tried again until it does.
 func TestClusterRotated(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "seed")
@@ -162,8 +162,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// TestClusterWithoutQuorum: while most nodes are away nothing is acknowledged and nobody gives up; when they are back, what
-// was under way goes on by itself.
+// TestClusterWithoutQuorum: while most nodes are away nothing is acknowledged and nobody gives up. When they are back, work and
+// reading go on by themselves.
 func TestClusterWithoutQuorum(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

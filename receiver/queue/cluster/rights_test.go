@@ -199,7 +199,7 @@ func testReceiverRights(t *testing.T, s *secured) {
 	asked(t, r, e, queue.LabelRequests)
 }
 
-// asked asks one process from another.
+// asked sends a request from one process to another.
 func asked(t *testing.T, who, whom queue.Requests, subject string) {
 	t.Helper()
 	answering, stop := context.WithCancel(t.Context())
@@ -283,7 +283,7 @@ func testRefusedQuickly(t *testing.T, s *secured) {
 	}
 }
 
-// testInboxes: no role hears what another is answered, or asked.
+// testInboxes: no role can listen to the requests or replies of another.
 func testInboxes(t *testing.T, s *secured) {
 	for _, user := range natstest.Users {
 		conn := s.connect(t, user)
@@ -318,7 +318,8 @@ func refused(t *testing.T, conn *nats.Conn, subject string) bool {
 	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`)
 }
 
-// testEverythingElse tries every subject of the API and of the store as each role: what is allowed must be what is listed.
+// testEverythingElse tries every subject of the API and of the store as each role. Those that are allowed must be those that
+// are listed.
 func testEverythingElse(t *testing.T, s *secured) {
 	const list = "testdata/rights.txt"
 	var got strings.Builder
@@ -340,7 +341,7 @@ func testEverythingElse(t *testing.T, s *secured) {
 	}
 }
 
-// universe is what somebody could try.
+// universe is all subjects that somebody could try.
 func universe() (all []string) {
 	consumers := map[string][]string{
 		queue.Alerts: {"engine"}, queue.Pointers: {"collector"}, queue.Retries: {"parked"},

@@ -198,8 +198,9 @@ func (p *Pool) guarded(ctx context.Context, m queue.Message) (err error) {
 	return p.Handle(ctx, m)
 }
 
-// delayAfter is the delay after the nth failed Delivery: one second, doubled each time up to five minutes, less up to a
-// quarter, so that messages that failed together do not come back together.
+// delayAfter is the delay after the nth failed delivery: one second, doubled each time up to five minutes, less up to a
+// quarter, so that messages that failed together do not come back together. The server counts the deliveries, so there is
+// no state that a backoff could keep.
 func delayAfter(delivered int) time.Duration {
 	delay := lastDelay
 	if n := max(delivered, 1) - 1; n < 16 {

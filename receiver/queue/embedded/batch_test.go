@@ -49,7 +49,7 @@ func batchesOf(t *testing.T, dir, stream string) map[string]int {
 	return batches
 }
 
-// TestEmbeddedBatches: many messages of one Append go as few batches, a few go by themselves.
+// TestEmbeddedBatches: many messages of one Append go as few batches, and a few go by themselves.
 func TestEmbeddedBatches(t *testing.T) {
 	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
@@ -89,7 +89,7 @@ func TestEmbeddedGroups(t *testing.T) {
 	}
 }
 
-// TestEmbeddedBatchRefused: one message that the server refuses does not keep the others out, and is not passed over.
+// TestEmbeddedBatchRefused: one message that the server refuses does not keep the others out, and is an error.
 func TestEmbeddedBatchRefused(t *testing.T) {
 	t.Parallel()
 	s := open(t, embedded.Config{})
@@ -127,7 +127,7 @@ func TestEmbeddedFullInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestEmbeddedStopped: what a caller gave up is an error, and does not keep the next one from storing.
+// TestEmbeddedStopped: a caller that gives up gets an error, and does not keep the next one from storing.
 func TestEmbeddedStopped(t *testing.T) {
 	t.Parallel()
 	s := open(t, embedded.Config{})
@@ -164,8 +164,8 @@ func TestEmbeddedWithoutBatches(t *testing.T) {
 	}
 }
 
-// TestEmbeddedBehindABatch: when the rest of a batch was settled, the server does not take what is left for a batch that
-// was cut off: the store opens with that and nothing else, and nobody is told of an error.
+// TestEmbeddedBehindABatch: when part of a batch was settled, the server does not take the rest for a batch that was cut off:
+// the store opens with exactly that, and logs no error.
 func TestEmbeddedBehindABatch(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer

@@ -62,7 +62,7 @@ func (c *Copy) remove() error {
 	return nil
 }
 
-// copyLog copies what makes up the log, while no process may open the store.
+// copyLog copies the streams of the log, and keeps processes from opening the store meanwhile.
 func copyLog(ctx context.Context, to, from string) error {
 	lock, err := lockCopied(from)
 	if err != nil {

@@ -46,7 +46,7 @@ func mustCopy(t *testing.T, dir string) *embedded.Copy {
 	return c
 }
 
-// TestCopy reads the log of a store of which it knows no keys, writes to the copy, and leaves the store as it is.
+// TestCopy reads the log of a store without its keys, writes to the copy, and leaves the store as it is.
 func TestCopy(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c := embedded.Config{Dir: t.TempDir(), Keys: "k1"}
@@ -82,7 +82,7 @@ func TestCopy(t *testing.T) {
 	wantStep(t, c)
 }
 
-// TestCopyOfTampered: what serve would refuse is opened, and told.
+// TestCopyOfTampered: a store that serve would refuse is opened, and Stats says why.
 func TestCopyOfTampered(t *testing.T) {
 	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
@@ -159,7 +159,7 @@ func flip(t *testing.T, path, text string) {
 	}
 }
 
-// TestCopyRefused: of what is in use, or no store, there is no copy, and nothing is made.
+// TestCopyRefused: a store in use, or a directory without one, is not copied, and nothing is left behind.
 func TestCopyRefused(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	empty := t.TempDir()

@@ -92,11 +92,11 @@ func open(ctx context.Context, c Config, l layout.Layout) (*Store, error) {
 	return s, nil
 }
 
-// lockFile is what a process locks as long as it has the store open.
+// lockFile is the file that a process locks while it has the store open.
 const lockFile = "lock"
 
-// lockDir makes the directory ours: two servers on one directory lose acknowledged messages, and the server does not
-// look.
+// lockDir makes the directory ours. Two servers on one directory would lose acknowledged messages, and the server does not
+// check.
 func lockDir(dir string) (*flock.Flock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (s *Store) Close() error {
 func (s *Store) close() error {
 	var errs []error
 	if s.conn != nil {
-		// Nobody publishes or consumes any more: when what was written has reached the server, nothing is left to drain.
+		// Nobody publishes or consumes any more, so nothing is left to drain once the server has what was written.
 		errs = append(errs, s.conn.FlushTimeout(closeTimeout/3))
 		s.conn.Close()
 	}

@@ -23,7 +23,7 @@ import (
 
 var step = queue.Message{Subject: queue.IncidentSubject("f"), Data: []byte("step")}
 
-// reopen opens a store that another call of it must be able to open: it is closed by whoever called.
+// reopen opens a store that will be opened again: the caller closes it.
 func reopen(t *testing.T, c embedded.Config) (*embedded.Store, error) {
 	t.Helper()
 	c.Log = slog.New(slog.DiscardHandler)
@@ -109,8 +109,8 @@ func TestEmbeddedKeepsConsumers(t *testing.T) {
 	}
 }
 
-// TestEmbeddedAdopts: what a process took and did not settle before it died is handed out when the next one starts, and
-// not after the minute for which its message was its own.
+// TestEmbeddedAdopts: a message that a process took and did not settle before it died is delivered when the next one starts,
+// and not when its lease ends a minute later.
 func TestEmbeddedAdopts(t *testing.T) {
 	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
@@ -238,8 +238,8 @@ func TestEmbeddedSmallerStoreKeepsAll(t *testing.T) {
 	}
 }
 
-// TestEmbeddedTampered: a stream that somebody changed so that it could lose what it promises to keep is refused by the
-// field's name, and stays as it is.
+// TestEmbeddedTampered: a stream that somebody changed so that it may lose messages is refused by the name of the field, and
+// stays as it is.
 func TestEmbeddedTampered(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -275,8 +275,8 @@ func TestEmbeddedTampered(t *testing.T) {
 	}
 }
 
-// TestEmbeddedOlder: a store of a version that knew fewer streams, and shared the room otherwise, gets what it lacks and
-// keeps what it has.
+// TestEmbeddedOlder: a store of a version that had fewer streams, with other shares, gets those that it lacks and keeps what it
+// has.
 func TestEmbeddedOlder(t *testing.T) {
 	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
@@ -354,8 +354,7 @@ func tamper(t *testing.T, dir string, change func(jetstream.JetStream) error) {
 	}
 }
 
-// TestEmbeddedUnreadableStream: a stream that is on disk but that the server cannot read is not made anew, because that
-// would delete it.
+// TestEmbeddedUnreadableStream: a stream on disk that the server cannot read is not created, because that would delete it.
 func TestEmbeddedUnreadableStream(t *testing.T) {
 	t.Parallel()
 	c := embedded.Config{Dir: t.TempDir()}
@@ -394,7 +393,7 @@ func takeOne(t *testing.T, s queue.Store) string {
 	return data
 }
 
-// TestWorkLogsNoPanicValue: what a handler panics with might be a secret.
+// TestWorkLogsNoPanicValue: the value that a handler panics with may be a secret.
 func TestWorkLogsNoPanicValue(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer

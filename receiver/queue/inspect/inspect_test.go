@@ -18,14 +18,14 @@ import (
 	"stanch/receiver/queue/natstest"
 )
 
-// found is one finding of an examination that is wanted: its check, its result, and a part of its text.
+// found is one wanted finding: its check, its result, and a part of its text.
 type found struct {
 	check string
 	leak.Result
 	text string
 }
 
-// wantFound examines, and wants findings among what is found. Nothing else may be worse than good.
+// wantFound inspects a cluster, and wants these findings among the results. All others must be good.
 func wantFound(t *testing.T, c cluster.Config, monitoring []string, want ...found) {
 	t.Helper()
 	c.Log = slog.New(slog.DiscardHandler)
@@ -67,8 +67,8 @@ func varz(t *testing.T, config string) string {
 	return s.URL
 }
 
-// TestExamineCluster takes a cluster from nothing to a node that is away.
-func TestExamineCluster(t *testing.T) {
+// TestCluster takes a cluster from nothing to a node that is away.
+func TestCluster(t *testing.T) {
 	nodes := natstest.New(t, natstest.Options{})
 	c := cluster.Config{URL: nodes.URLs(), Keys: "test", MaxStore: 1 << 30}
 	var monitoring []string

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// adoptWait is what ackWait is for a moment, so that messages that nobody works on any more are due at once.
+	// adoptWait is how long leases last for a moment, so that messages that nobody works on any more are due at once.
 	adoptWait = 10 * time.Millisecond
 	// adoptPass is how long the server may take to go through the messages that are due, which it does 100 ms after the
-	// change. If it takes longer, they come back after ackWait, as they would have anyway.
+	// change. If it takes longer, they come back when their leases end, as they would have anyway.
 	adoptPass = 300 * time.Millisecond
 )
 
 // Adopt makes the messages that a process was working on when it died come back at once, instead of when their leases end:
-// a leaked key must not wait for that. No consumer may be at work yet; Work sets ackWait right again. A message that was
-// sent back for later comes back up to ackWait too early.
+// a leaked key must not wait for that. No consumer may be at work yet; Work sets it right again. A message that was
+// sent back for later comes back up to a lease too early.
 func Adopt(ctx context.Context, laid map[string]jetstream.Stream) error {
 	var any bool
 	for _, s := range streams.All() {

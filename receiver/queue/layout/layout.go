@@ -39,9 +39,9 @@ type Layout struct {
 	Shared bool
 }
 
-// adjustable are the fields of a stream, by the name that NATS gives them, that may differ from the table: the limits
-// which follow the configuration without losing a message, whether it takes batches, which stores made by an older
-// version do not say, and what is a note only.
+// adjustable are the fields of a stream, as NATS calls them, that may differ from the table: limits that follow the
+// configuration without losing a message, whether it takes batches, which stores made by an older version do not say, and
+// mere notes.
 var adjustable = []string{"max_bytes", "duplicate_window", "allow_atomic", "description", "metadata", "placement"}
 
 // Lay checks every stream that exists, creates those that are missing and adjusts the limits that may change. It returns
@@ -115,7 +115,7 @@ func (l Layout) Check(s streams.Stream, got jetstream.StreamConfig) error {
 // keyless reports whether we have no keys to compare with those of the store. A notifier has none.
 func (l Layout) keyless() bool { return l.Shared && l.Keys == "" }
 
-// settle creates a stream that was not found, and adjusts the limits of one that was.
+// settle creates a stream that was not found, or adjusts the limits of one that was.
 func (l Layout) settle(
 	ctx context.Context, client *natsclient.Client, s streams.Stream, found jetstream.Stream,
 ) (jetstream.Stream, error) {

@@ -14,8 +14,8 @@ import (
 // consumer is the place of one durable consumer in a stream. The stream's lock guards it.
 type consumer struct {
 	stream *stream
-	begun  uint64            // what is up to this sequence was handed out at least once
-	leases map[uint64]*lease // what was handed out and is not settled, by sequence
+	begun  uint64            // messages up to this sequence were delivered at least once
+	leases map[uint64]*lease // messages that were delivered and are not settled, by sequence
 	back   returned          // those of them that no handler has
 }
 
@@ -23,7 +23,7 @@ type consumer struct {
 type lease struct {
 	seq       uint64
 	delivered int
-	due       time.Time // when it may be handed out again, once it is back
+	due       time.Time // when it may be delivered again, once it is back
 }
 
 // returned is a heap of leases, the one that is due for longest first, and of those that are due at once the oldest.
@@ -88,8 +88,8 @@ func (c *consumer) next(ctx context.Context) (consume.Delivery, error) {
 	}
 }
 
-// take lends out a message: one that is due again, or else the next that never was. When there is none it says for how
-// long that will be so at most, and what closes at the next change.
+// take leases a message: one that is due again, or else the next that was never delivered. When there is none it says how long
+// to wait at most, and returns a channel that closes at the next change.
 func (c *consumer) take() (m queue.Message, wait time.Duration, changed <-chan struct{}, ok bool) {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
@@ -107,7 +107,7 @@ func (c *consumer) take() (m queue.Message, wait time.Duration, changed <-chan s
 	return m, 0, nil, true
 }
 
-// lend notes that a message is out, and returns for which time.
+// lend notes a delivery of a message, and returns how many there were.
 func (c *consumer) lend(seq uint64) int {
 	l, ok := c.leases[seq]
 	if !ok {
@@ -118,8 +118,8 @@ func (c *consumer) lend(seq uint64) int {
 	return l.delivered
 }
 
-// due takes the message that is due for longest out of those that are back, or returns 0 and how long it will be until the
-// first is due.
+// due takes the message that has been due for longest out of those that are back. When none is due it returns 0 and how long
+// it takes until the first is.
 func (c *consumer) due() (uint64, time.Duration) {
 	for len(c.back) > 0 {
 		first := c.back[0]
@@ -136,10 +136,10 @@ func (c *consumer) due() (uint64, time.Duration) {
 	return 0, idle
 }
 
-// idle is how long a consumer waits that nothing will come back to. A change wakes it.
+// idle is how long a consumer waits when no message is due to come back. A change wakes it.
 const idle = time.Hour
 
-// fresh returns the first message that was never handed out, or 0, and moves past it.
+// fresh returns the first message that was never delivered, or 0, and moves past it.
 func (c *consumer) fresh() uint64 {
 	i, _ := c.stream.find(c.begun + 1)
 	if i == len(c.stream.messages) {

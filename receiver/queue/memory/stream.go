@@ -90,7 +90,7 @@ func (s *stream) announce() {
 	s.changed = make(chan struct{})
 }
 
-// expire forgets what is too old: messages, and ids. The lock is held.
+// expire forgets messages and ids that are too old. The lock is held.
 func (s *stream) expire() {
 	now := time.Now()
 	if s.Age > 0 && len(s.messages) > 0 && now.Sub(s.messages[0].Time) >= s.Age {
@@ -222,8 +222,8 @@ func (s *stream) lastSeq() uint64 {
 	return s.seq
 }
 
-// after returns the first message behind a sequence that matches, or, when there is none, what closes at the next
-// change.
+// after returns the first message behind a sequence that matches. When there is none, it returns a channel that closes at the
+// next change.
 func (s *stream) after(seen uint64, filter string, since time.Time) (queue.Message, <-chan struct{}, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

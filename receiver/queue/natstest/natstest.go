@@ -1,5 +1,5 @@
-// Package natstest runs a cluster of real NATS servers on loopback, inside the process of a test or in processes of their
-// own: nodes that can be stopped and started again, each with a store of its own.
+// Package natstest runs a cluster of real NATS servers on loopback, inside the process of a test or in their own processes. Its
+// nodes have a store each, and can be stopped and started again.
 package natstest
 
 import (
@@ -26,12 +26,12 @@ type Options struct {
 	Nodes int
 	// Load makes the options of a node each time that it starts, such as from a configuration file; nil: [Node.Options].
 	Load func(Node) (*server.Options, error)
-	// Processes makes each node a process, which Stop kills as kill -9 does, so that it says goodbye to nobody. Their options
+	// Processes makes each node a process, which Stop kills as kill -9 does, so that it cannot say goodbye. Their options
 	// are [Node.Options], and TestMain must call [Main].
 	Processes bool
 }
 
-// Node is what a node must be told.
+// Node is the settings of one node.
 type Node struct {
 	Name                               string
 	Dir                                string // of its store
@@ -190,8 +190,8 @@ func (c *Cluster) Start(t testing.TB, i int) {
 	}
 }
 
-// Ready waits until the nodes that run have a leader and know each other; those in processes of their own, until each has
-// caught up with every stream and consumer too. To stop one before another has is to stop both.
+// Ready waits until the running nodes have a leader and know each other. Nodes in their own processes must also have caught up
+// with every stream and consumer: stopping one before another has caught up would stop both.
 func (c *Cluster) Ready() error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if c.options.Processes && c.healthy() || !c.options.Processes && c.ready() {

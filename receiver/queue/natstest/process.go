@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// nodeVariable holds, in the environment of a process that is a node, what the node must be told.
+// nodeVariable holds the settings of the node, in the environment of a process that is one.
 const nodeVariable = "STANCH_TEST_NATS_NODE"
 
 // Main must be called first in TestMain of a package whose tests start nodes with [Options].Processes: the test binary is
@@ -22,7 +22,7 @@ func Main() {
 	}
 	var n Node
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
-		fmt.Fprintln(os.Stderr, "reading what to be:", err)
+		fmt.Fprintln(os.Stderr, "reading the settings of a node:", err)
 		os.Exit(2)
 	}
 	s, err := server.NewServer(n.Options())
@@ -39,10 +39,10 @@ func Main() {
 	os.Exit(0)
 }
 
-// process is a node in a process of its own.
+// process is a node in its own process.
 type process struct {
 	command *exec.Cmd
-	life    *os.File // its standard input, which it lives as long as
+	life    *os.File // its standard input; it ends when this is closed
 }
 
 func startProcess(n Node) (*process, error) {

@@ -11,15 +11,15 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// Users are those of a [Secured] cluster: a role each, a process of all of them, and an operator.
+// Users are those of a [Secured] cluster: one for each role, one for a process with all roles, and an operator.
 var Users = []string{"receiver", "collector", "engine", "notifier", "stanch", "operator"}
 
 // Secured is a cluster whose nodes are configured by a file such as that of deploy/nats, with TLS and a user for each of
 // Users.
 type Secured struct {
 	*Cluster
-	CA    string // file with the certificate of who signs the nodes'
-	seeds string // directory of files that are called as the users
+	CA    string // file with the certificate that signs the nodes'
+	seeds string // directory of files that are named after the users
 }
 
 // NewSecured starts a cluster whose stores are in a directory, and which ends with the test. It sets environment variables,

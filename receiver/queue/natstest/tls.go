@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// certificate is a certificate of 127.0.0.1 that vouches for itself, and its key, as files.
+// certificate makes a self-signed certificate of 127.0.0.1, and its key, as files.
 func certificate(t testing.TB) (cert, key string) {
 	t.Helper()
 	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

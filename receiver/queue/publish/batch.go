@@ -83,9 +83,9 @@ func (p *Publisher) appendAll(ctx context.Context, messages []queue.Message) err
 	return nil
 }
 
-// appendPart stores a part as a batch. The server refuses a batch as a whole when it would refuse, or absorb by its id,
-// a single message of it: then each message goes by itself and has an answer of its one. A batch without an answer may
-// be stored, and is tried again only where every message of it is absorbed then.
+// appendPart stores a part as a batch. The server refuses a whole batch when it would refuse, or ignore as a duplicate, a
+// single message of it: then each message goes by itself and gets its own answer. A batch without an answer may be stored,
+// so it is tried again only where that would store no message twice.
 func (p *Publisher) appendPart(ctx context.Context, one *part) (stored int, err error) {
 	err = p.client.Do(ctx, againFor(one.messages...), func(ctx context.Context) error {
 		stored, err = p.attemptPart(ctx, one)

@@ -52,7 +52,7 @@ type Puller struct {
 	heard    time.Time         // when the server last said something
 }
 
-// Open opens a puller that has asked for at most batch messages at a time. For a durable consumer that is one, so that no
+// Open opens a puller that asks for at most batch messages at a time. For a durable consumer that is one, so that no
 // message waits in this process while another could work on it. When ctx ends the puller asks no more, and what the server
 // has sent by then still comes out. It also ends when the server forbids to ask.
 func Open(ctx context.Context, client *natsclient.Client, stream, consumer string, batch int) (*Puller, error) {

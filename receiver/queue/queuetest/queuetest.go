@@ -1,5 +1,5 @@
-// Package queuetest is the conformance suite of queue.Store: what every store must do, so that what works on the one in
-// memory works on the real one.
+// Package queuetest is the conformance suite of queue.Store: what every store must do, so that code that works on the one in
+// memory works on a real one.
 package queuetest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/queue"
 )
 
-// patience is how long the suite waits for what must come. Only a failing test waits that long.
+// patience is how long the suite waits for something that must come. Only a failing test waits that long.
 const patience = 30 * time.Second
 
 // Run tests the stores that open returns, each empty.

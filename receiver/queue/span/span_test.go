@@ -33,7 +33,7 @@ func stranger(flags trace.TraceFlags) trace.SpanContext {
 	})
 }
 
-// TestWay follows a delivery to its turn, as the processes of two roles see it.
+// TestWay follows a delivery to its reconcile, as the processes of two roles see it.
 func TestWay(t *testing.T) {
 	tracer, ended := recording(t, sdktrace.ParentBased(sdktrace.AlwaysSample()))
 	began := time.Now().Add(-time.Second)
@@ -46,16 +46,16 @@ func TestWay(t *testing.T) {
 	delivery.End(nil)
 
 	taken := trace.ContextWithRemoteSpanContext(t.Context(), trace.SpanContextFromContext(stored))
-	ctx, turn := span.Continue(taken, tracer, "turn", stranger(0))
+	ctx, reconcile := span.Continue(taken, tracer, "reconcile", stranger(0))
 	_, locate := span.Start(ctx, "locate")
 	locate.End(errors.New("planted-error"))
-	turn.End(nil)
+	reconcile.End(nil)
 
 	spans := map[string]sdktrace.ReadOnlySpan{}
 	for _, s := range ended() {
 		spans[s.Name()] = s
 	}
-	for name, above := range map[string]string{"enqueue": "delivery", "turn": "enqueue", "locate": "turn"} {
+	for name, above := range map[string]string{"enqueue": "delivery", "reconcile": "enqueue", "locate": "reconcile"} {
 		if got, want := spans[name].Parent().SpanID(), spans[above].SpanContext().SpanID(); got != want {
 			t.Errorf("%s is not below %s", name, above)
 		}
@@ -69,8 +69,8 @@ func TestWay(t *testing.T) {
 	if got := spans["locate"]; got.Status().Code != codes.Error || got.Status().Description != "" || len(got.Events()) > 0 {
 		t.Errorf("the failure shows as %+v with %d events", got.Status(), len(got.Events()))
 	}
-	if links := spans["turn"].Links(); len(links) != 1 || links[0].SpanContext.TraceID() != stranger(0).TraceID() {
-		t.Errorf("turn links to %v", links)
+	if links := spans["reconcile"].Links(); len(links) != 1 || links[0].SpanContext.TraceID() != stranger(0).TraceID() {
+		t.Errorf("reconcile links to %v", links)
 	}
 }
 
@@ -96,13 +96,13 @@ func TestRootIsItsOwn(t *testing.T) {
 	}
 }
 
-// TestNotSampled: who goes on with a trace that is not sampled does not sample it either.
+// TestNotSampled: a trace that is not sampled stays so when another process continues it.
 func TestNotSampled(t *testing.T) {
 	tracer, ended := recording(t, sdktrace.ParentBased(sdktrace.AlwaysSample()))
-	ctx, turn := span.Continue(trace.ContextWithSpanContext(t.Context(), stranger(0)), tracer, "turn")
+	ctx, reconcile := span.Continue(trace.ContextWithSpanContext(t.Context(), stranger(0)), tracer, "reconcile")
 	_, record := span.Produce(ctx, "record")
 	record.End(nil)
-	turn.End(nil)
+	reconcile.End(nil)
 	if got := len(ended()); got != 0 {
 		t.Errorf("got %d spans", got)
 	}
@@ -118,7 +118,7 @@ func TestTransport(t *testing.T) {
 	}))
 	defer server.Close()
 	tracer, ended := recording(t, sdktrace.AlwaysSample())
-	ctx, above := span.Continue(t.Context(), tracer, "turn")
+	ctx, above := span.Continue(t.Context(), tracer, "reconcile")
 	defer above.End(nil)
 	client := &http.Client{Transport: span.Transport(http.DefaultTransport)}
 	for _, path := range []string{
@@ -152,28 +152,28 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// way is a turn with what it does, as the engine does it.
+// way is a reconcile with its phases, as the engine does it.
 func way(ctx context.Context, tracer trace.Tracer) {
-	ctx, turn := span.Continue(ctx, tracer, "turn")
-	turn.Set(span.Incident, "c44fc00b29f8")
+	ctx, reconcile := span.Continue(ctx, tracer, "reconcile")
+	reconcile.Set(span.Incident, "c44fc00b29f8")
 	for _, name := range []string{"locate", "decide", "intend", "act", "prove", "record"} {
 		_, s := span.Start(ctx, name)
 		s.Set(span.Issuer, "ibm")
 		s.End(nil)
 	}
-	turn.Set(span.State, "contained")
-	turn.End(nil)
+	reconcile.Set(span.State, "contained")
+	reconcile.End(nil)
 }
 
 // TestOffCostsNothing: without a tracer nothing is allocated.
 func TestOffCostsNothing(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() { way(context.Background(), nil) }); got != 0 {
-		t.Errorf("got %v allocations a turn without a tracer", got)
+		t.Errorf("got %v allocations a reconcile without a tracer", got)
 	}
 }
 
-// BenchmarkTurn is what the spans of one turn cost, sampled and not, beside those that are off.
-func BenchmarkTurn(b *testing.B) {
+// BenchmarkReconcile is what the spans of one reconcile cost, sampled and not, beside those that are off.
+func BenchmarkReconcile(b *testing.B) {
 	always, _ := recording(b, sdktrace.AlwaysSample())
 	never, _ := recording(b, sdktrace.NeverSample())
 	for _, c := range []struct {
