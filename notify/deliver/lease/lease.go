@@ -43,7 +43,8 @@ func New(store queue.Store, subject string, log *slog.Logger) *Lease {
 }
 
 // Hold calls do whenever this process holds the lease, until ctx ends. When the lease is lost, the context of do ends and
-// Hold waits for do to return. When do returns by itself, the lease is given back; an error of do is logged.
+// Hold waits for do to return. When do returns by itself, the lease is given back for others to take, and Hold pauses before
+// it waits for the lease again; an error of do is logged.
 func (l *Lease) Hold(ctx context.Context, do func(context.Context) error) {
 	for l.acquire(ctx) {
 		l.log.Info("lease taken")
@@ -60,6 +61,7 @@ func (l *Lease) Hold(ctx context.Context, do func(context.Context) error) {
 		if err != nil && ctx.Err() == nil {
 			l.log.Error("work under the lease failed", "err", err)
 		}
+		pause(ctx)
 	}
 }
 
@@ -75,12 +77,17 @@ func (l *Lease) acquire(ctx context.Context) bool {
 		if err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrConflict) {
 			l.log.Warn("lease cannot be taken yet", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(every):
-		}
+		pause(ctx)
 	}
 	return false
+}
+
+// pause waits for the time between two looks at the lease, or until ctx ends.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(every):
+	}
 }
 
 // free reports whether nobody seems to hold the lease.
