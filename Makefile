@@ -22,7 +22,7 @@ build: ## Build bin/stanch
 
 .PHONY: test
 test: ## Run every test, with the race detector and in a random order
-	go test -race -shuffle=on -parallel 6 -timeout 30m ./...
+	go test -race -shuffle=on -parallel 4 -timeout 30m ./...
 
 .PHONY: soak
 soak: ## Run the tests with every exercise at full size, without the race detector; memory is measured too

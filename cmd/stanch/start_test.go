@@ -212,7 +212,7 @@ func TestKeyServerDownAtStart(t *testing.T) {
 		t.Error("an unverified delivery made an incident")
 	}
 	s.keys.Fail(0)
-	s.deliverUntilStored(keys)
+	s.deliver(keys)
 	s.waitSettled(len(keys))
 	s.wantEnds(keys)
 }
@@ -241,16 +241,8 @@ func (s *site) send(keys []leaked) (status int, retryAfter string) {
 	return response.StatusCode, response.Header.Get("Retry-After")
 }
 
-// deliver wants keys that leaked to be stored.
+// deliver delivers keys that leaked until they are stored: again while the answer is 503, as sources do.
 func (s *site) deliver(keys []leaked) {
-	s.t.Helper()
-	if status, _ := s.send(keys); status != http.StatusNoContent {
-		s.t.Fatalf("the delivery was answered %d\n%s", status, s.output)
-	}
-}
-
-// deliverUntilStored delivers again while the answer is 503, as sources do.
-func (s *site) deliverUntilStored(keys []leaked) {
 	s.t.Helper()
 	for {
 		switch status, _ := s.send(keys); status {
