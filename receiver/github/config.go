@@ -16,10 +16,9 @@ type PartnerConfig struct {
 	// KeysTokenFile holds any GitHub token, which raises the limit of the key endpoint from 60 to 5,000 requests an
 	// hour; empty: no token is sent.
 	KeysTokenFile string `yaml:"keys_token_file"`
-	// Feedback is what GitHub is told about each token in the answer: none, which is the default; token_hash or token_raw,
-	// by which the token is named, with true_positive when an issuer knows the key or knew it, and false_positive when
-	// every issuer that may see it has no such key. An answer waits for that up to 10 seconds; what is not known then is
-	// left out.
+	// Feedback is how the answer names each token to GitHub: none, which is the default and tells nothing; token_hash or
+	// token_raw, with true_positive if an issuer knows or knew the key, and false_positive if no issuer that may see it has
+	// such a key. The answer waits up to 10 seconds for that, and leaves out what is not known by then.
 	Feedback string `yaml:"feedback"`
 }
 

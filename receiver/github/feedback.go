@@ -8,13 +8,13 @@ import (
 	"stanch/receiver/leak"
 )
 
-// What a partner source can be configured to tell GitHub.
+// How a partner source can name a token to GitHub.
 const (
 	feedbackHash = "token_hash" // SHA-256 of the token, lower-case hex
 	feedbackRaw  = "token_raw"  // the token itself
 )
 
-// told is what GitHub is told about one token. Exactly one of its two names is given.
+// told is what we tell GitHub about one token. Exactly one of its two names is set.
 type told struct {
 	Raw   string     `json:"token_raw,omitempty"`
 	Hash  string     `json:"token_hash,omitempty"`
@@ -27,8 +27,8 @@ func (p *partner) WantsFeedback() bool {
 	return p.feedback == feedbackHash || p.feedback == feedbackRaw
 }
 
-// Feedback implements receiver.Labeller. A token whose label is not known is left out; it is what GitHub takes for "could not
-// tell". The answer goes to GitHub, which sent the tokens.
+// Feedback implements receiver.Labeller. A token whose label is not known is left out, which GitHub takes as "could not tell". The
+// answer goes to GitHub, which sent the tokens.
 func (p *partner) Feedback(found []leak.Content, labels []leak.Label) []byte {
 	entries := []told{}
 	for i, c := range found {

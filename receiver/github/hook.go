@@ -19,8 +19,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// Header fields of a hook's delivery, as GitHub's guide to webhooks names them. There is also X-Hub-Signature, with
-// SHA-1: it is never looked at.
+// Header fields of a hook's delivery, as GitHub's guide to webhooks names them. X-Hub-Signature, with SHA-1, is ignored.
 const (
 	hookSignatureHeader = "X-Hub-Signature-256"
 	hookEventHeader     = "X-GitHub-Event"
@@ -32,7 +31,7 @@ type hook struct {
 	organization string
 }
 
-// Open makes the source. It reads the files with the secrets, and asks nobody for anything.
+// Open makes the source. It reads the files with the secrets, and makes no call.
 func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver.Source, error) {
 	secrets := make([]leak.Secret, len(c.SecretFiles))
 	for i, file := range c.SecretFiles {
@@ -49,13 +48,13 @@ func (c *HookConfig) OpenVendor(name string, log *slog.Logger) (collect.Vendor, 
 	return githubapi.Open(c.API, name, c.Organization, log)
 }
 
-// Admit demands a signature that may be one.
+// Admit demands a well-formed signature.
 func (h *hook) Admit(header http.Header) error {
 	_, err := hookSignature(header)
 	return err
 }
 
-// Verify checks the signature over the raw body. Every secret is tried, whichever it is, in constant time.
+// Verify checks the signature over the raw body. It tries every secret, in constant time.
 func (h *hook) Verify(_ context.Context, header http.Header, body []byte) error {
 	signature, err := hookSignature(header)
 	if err != nil {
@@ -68,20 +67,20 @@ func (h *hook) Verify(_ context.Context, header http.Header, body []byte) error 
 		good |= subtle.ConstantTimeCompare(mac.Sum(nil), signature)
 	}
 	if good != 1 {
-		return fmt.Errorf("%w: no secret of ours signed it", receiver.ErrUnverified)
+		return fmt.Errorf("%w: none of our secrets signed it", receiver.ErrUnverified)
 	}
 	return nil
 }
 
-// Parse reads one event. The header is not signed, so that the name of the event in it is a hint only.
+// Parse reads one event. The header is not signed, so the name of the event in it is only a hint.
 func (h *hook) Parse(header http.Header, body []byte) (receiver.Parsed, error) {
 	return parseHook(h.organization, header.Get(hookEventHeader), body)
 }
 
-// MediaTypes implements receiver.MediaTyper: hooks can be configured to send forms.
+// MediaTypes implements receiver.MediaTyper: a hook can be set up to send forms.
 func (h *hook) MediaTypes() []string { return []string{"application/x-www-form-urlencoded"} }
 
-// hookSignature reads the signature, which must be there once: of two, nobody could say which one counts.
+// hookSignature reads the signature, which must occur exactly once: of two, nobody could say which one counts.
 func hookSignature(header http.Header) ([]byte, error) {
 	values := header.Values(hookSignatureHeader)
 	if len(values) != 1 {

@@ -13,8 +13,8 @@ import (
 	"stanch/receiver/outbound/secretfile"
 )
 
-// minHookSecret is how long the secret of a hook must be at least, in bytes: whoever has one signed delivery can guess at
-// a shorter one without asking anybody. A file of more than maxHookSecret holds something else.
+// minHookSecret is the shortest secret of a hook, in bytes: with one signed delivery, anybody can try out shorter ones
+// offline. A file of more than maxHookSecret holds something else.
 const (
 	minHookSecret = 16
 	maxHookSecret = 4 << 10
@@ -31,17 +31,17 @@ const (
 // come from a hook of the organisation, from hooks of its repositories or from a GitHub App; subscribe them to the
 // events "Secret scanning alert" and "Secret scanning alert location", as JSON or as a form.
 type HookConfig struct {
-	// SecretFiles hold the secrets of the hooks, one line of at least 16 bytes each; at least one file. A delivery that
-	// is signed with any of them is taken, so to rotate a secret give both, change it at GitHub, and take the old one away.
-	// A hook that has no secret at GitHub signs nothing, and each of its deliveries is refused with 401.
+	// SecretFiles hold the secrets of the hooks, one line of at least 16 bytes each; at least one file. A delivery signed
+	// with any of them is accepted, so to rotate a secret give both, change it at GitHub, and remove the old one. A hook
+	// without a secret at GitHub signs nothing, and each of its deliveries is refused with 401.
 	SecretFiles []string `yaml:"secret_files"`
-	// Organization is the login of the organisation, in any case. What a delivery says of another owner's repositories is
-	// ignored, and nobody else's alerts are ever asked for.
+	// Organization is the login of the organisation, in any case. Deliveries about another owner's repositories are ignored,
+	// and nobody else's alerts are ever fetched.
 	Organization string `yaml:"organization"`
-	// API is how the alerts are read, because a delivery does not hold the secret, and closed after the proof.
+	// API is how alerts are fetched, because a delivery does not hold the secret, and closed after the proof.
 	API githubclient.Config `yaml:"api"`
-	// Sweep is how often the organisation is asked for what no delivery told of: open alerts, and deliveries that failed;
-	// 1h by default, 1d at most. It cannot be turned off, because GitHub never sends a delivery again by itself.
+	// Sweep is how often the organisation is searched for what no delivery reported: open alerts, and failed deliveries; 1h by
+	// default, 1d at most. It cannot be turned off, because GitHub never repeats a delivery by itself.
 	Sweep time.Duration `yaml:"sweep"`
 }
 
@@ -57,9 +57,9 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	}
 	switch {
 	case c.Organization == "":
-		fault("organization", "is missing: it confines what is taken and asked for")
+		fault("organization", "is missing: it confines what is accepted and fetched")
 	case !githubclient.IsName(c.Organization):
-		fault("organization", "must be the login of an organisation alone")
+		fault("organization", "must be just the login of an organisation")
 	}
 	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {
 		fault("sweep", "must be between 1s and 1d: failed deliveries are listed for a few days only")

@@ -16,15 +16,15 @@ import (
 	"stanch/receiver/leak"
 )
 
-// actions are what can happen to an alert that makes it worth asking for. That somebody closed it is not one of them: it
-// never stops containment, and our own closing comes back like it.
+// actions are the actions for which an alert is fetched. Closing is not one of them: it never stops containment, and our own
+// closing comes back the same way.
 var actions = []string{"created", "reopened", "validated", "publicly_leaked"}
 
-// locationAdded is what a pointer calls the creation of a location.
+// locationAdded is the event of a pointer for a new location.
 const locationAdded = "location"
 
-// event is what is read of a hook's body. No field is guaranteed, and nothing else is read: not the secret that a
-// location can carry, and no URL, because who is asked is configured.
+// event is what we read of a hook's body. No field is guaranteed. We read neither the secret that a location can carry nor any
+// URL, because the configuration says whom to ask.
 type event struct {
 	Action string `json:"action"`
 	Alert  struct {
@@ -44,16 +44,16 @@ type event struct {
 	} `json:"sender"`
 }
 
-// given is whether a field is there and not null, whatever it holds.
+// given tells whether a field exists and is not null, whatever it holds.
 type given bool
 
-// UnmarshalJSON looks at nothing but whether it is null.
+// UnmarshalJSON looks only at whether the value is null.
 func (g *given) UnmarshalJSON(value []byte) error {
 	*g = string(value) != "null"
 	return nil
 }
 
-// parseHook reads one event, which the header, that nobody signed, gives a name.
+// parseHook reads one event. named is its name in the header, which nobody signed.
 func parseHook(organization, named string, body []byte) (receiver.Parsed, error) {
 	e, err := readEvent(body)
 	if err != nil {
@@ -62,11 +62,11 @@ func parseHook(organization, named string, body []byte) (receiver.Parsed, error)
 	kind := e.kind(named)
 	happened, ok := e.happened(kind)
 	if !ok {
-		return receiver.Parsed{}, fmt.Errorf("%w: nothing happened that an alert is asked for", receiver.ErrIgnored)
+		return receiver.Parsed{}, fmt.Errorf("%w: nothing happened for which an alert is fetched", receiver.ErrIgnored)
 	}
 	r, err := e.ref()
 	switch {
-	case err != nil && kind == githubhooks.LocationEvent: // it may carry a secret, and the alert itself was told of before
+	case err != nil && kind == githubhooks.LocationEvent: // it may carry a secret, and the alert itself was reported before
 		return receiver.Parsed{}, fmt.Errorf("%w: a location of no usable alert", receiver.ErrIgnored)
 	case err != nil:
 		bad := receiver.Bad{Raw: leak.NewSecret(string(body)), Reason: "the alert has no usable repository or number"}
@@ -77,8 +77,8 @@ func parseHook(organization, named string, body []byte) (receiver.Parsed, error)
 	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by(happened)}}}, nil
 }
 
-// readEvent reads what it can: a field of another type than it should have is as good as missing. Of errors of the
-// decoder nothing is passed on, because they quote the body.
+// readEvent reads what it can: a field of the wrong type counts as missing. The decoder's errors are dropped, because they quote
+// the body.
 func readEvent(body []byte) (event, error) {
 	document, err := hookDocument(body)
 	if err != nil {
@@ -87,13 +87,13 @@ func readEvent(body []byte) (event, error) {
 	var e event
 	err = json.Unmarshal(document, &e)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
-		return event{}, fmt.Errorf("%w: it is no JSON", receiver.ErrFormat)
+		return event{}, fmt.Errorf("%w: it is not JSON", receiver.ErrFormat)
 	}
 	return e, nil
 }
 
-// hookDocument returns the JSON object that a body is, or that the field payload of a form holds. What was declared is
-// not asked: the header is not signed, and no object is a form.
+// hookDocument returns the JSON object that is the body, or that the field payload of a form holds. The declared content type does
+// not matter: the header is not signed, and no object is a form.
 func hookDocument(body []byte) ([]byte, error) {
 	if isObject(body) {
 		return body, nil
@@ -107,8 +107,8 @@ func hookDocument(body []byte) ([]byte, error) {
 
 func isObject(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) }
 
-// kind is which event of secret scanning it is; empty: none. The body says so itself, and the name counts only where
-// the body has not even the type of the secret.
+// kind is the event of secret scanning; empty: it is another event. The body itself tells, and the name counts only if the body
+// lacks even the type of the secret.
 func (e event) kind(named string) string {
 	typed := bool(e.Alert.SecretType)
 	switch {
@@ -120,8 +120,8 @@ func (e event) kind(named string) string {
 	return githubhooks.AlertEvent
 }
 
-// happened is what a pointer says happened, if that is worth asking for the alert. An action that is missing is: one
-// request too many costs less than a leak.
+// happened is the event of the pointer, if the alert is to be fetched. It is fetched if the action is missing: one call too many
+// costs less than a leak.
 func (e event) happened(kind string) (string, bool) {
 	switch kind {
 	case githubhooks.LocationEvent:
@@ -132,8 +132,8 @@ func (e event) happened(kind string) (string, bool) {
 	return "", false
 }
 
-// by is who did it, where we may have done it ourselves. Of what we never do it is not said: a person whose token we use
-// can leak a key as well. What is no login of GitHub's is nobody's.
+// by is who did it, for actions that may be our own. For others it is empty: a person whose token we use can leak a key as well.
+// A malformed login is dropped.
 func (e event) by(happened string) string {
 	may := happened == "reopened" || happened == "validated"
 	if !may || !githubclient.IsName(strings.TrimSuffix(e.Sender.Login, "[bot]")) {
@@ -142,7 +142,7 @@ func (e event) by(happened string) string {
 	return e.Sender.Login
 }
 
-// ref is which alert it is about.
+// ref is the alert that the event is about.
 func (e event) ref() (githubapi.Ref, error) {
 	owner, repo, ok := strings.Cut(e.Repository.FullName, "/")
 	if !ok {

@@ -1,6 +1,6 @@
-// Package github is GitHub as a source: the deliveries of its secret scanning partner programme, which reports the
-// leaked tokens of one issuer from all public repositories, in batches signed with a key that GitHub publishes; and the
-// secret scanning of one organisation, whose hooks point to alerts that the collector asks the API for.
+// Package github is GitHub as a source, in two ways: its secret scanning partner programme, which reports the leaked tokens of one
+// issuer from all public repositories, in batches signed with a key that GitHub publishes; and the secret scanning of one
+// organisation, whose hooks point to alerts that the collector fetches from the API.
 package github
 
 import (

@@ -1,7 +1,7 @@
-// Package gitlab is GitLab as a source, in three ways: the Token Revocation API that a self-managed instance calls with
-// the tokens its secret detection found; the partner programme of gitlab.com, which reports the leaked tokens of one issuer
+// Package gitlab is GitLab as a source, in three ways: the Token Revocation API, which a self-managed instance calls with the
+// tokens that its secret detection found; the partner programme of gitlab.com, which reports the leaked tokens of one issuer
 // in signed batches; and the secret detection of one group, whose hooks point to vulnerabilities and job reports that the
-// collector asks the API for.
+// collector fetches from the API.
 package gitlab
 
 import (
@@ -14,14 +14,14 @@ import (
 	"stanch/receiver/outbound/secretfile"
 )
 
-// sharedTokens are secrets that GitLab sends along as they are, in a field of the header; any of them will do. They prove
-// who sent a delivery, and nothing about its body.
+// sharedTokens are secrets that GitLab sends in plain text, in a field of the header; any of them will do. They prove who sent a
+// delivery, and nothing about its body.
 type sharedTokens struct {
 	field string
 	ours  []leak.Secret
 }
 
-// readTokens reads the token files of a field of the configuration.
+// readTokens reads the token files in a field of the configuration.
 func readTokens(field string, files []string) ([]leak.Secret, error) {
 	tokens := make([]leak.Secret, len(files))
 	for i, file := range files {
@@ -42,7 +42,7 @@ func checkTokens(field string, files []string, fault func(field, problem string)
 	}
 }
 
-// once returns the value of a field that is there once: of two, nobody could say which one counts.
+// once returns the value of a field that occurs exactly once: of two, nobody could say which one counts.
 func once(header http.Header, field string) (string, error) {
 	values := header.Values(field)
 	if len(values) != 1 {
@@ -51,7 +51,7 @@ func once(header http.Header, field string) (string, error) {
 	return values[0], nil
 }
 
-// Admit compares the token, in constant time, with every one of ours.
+// Admit compares the token with each of ours, in constant time.
 func (t sharedTokens) Admit(header http.Header) error {
 	value, err := once(header, t.field)
 	if err != nil {
@@ -62,12 +62,12 @@ func (t sharedTokens) Admit(header http.Header) error {
 		good = token.Equal(given) || good
 	}
 	if !good {
-		return fmt.Errorf("%w: its token is none of ours", receiver.ErrUnverified)
+		return fmt.Errorf("%w: its token is not one of ours", receiver.ErrUnverified)
 	}
 	return nil
 }
 
-// Verify looks at the token once more; a body it does not look at.
+// Verify checks the token once more, and ignores the body.
 func (t sharedTokens) Verify(_ context.Context, header http.Header, _ []byte) error {
 	return t.Admit(header)
 }

@@ -17,26 +17,26 @@ import (
 )
 
 // hookTokenHeader is the field of the header with the token, as GitLab's documentation of webhooks names them. The event is named in one more,
-// which is never looked at: the body says so itself.
+// which we ignore: the body itself tells.
 const hookTokenHeader = "X-Gitlab-Token"
 
-// hook is what all sources of type gitlab_webhook have in common: how a body reads.
+// hook is what all sources of type gitlab_webhook have in common: the format of the body.
 type hook struct{ scope scope }
 
 // signedHook is a source whose deliveries are signed.
 type signedHook struct {
 	*signing
 	hook
-	idle int // secret tokens that are configured beside
+	idle int // how many secret tokens are configured as well, without effect
 }
 
-// plainHook is a source of GitLab before version 19.0, whose deliveries bring a token along.
+// plainHook is a source of GitLab before version 19.0, whose deliveries hold a token in plain text.
 type plainHook struct {
 	sharedTokens
 	hook
 }
 
-// Open makes the source. It reads the files with the tokens, and asks nobody for anything.
+// Open makes the source. It reads the files with the tokens, and makes no call.
 func (c *HookConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver.Source, error) {
 	h := hook{scope{c.Group, c.API.Root()}}
 	if len(c.SigningTokenFiles) == 0 {
@@ -66,7 +66,7 @@ func (h *signedHook) Examine(context.Context) []leak.Finding {
 	var found leak.Findings
 	found.Good("proof", "deliveries are signed, with any of %d signing tokens", len(h.keys))
 	if h.idle > 0 {
-		found.Doubt("secret tokens", "they are of no effect beside signing tokens, and can be taken out")
+		found.Doubt("secret tokens", "they have no effect beside signing tokens, and can be removed")
 	}
 	return found
 }
@@ -74,11 +74,11 @@ func (h *signedHook) Examine(context.Context) []leak.Finding {
 // Examine implements receiver.Examiner.
 func (h *plainHook) Examine(context.Context) []leak.Finding {
 	var found leak.Findings
-	found.Doubt("proof", "deliveries bring a token along in plain text, and whoever sees one can forge others: GitLab signs since 19.0")
+	found.Doubt("proof", "deliveries hold a token in plain text, and whoever sees one can forge others: GitLab signs since 19.0")
 	return found
 }
 
-// Parse reads one event. Nothing in the header is proved: of it, only the chain of events is noted.
+// Parse reads one event. Nothing in the header is proved; only the chain of events is taken from it.
 func (h hook) Parse(header http.Header, body []byte) (receiver.Parsed, error) {
 	parsed, err := h.scope.parse(body)
 	for i := range parsed.Pointers {
@@ -87,11 +87,11 @@ func (h hook) Parse(header http.Header, body []byte) (receiver.Parsed, error) {
 	return parsed, err
 }
 
-// chainForm is how GitLab writes the chain of calls and events that a delivery is a part of.
+// chainForm is the form of the name of a chain of calls and events.
 var chainForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// chain returns the chain that a delivery says it is a part of. GitLab hands it on from a call of its API to the events that
-// the call causes.
+// chain returns the chain that a delivery says it belongs to; empty: none. GitLab passes it on from a call of its API to the
+// events that the call causes.
 func chain(header http.Header) string {
 	value, err := once(header, gitlabclient.ChainHeader)
 	if err != nil || !chainForm.MatchString(value) {

@@ -8,7 +8,7 @@ import (
 	"stanch/receiver/gitlab/gitlabclient"
 )
 
-// signingKeySize is how many bytes a signing token of GitLab's encodes. One that was cut when it was copied has fewer.
+// signingKeySize is how many bytes a signing token encodes. One that was copied incompletely has fewer.
 const signingKeySize = 32
 
 // How often a group can be swept.
@@ -20,24 +20,23 @@ const (
 
 // HookConfig configures a source of type gitlab_webhook: the secret detection of one group. Its deliveries may come from a
 // hook of the group or from hooks of its projects; let those send "Vulnerability events", or, before GitLab 17.7, "Job
-// events". What else they send is answered with success and ignored, because GitLab switches a hook off that fails.
+// events". Other events are answered with success and ignored, because GitLab switches off a hook that fails.
 type HookConfig struct {
 	// SigningTokenFiles hold the signing tokens of the hooks, which GitLab has since 19.0: whsec_ and a key in base64, one
-	// line each. A delivery that is signed with any of them is taken, so to rotate a token give both, change it at GitLab, and
-	// take the old one away. Our clock must be right within five minutes.
+	// line each. A delivery signed with any of them is accepted, so to rotate a token give both, change it at GitLab, and
+	// remove the old one. Our clock must be right within five minutes.
 	SigningTokenFiles []string `yaml:"signing_token_files"`
-	// SecretTokenFiles hold the secret tokens of hooks of an older GitLab, one line each. Such a token goes along with every
-	// delivery in plain text and proves nothing of its body, and a copy of a delivery is taken for another. They are of no
-	// effect beside signing tokens: then a delivery that is not signed is refused, or else whoever forges one would leave the
-	// signature out.
+	// SecretTokenFiles hold the secret tokens of hooks of an older GitLab, one line each. Every delivery holds such a token in
+	// plain text; it proves nothing about the body, and a copy of a delivery counts as another one. They have no effect beside
+	// signing tokens: a delivery without a signature is then refused, because a forger would just leave it out.
 	SecretTokenFiles []string `yaml:"secret_token_files"`
-	// Group is the full path of the group, such as acme or acme/platform, in any case. What a delivery says of projects
-	// outside it is ignored, and nobody else's vulnerabilities are ever asked for.
+	// Group is the full path of the group, such as acme or acme/platform, in any case. Deliveries about projects outside it are
+	// ignored, and nobody else's vulnerabilities are ever fetched.
 	Group string `yaml:"group"`
-	// API is how vulnerabilities are read, because a delivery does not hold the secret, and resolved after the proof.
+	// API is how vulnerabilities are fetched, because a delivery does not hold the secret, and resolved after the proof.
 	API gitlabclient.Config `yaml:"api"`
-	// Sweep is how often the group is asked for what no delivery told of: open vulnerabilities, and deliveries that failed; 1h
-	// by default, 1d at most. It cannot be turned off, because GitLab never sends a delivery again by itself.
+	// Sweep is how often the group is searched for what no delivery reported: open vulnerabilities, and failed deliveries; 1h
+	// by default, 1d at most. It cannot be turned off, because GitLab never repeats a delivery by itself.
 	Sweep time.Duration `yaml:"sweep"`
 }
 
@@ -55,9 +54,9 @@ func (c *HookConfig) Check(fault func(field, problem string)) {
 	checkTokens("secret_token_files", c.SecretTokenFiles, fault)
 	switch {
 	case c.Group == "":
-		fault("group", "is missing: it confines what is taken and asked for")
+		fault("group", "is missing: it confines what is accepted and fetched")
 	case !gitlabclient.IsPath(c.Group):
-		fault("group", "must be the full path of a group alone")
+		fault("group", "must be just the full path of a group")
 	}
 	if c.Sweep != 0 && (c.Sweep < minSweep || c.Sweep > maxSweep) {
 		fault("sweep", "must be between 1s and 1d: failed deliveries are listed for a week only")

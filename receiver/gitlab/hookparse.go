@@ -21,18 +21,18 @@ const (
 	jobKind           = "build"
 )
 
-// states are those that a vulnerability can have. Each makes a pointer: that somebody closed it never stops containment, and
-// nobody may have told us of it before, because GitLab is known to miss events and sends none again.
+// states are the states of a vulnerability. Each makes a pointer: closing it never stops containment, and we may not have heard of
+// it before, because GitLab is known to miss events and repeats none.
 var states = []string{"detected", "confirmed", "dismissed", "resolved"}
 
-// changed is what a pointer calls a state that GitLab has not had so far.
+// changed is the event of a pointer for a state that GitLab did not have so far.
 const changed = "changed"
 
-// ends are the ends of a job that may leave a report behind.
+// ends are the final states of a job that may leave a report behind.
 var ends = []string{"success", "failed"}
 
-// event is what is read of a hook's body. No field is guaranteed. Of addresses only the paths are read, because who is asked
-// is configured.
+// event is what we read of a hook's body. No field is guaranteed. Of addresses we read only the paths, because the configuration
+// says whom to ask.
 type event struct {
 	Kind          string `json:"object_kind"`
 	Vulnerability struct {
@@ -53,7 +53,7 @@ type event struct {
 	} `json:"repository"`
 }
 
-// scope is what pointers are confined to.
+// scope confines pointers.
 type scope struct {
 	group string // full path, in any case
 	root  string // path of the instance on its host
@@ -67,7 +67,7 @@ func (s scope) parse(body []byte) (receiver.Parsed, error) {
 	}
 	happened, ok := e.happened()
 	if !ok {
-		return receiver.Parsed{}, fmt.Errorf("%w: nothing happened that GitLab is asked about", receiver.ErrIgnored)
+		return receiver.Parsed{}, fmt.Errorf("%w: nothing happened for which GitLab is asked", receiver.ErrIgnored)
 	}
 	r, err := s.ref(e)
 	if err != nil {
@@ -80,22 +80,22 @@ func (s scope) parse(body []byte) (receiver.Parsed, error) {
 	return receiver.Parsed{Pointers: []leak.Pointer{{Ref: r.String(), Event: happened, By: e.by()}}}, nil
 }
 
-// readEvent reads what it can: a field of another type than it should have is as good as missing. Of errors of the decoder
-// nothing is passed on, because they quote the body.
+// readEvent reads what it can: a field of the wrong type counts as missing. The decoder's errors are dropped, because they quote
+// the body.
 func readEvent(body []byte) (event, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
-		return event{}, fmt.Errorf("%w: it is no object", receiver.ErrFormat)
+		return event{}, fmt.Errorf("%w: it is not an object", receiver.ErrFormat)
 	}
 	var e event
 	err := json.Unmarshal(body, &e)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
-		return event{}, fmt.Errorf("%w: it is no JSON", receiver.ErrFormat)
+		return event{}, fmt.Errorf("%w: it is not JSON", receiver.ErrFormat)
 	}
 	return e, nil
 }
 
-// happened is what a pointer says happened, if that is worth asking for. What is missing is: one request too many costs less
-// than a leak.
+// happened is the event of the pointer, if GitLab is to be asked about it. In doubt it is: one call too many costs less than a
+// leak.
 func (e event) happened() (string, bool) {
 	switch e.Kind {
 	case vulnerabilityKind:
@@ -110,9 +110,8 @@ func (e event) happened() (string, bool) {
 	return "", false
 }
 
-// by is the number of the user who gave a vulnerability a state that we may have given it ourselves; empty: nobody, or GitLab
-// does not say. It is signed with the rest of the body. Of what we never do it is not said: a person whose token we use can
-// leak a key as well.
+// by is the number of the user who made a change that may be our own; empty: nobody, or GitLab does not say. It is signed with the
+// rest of the body. For other changes it is empty: a person whose token we use can leak a key as well.
 func (e event) by() string {
 	id := map[string]int64{
 		"confirmed": e.Vulnerability.ConfirmedBy,
@@ -124,7 +123,7 @@ func (e event) by() string {
 	return strconv.FormatInt(id, 10)
 }
 
-// ref is what an event is about. One of a vulnerability has neither its number nor its project, except in its address.
+// ref is what an event is about. The event of a vulnerability has its number and its project only in its address.
 func (s scope) ref(e event) (gitlabapi.Ref, error) {
 	if e.Kind == jobKind {
 		project := e.Project.Path
@@ -141,7 +140,7 @@ func (s scope) ref(e event) (gitlabapi.Ref, error) {
 	return gitlabapi.VulnerabilityRef(project, number)
 }
 
-// path is the path of an address below that of the instance, as it is escaped: of a name that needs it nothing becomes.
+// path is the escaped path of an address, below that of the instance; no ref can be made of a name that needs escaping.
 func (s scope) path(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"stanch/receiver/batch"
 )
 
-// Paths of the Token Revocation API below that of the source, and the header field with the token, which has no scheme
-// in front of it, as GitLab's documentation and its TokenRevocationService have them.
+// The paths of the Token Revocation API below the path of the source, and the header field with the token, which has no scheme in
+// front of it, as in GitLab's documentation and its TokenRevocationService.
 const (
 	typesPath  = "v1/revocable_token_types"
 	revokePath = "v1/revoke_tokens"
@@ -26,17 +26,16 @@ const (
 // revocationRecords are the names in a record. GitLab may add the vulnerability, which is skipped.
 var revocationRecords = batch.Fields{Token: "token", Type: "type", URL: "location"}
 
-// RevocationConfig configures a source of type gitlab_revocation: the Token Revocation API for one self-managed GitLab. It
-// asks GET /hooks/NAME/v1/revocable_token_types which types of tokens it may send, and posts those that its secret
-// detection found to /hooks/NAME/v1/revoke_tokens. What is not answered with success it sends again, all of it, for almost
-// three days.
+// RevocationConfig configures a source of type gitlab_revocation: the Token Revocation API for one self-managed GitLab. GitLab
+// asks GET /hooks/NAME/v1/revocable_token_types which types of tokens it may send, and posts those that its secret detection
+// found to /hooks/NAME/v1/revoke_tokens. Until it gets a success it repeats the whole request, for almost three days.
 type RevocationConfig struct {
 	// TokenFiles hold the tokens that GitLab may present, one line each; at least one file. To rotate a token give both,
-	// change the setting secret_detection_token_revocation_token at GitLab, and take the old one away.
+	// change the setting secret_detection_token_revocation_token at GitLab, and remove the old one.
 	TokenFiles []string `yaml:"token_files"`
-	// Types are the types of tokens that GitLab is to send, as it writes them: gitleaks_rule_id_ and the id of the rule, in
+	// Types are the types of tokens that GitLab should send, as it writes them: gitleaks_rule_id_ and the id of the rule, in
 	// lower case and with an underscore for each blank; at least one. GitLab has no rule for IBM Cloud keys: deploy/gitlab
-	// has one to add, whose type is gitleaks_rule_id_ibm_cloud_iam_key. Give the types to an issuer's token_types as well.
+	// holds one to add, whose type is gitleaks_rule_id_ibm_cloud_iam_key. Add the types to an issuer's token_types as well.
 	Types []string `yaml:"types"`
 }
 
@@ -56,7 +55,7 @@ func (c *RevocationConfig) Check(fault func(field, problem string)) {
 	}
 }
 
-// Open makes the source. It reads the token files, and asks nobody for anything.
+// Open makes the source. It reads the token files, and makes no call.
 func (c *RevocationConfig) Open(string, *slog.Logger, prometheus.Registerer) (receiver.Source, error) {
 	tokens, err := readTokens("token_files", c.TokenFiles)
 	if err != nil {
@@ -72,11 +71,11 @@ func (c *RevocationConfig) Open(string, *slog.Logger, prometheus.Registerer) (re
 // Records are the names of the fields of a record.
 func (*RevocationConfig) Records() batch.Fields { return revocationRecords }
 
-// revocation is the source of type gitlab_revocation. Its whole proof is in the header, so that whoever has no token gets no
-// answer but 401, however busy we are.
+// revocation is the source of type gitlab_revocation. Its whole proof is in the header, so a sender without a token gets nothing but
+// 401, however busy we are.
 type revocation struct {
 	sharedTokens
-	types string // the document that says which there are
+	types string // the document that lists them
 }
 
 // Paths implements receiver.Pather.
@@ -84,8 +83,7 @@ func (r *revocation) Paths() map[string]string {
 	return map[string]string{typesPath: r.types, revokePath: ""}
 }
 
-// Parse reads a JSON array of {type, token, location}. A type that was not asked for is as good as any: somebody has found
-// the token.
+// Parse reads a JSON array of {type, token, location}. A type that we did not ask for counts as well: somebody has found the token.
 func (r *revocation) Parse(_ http.Header, body []byte) (receiver.Parsed, error) {
 	return revocationRecords.Parse(body)
 }

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// A generation of names ends when it is full or when its oldest can be refused by the time alone: a delivery may be dated
-// ahead by the tolerance, and is taken for as long after its date.
+// A generation of names ends when it is full, or when its oldest delivery would be refused for its time alone: a delivery may be
+// dated ahead by the tolerance, and is accepted for as long after its date.
 const (
 	maxSeen = 1 << 15 // names; some 100 bytes each
 	seenFor = 2 * tolerance
 )
 
-// seen are the names of deliveries that were taken. It is bounded: only who can sign has a delivery remembered, and if that
-// are too many the oldest are forgotten; a copy of one of those is absorbed later. It is safe for concurrent use.
+// seen remembers the names of accepted deliveries, so that a copy is refused. It is bounded: only signed deliveries are remembered,
+// and if there are too many the oldest are forgotten; a copy of those is absorbed later. It is safe for concurrent use.
 type seen struct {
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]struct{}

@@ -26,19 +26,19 @@ const (
 	signatureHeader = "Webhook-Signature"
 )
 
-// tolerance is how far the time of a delivery may be from ours, either way, as Standard Webhooks recommend.
+// tolerance is how far the time of a delivery may be from ours, in either direction, as Standard Webhooks recommend.
 const tolerance = 5 * time.Minute
 
 // maxID is the longest id of a delivery, in bytes. GitLab's have 36.
 const maxID = 256
 
-// signing proves deliveries by their signatures, and refuses one that was taken before.
+// signing verifies the signatures of deliveries, and refuses a copy of a delivery.
 type signing struct {
 	keys []leak.Secret // as bytes
 	seen *seen
 }
 
-// readSigningToken reads a file with a signing token, and returns the key that it is of.
+// readSigningToken reads a file with a signing token, and returns its key.
 func readSigningToken(path string) (leak.Secret, error) {
 	token, err := secretfile.Token(path)
 	if err != nil {
@@ -47,19 +47,19 @@ func readSigningToken(path string) (leak.Secret, error) {
 	text, ok := strings.CutPrefix(token.Reveal(), "whsec_")
 	key, err := base64.StdEncoding.DecodeString(text)
 	if !ok || err != nil || len(key) == 0 {
-		return leak.Secret{}, errors.New("names a file that is not whsec_ and a key in base64")
+		return leak.Secret{}, errors.New("names a file that does not hold whsec_ and a key in base64")
 	}
 	return leak.NewSecret(string(key)), nil
 }
 
-// Admit demands an id, a time not far from now, and a signature that may be one.
+// Admit demands an id, a time not far from now, and a well-formed signature.
 func (s *signing) Admit(header http.Header) error {
 	_, err := readProof(header)
 	return err
 }
 
-// Verify checks the signatures over the raw body, and the time, and that the delivery was not taken before. Every key is
-// tried, whichever it is, in constant time.
+// Verify checks the signatures over the raw body, the time, and that the delivery is not a copy. It tries every key, in constant
+// time.
 func (s *signing) Verify(_ context.Context, header http.Header, body []byte) error {
 	p, err := readProof(header)
 	if err != nil {
@@ -76,10 +76,10 @@ func (s *signing) Verify(_ context.Context, header http.Header, body []byte) err
 		}
 	}
 	if good != 1 {
-		return fmt.Errorf("%w: no signing token of ours signed it", receiver.ErrUnverified)
+		return fmt.Errorf("%w: none of our signing tokens signed it", receiver.ErrUnverified)
 	}
 	if s.seen.has(p.name()) {
-		return fmt.Errorf("%w: it was taken before", receiver.ErrUnverified)
+		return fmt.Errorf("%w: it is a copy of an earlier delivery", receiver.ErrUnverified)
 	}
 	return nil
 }
@@ -91,18 +91,19 @@ func (s *signing) Remember(header http.Header) {
 	}
 }
 
-// proof is what a header says to prove a delivery.
+// proof is the part of a header that proves a delivery.
 type proof struct {
 	id, timestamp string
 	signatures    [][]byte // those of the version that we know
 }
 
-// name is that of a delivery, and of no other. GitLab sends a delivery again under the same id, when it is asked to and when it
-// does not know whether it did: with another time. With the same time it is a copy, which only somebody in between can have; if
-// GitLab itself sends twice within a second, the second is refused like one, and the first is stored.
+// name identifies a delivery. GitLab repeats a delivery, on request or when it is not sure that it arrived, under the same id but
+// with another time. One with the same time is a copy, made by somebody in between; if GitLab itself repeats a delivery within
+// a second, the second one is refused as a copy, and the first is stored.
 func (p proof) name() string { return p.id + "." + p.timestamp }
 
-// readProof reads the three fields of a header. An id with a dot would let the signature of one delivery fit another.
+// readProof reads the three fields of a header. It refuses an id with a dot, which could make the signature of one delivery fit
+// another.
 func readProof(header http.Header) (proof, error) {
 	var values [3]string
 	for i, field := range []string{idHeader, timestampHeader, signatureHeader} {
@@ -113,7 +114,7 @@ func readProof(header http.Header) (proof, error) {
 	}
 	p := proof{values[0], values[1], readSignatures(values[2])}
 	if p.id == "" || len(p.id) > maxID || strings.ContainsFunc(p.id, func(r rune) bool { return r <= ' ' || r > '~' || r == '.' }) {
-		return proof{}, fmt.Errorf("%w: its id is none", receiver.ErrUnverified)
+		return proof{}, fmt.Errorf("%w: its id is malformed", receiver.ErrUnverified)
 	}
 	if err := checkTime(p.timestamp); err != nil {
 		return proof{}, err
@@ -127,7 +128,7 @@ func readProof(header http.Header) (proof, error) {
 func checkTime(text string) error {
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: its time is none", receiver.ErrUnverified)
+		return fmt.Errorf("%w: its time is malformed", receiver.ErrUnverified)
 	}
 	if time.Since(time.Unix(seconds, 0)).Abs() > tolerance {
 		return fmt.Errorf("%w: its time is more than %v from ours", receiver.ErrUnverified, tolerance)
@@ -135,8 +136,8 @@ func checkTime(text string) error {
 	return nil
 }
 
-// readSignatures reads those of version 1, which is v1, and base64 of HMAC-SHA256. Blanks stand between several, and there
-// may be some of other versions.
+// readSignatures reads the signatures of version 1: v1, a comma, and the base64 of an HMAC-SHA256. Blanks separate several, and some
+// may be of other versions.
 func readSignatures(text string) [][]byte {
 	var signatures [][]byte
 	for one := range strings.FieldsSeq(text) {

@@ -9,29 +9,29 @@ import (
 	"strings"
 )
 
-// place is where a secret was seen: GitHub's location. There are thirteen types of them, and there will be more.
+// place is where a secret was seen: what GitHub calls a location. There are thirteen types, and there will be more.
 type place struct {
 	Type    string  `json:"type"`
 	Details details `json:"details"`
 }
 
-// details say where within the type's kind of place: a commit's path and line, or the URL of an issue, a comment ...
+// details say where the place is: the path and line in a commit, or the URL of an issue, a comment ...
 type details map[string]json.RawMessage
 
-// id tells places apart within a list.
+// id tells the places of a list apart.
 func (p place) id() string { return fmt.Sprintf("%s %s", p.Type, p.Details) }
 
 func (d details) text(key string) (text string) {
-	_ = json.Unmarshal(d[key], &text) // what is no text says nothing
+	_ = json.Unmarshal(d[key], &text) // anything but text says nothing
 	return text
 }
 
 func (d details) line() (line int) {
-	_ = json.Unmarshal(d["start_line"], &line) // what is no number says nothing
+	_ = json.Unmarshal(d["start_line"], &line) // anything but a number says nothing
 	return line
 }
 
-// first is the place that the alert itself names; without one, the zero place.
+// first is the place that the alert itself names; if it names none, the zero place.
 func (a alert) first() place {
 	if _, wiki := a.First["page_url"]; wiki {
 		return place{"wiki_commit", a.First}
@@ -44,8 +44,8 @@ func (a alert) first() place {
 	return place{}
 }
 
-// link is a page that people can open to see the place, as far as what GitHub says leads to one; otherwise the
-// alert's own, which lists its places. It is built from the answer, and only ever shown.
+// link is the page that people can open to see the place, if GitHub's answer leads to one; otherwise the alert's own page, which
+// lists its places. It comes from the answer, and is only ever shown.
 func (a alert) link(p place) string {
 	page, err := url.Parse(a.HTMLURL)
 	if err != nil || page.Host == "" || page.Scheme != "https" && page.Scheme != "http" {
@@ -85,7 +85,7 @@ func (a alert) blob(page *url.URL, d details) string {
 	return file.String()
 }
 
-// apiPath is what the path of an API's URL below a repository looks like, and what these URLs have pages for.
+// apiPath is the form of the path of an API's URL below a repository. The others are the forms that have pages.
 var (
 	apiPath    = regexp.MustCompile(`^(?:/api/v3)?/repos/[^/]+/[^/]+/((?:issues|pulls)/.+)$`)
 	issuePath  = regexp.MustCompile(`^issues/([0-9]+)$`)
@@ -93,8 +93,8 @@ var (
 	reviewPath = regexp.MustCompile(`^pulls/([0-9]+)/reviews/([0-9]+)$`)
 )
 
-// fromAPI is the page of what the API has at a path. A comment has a page of its own nowhere: it becomes the fragment
-// of the alert's page, so that two comments are still two places.
+// fromAPI is the page of what the API has at a path. A comment has no page of its own: its path becomes the fragment of the
+// alert's page, so that two comments are still two places.
 func (a alert) fromAPI(page *url.URL, path string) string {
 	at := url.URL{Scheme: page.Scheme, Host: page.Host}
 	repository, ok := repositoryPath(page)
@@ -110,7 +110,7 @@ func (a alert) fromAPI(page *url.URL, path string) string {
 	return at.String()
 }
 
-// repositoryPath is the path of the repository's page, which the alert's page is below.
+// repositoryPath is the path of the repository's page, above the alert's page.
 func repositoryPath(page *url.URL) (string, bool) {
 	repository, _, ok := strings.Cut(page.Path, "/security/secret-scanning/")
 	return repository, ok

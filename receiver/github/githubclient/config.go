@@ -13,24 +13,24 @@ import (
 // defaultAPIURL is the API of github.com.
 const defaultAPIURL = "https://api.github.com/"
 
-// Config configures how the API is asked: give exactly one of TokenFile and App.
+// Config configures how the API is called: give exactly one of TokenFile and App.
 type Config struct {
 	// URL is the base of the REST API; https://api.github.com/ by default, https://HOST/api/v3/ for an Enterprise Server,
 	// https://api.NAME.ghe.com/ with data residency. It must be https; http only to this machine, for trials.
 	URL string `yaml:"url"`
 	// TokenFile holds a token that reads and writes the secret scanning alerts of the organisation, and its hooks if failed
-	// deliveries are to be asked for again.
+	// deliveries should be repeated. The file is read again when GitHub refuses the token.
 	TokenFile string `yaml:"token_file"`
-	// App is a GitHub App that is installed in the organisation with those permissions.
+	// App is a GitHub App that is installed in the organisation with these permissions.
 	App *AppConfig `yaml:"app"`
 }
 
 // AppConfig configures the sign-in as a GitHub App.
 type AppConfig struct {
-	// ID is the App's client id, or its id in quotes; its settings page shows both.
+	// ID is the App's client id, or its id in quotes; the settings page of the App shows both.
 	ID string `yaml:"id"`
-	// Installation is the id of its installation in the organisation, the number at the end of that page's address; looked
-	// up by default.
+	// Installation is the id of the App's installation in the organisation, the number at the end of the address of the
+	// installation's page; by default it is looked up.
 	Installation int `yaml:"installation"`
 	// PrivateKeyFile holds a private key of the App, in PEM as GitHub makes it.
 	PrivateKeyFile string `yaml:"private_key_file"`
@@ -74,7 +74,7 @@ func (c *AppConfig) check(fault func(field, problem string)) {
 	}
 }
 
-// maxAppKey is how large the file of a private key may be, in bytes; one of 16384 bits takes thirteen thousand.
+// maxAppKey is the largest file with a private key, in bytes; a key of 16384 bits takes thirteen thousand.
 const maxAppKey = 64 << 10
 
 // readAppKey reads the private key of an App.

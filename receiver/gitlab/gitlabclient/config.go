@@ -12,13 +12,13 @@ import (
 // defaultURL is where gitlab.com is.
 const defaultURL = "https://gitlab.com"
 
-// Config configures how GitLab's API is asked.
+// Config configures how GitLab's API is called.
 type Config struct {
-	// URL is where GitLab is; https://gitlab.com by default, and for another instance what comes before /api/v4. It must be
+	// URL is where GitLab is; https://gitlab.com by default, and for another instance the part before /api/v4. It must be
 	// https; http only to this machine, for trials.
 	URL string `yaml:"url"`
 	// TokenFile holds an access token of the group, with the role Maintainer and the scope api; with the role Owner if failed
-	// deliveries of a hook of the group are to be sent again. It is read again when GitLab refuses what it held.
+	// deliveries of a hook of the group should be repeated. The file is read again when GitLab refuses the token.
 	TokenFile string `yaml:"token_file"`
 }
 
