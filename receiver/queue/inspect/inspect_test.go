@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,32 +27,41 @@ type found struct {
 	text string
 }
 
-// wantFound inspects a cluster, and wants these findings among the results. All others must be good.
+// wantFound inspects a cluster until it finds what is wanted, and everything else good. That may take a moment, because the
+// replicas of a stream that was changed must catch up.
 func wantFound(t *testing.T, c cluster.Config, monitoring []string, want ...found) {
 	t.Helper()
 	c.Log = slog.New(slog.DiscardHandler)
-	all := inspect.Cluster(t.Context(), c, monitoring)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		all := inspect.Cluster(t.Context(), c, monitoring)
+		wrong := compare(all, want)
+		if len(wrong) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("%s\namong %+v", strings.Join(wrong, "\n"), all)
+			return
+		}
+	}
+}
+
+// compare says which findings are not wanted, and which are wanted and missing.
+func compare(all []leak.Finding, want []found) (wrong []string) {
+	is := func(w found, f leak.Finding) bool {
+		return w.check == f.Check && w.Result == f.Result && strings.Contains(f.Text, w.text)
+	}
 	for _, f := range all {
-		is := func(w found) bool {
-			return w.check == f.Check && w.Result == f.Result && strings.Contains(f.Text, w.text)
-		}
-		wanted := false
-		for _, w := range want {
-			wanted = wanted || is(w)
-		}
+		wanted := slices.ContainsFunc(want, func(w found) bool { return is(w, f) })
 		if !wanted && f.Result != leak.Good {
-			t.Errorf("not wanted: %+v", f)
+			wrong = append(wrong, fmt.Sprintf("not wanted: %+v", f))
 		}
 	}
 	for _, w := range want {
-		there := false
-		for _, f := range all {
-			there = there || w.check == f.Check && w.Result == f.Result && strings.Contains(f.Text, w.text)
-		}
-		if !there {
-			t.Errorf("%+v is not among %+v", w, all)
+		if !slices.ContainsFunc(all, func(f leak.Finding) bool { return is(w, f) }) {
+			wrong = append(wrong, fmt.Sprintf("missing: %+v", w))
 		}
 	}
+	return wrong
 }
 
 // varz is a server's monitoring that says one thing about its disk.
