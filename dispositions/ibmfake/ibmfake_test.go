@@ -170,7 +170,7 @@ func TestServiceIDs(t *testing.T) {
 	expect(t, "list without account", response, err, 400)
 }
 
-// Without a known, living token nothing is answered; without the role, little.
+// Without a known and valid token nothing is answered; without the role, little.
 func TestWhoMay(t *testing.T) {
 	now := time.Now()
 	server, service := start(t, ibmfake.Options{Now: func() time.Time { return now }})

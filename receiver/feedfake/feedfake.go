@@ -56,7 +56,7 @@ func (s *Signer) Sign(body []byte) (keyID, signature string) {
 	return s.id, base64.StdEncoding.EncodeToString(der)
 }
 
-// GitHubHeader returns the header of a partner delivery of GitHub's with this body.
+// GitHubHeader returns the header of a GitHub partner delivery with this body.
 func (s *Signer) GitHubHeader(body []byte) http.Header {
 	id, signature := s.Sign(body)
 	return http.Header{
@@ -66,7 +66,7 @@ func (s *Signer) GitHubHeader(body []byte) http.Header {
 	}
 }
 
-// GitLabHeader returns the header of a partner delivery of GitLab's with this body.
+// GitLabHeader returns the header of a GitLab partner delivery with this body.
 func (s *Signer) GitLabHeader(body []byte) http.Header {
 	id, signature := s.Sign(body)
 	return http.Header{
@@ -76,8 +76,8 @@ func (s *Signer) GitLabHeader(body []byte) http.Header {
 	}
 }
 
-// GitHubHook returns the header of a delivery with this body by a webhook of GitHub's that has this secret. The event in
-// it is an alert of secret scanning; it is not signed, so set another as you like.
+// GitHubHook returns the header of a delivery with this body by a GitHub webhook with this secret. Its event is an alert of
+// secret scanning; the event is not signed, so callers may set another.
 func GitHubHook(secret string, body []byte) http.Header {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
@@ -88,13 +88,13 @@ func GitHubHook(secret string, body []byte) http.Header {
 	return header
 }
 
-// GitLabHook returns the header of a delivery with this body, sent now and under a new id, by a webhook of GitLab's that has
-// this signing token. It panics when that is not whsec_ and base64.
+// GitLabHook returns the header of a delivery with this body, sent now and under a new id, by a GitLab webhook with this
+// signing token. It panics when that is not whsec_ and base64.
 func GitLabHook(token string, body []byte) http.Header {
 	return StandardWebhook(token, rand.Text(), time.Now(), body)
 }
 
-// StandardWebhook returns the header of a delivery as Standard Webhooks sign it: under this id and at this time.
+// StandardWebhook returns the header of a delivery, signed as Standard Webhooks has it, with this id and time.
 func StandardWebhook(token, id string, at time.Time, body []byte) http.Header {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, "whsec_"))
 	if err != nil {

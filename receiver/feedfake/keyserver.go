@@ -23,14 +23,14 @@ func NewKeyServer(signers ...*Signer) *KeyServer {
 	return &KeyServer{document: Document(signers...)}
 }
 
-// Publish puts another document in the place of the last; Document makes good ones.
+// Publish replaces the document; [Document] makes valid ones.
 func (s *KeyServer) Publish(document []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.document = document
 }
 
-// Fail makes every answer this status from now on; 0 ends it.
+// Fail makes every answer this status from now on; 0: the document again.
 func (s *KeyServer) Fail(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// maxAnswer is the most that is read of an answer, in bytes.
+// maxAnswer is how much of an answer is read, in bytes.
 const maxAnswer = 1 << 20
 
 // Reported is one leaked token as GitLab tells the partner whose it is.
@@ -82,7 +82,7 @@ func (p *GitLabPartner) Header(body []byte) http.Header {
 	return p.signers[len(p.signers)-1].GitLabHeader(body)
 }
 
-// Send delivers once and returns the status of the answer. GitLab sends again what is answered 400 or above.
+// Send delivers once and returns the status of the answer. GitLab sends again after 400 or above.
 func (p *GitLabPartner) Send(ctx context.Context, url string, reported ...Reported) (int, error) {
 	body := p.Body(reported...)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))

@@ -19,11 +19,11 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// PersonalAccessToken is the type of GitLab's own tokens, which it revokes itself and tells no service of, as older versions
-// did.
+// PersonalAccessToken is the type of GitLab's own tokens, which it revokes itself; only older versions tell
+// a service of them.
 const PersonalAccessToken = "gitleaks_rule_id_gitlab_personal_access_token"
 
-// maxRetries is how often Sidekiq tries a set again before it gives it up.
+// maxRetries is how often Sidekiq retries a set before it gives up.
 const maxRetries = 17
 
 // Leaked is one token that GitLab wants revoked.
@@ -34,7 +34,7 @@ type Leaked struct {
 	Vulnerability int64  // 0: there is none, as for a branch that is not the default one
 }
 
-// RevokerOptions configure a Revoker: the settings of the instance, and what a test wants otherwise.
+// RevokerOptions configure a Revoker: the settings of the instance, and what a test changes.
 type RevokerOptions struct {
 	TypesURL string // GET .../revocable_token_types
 	URL      string // POST .../revoke_tokens
@@ -49,7 +49,7 @@ type RevokerOptions struct {
 	Timeout time.Duration
 }
 
-// Set is what one scan leaked, and how far GitLab is with it.
+// Set is what one scan leaked, and how far GitLab has got with it.
 type Set struct {
 	ID       int // from 1
 	Keys     int
@@ -92,7 +92,7 @@ func NewRevoker(o RevokerOptions) *Revoker {
 // seconds.
 func Sidekiq(n int) time.Duration { return time.Duration(n*n*n*n+15) * time.Second }
 
-// Leak gives GitLab a set of tokens to have revoked, at once, and returns its id.
+// Leak gives GitLab a set of tokens to have revoked, due at once, and returns its id.
 func (r *Revoker) Leak(leaked ...Leaked) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,7 +171,7 @@ func (r *Revoker) RunDue(ctx context.Context) int {
 	return len(due)
 }
 
-// take returns the sets that are due and that nobody else is busy with.
+// take returns the sets that are due and not being sent.
 func (r *Revoker) take() (due []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,7 +185,7 @@ func (r *Revoker) take() (due []int) {
 	return due
 }
 
-// Drain makes attempts as they fall due, by the real time, until every set is done or dead. It returns what ends ctx.
+// Drain makes attempts as they fall due, in real time, until every set is done or dead. It returns what ends ctx.
 func (r *Revoker) Drain(ctx context.Context) error {
 	for {
 		next, some := r.Next()
@@ -237,7 +237,7 @@ func (r *Revoker) types(ctx context.Context) ([]string, error) {
 	return known.Types, nil
 }
 
-// show is a token as it is sent. A vulnerability goes along as a whole record.
+// show is a token as it is sent. A vulnerability is sent as a whole record.
 func (l Leaked) show(older bool) map[string]any {
 	shown := map[string]any{"type": l.Type, "token": l.Token.Reveal(), "location": l.Location}
 	if older {
@@ -250,7 +250,7 @@ func (l Leaked) show(older bool) map[string]any {
 	return shown
 }
 
-// ask sends one request. Its errors hold no URL, since that may be any.
+// ask sends one request. Its errors hold no URL, because a URL may hold a secret.
 func (r *Revoker) ask(ctx context.Context, method, url string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// service plays a revocation service: what it answers, and what it got.
+// service plays a revocation service that remembers what it got.
 type service struct {
 	*httptest.Server
 
@@ -106,7 +106,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// No type: nothing is sent, and that is a success. Types that cannot be read are a failure.
+// Without types nothing is sent, and that is a success. Types that cannot be read are a failure.
 func TestRevokeTypes(t *testing.T) {
 	for types, want := range map[string]feedfake.Set{
 		`{"types":[]}`: {Done: true}, `{}`: {Done: true}, `{"types":["other"]}`: {Done: true}, `<html>`: {},
@@ -122,7 +122,7 @@ func TestRevokeTypes(t *testing.T) {
 	}
 }
 
-// Any answer but 2xx has the whole set sent again, by Sidekiq's backoff, 17 times; then it is given up.
+// After any answer but 2xx the whole set is sent again, with Sidekiq's backoff, 17 times; then GitLab gives up.
 func TestRevokeRetries(t *testing.T) {
 	var ahead atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
@@ -154,7 +154,7 @@ func TestRevokeRetries(t *testing.T) {
 	}
 }
 
-// Drain goes by the real time, and comes through when the service is back.
+// Drain waits in real time, and succeeds when the service is back.
 func TestRevokeDrain(t *testing.T) {
 	s := newService(t)
 	s.answer(`{"types":["gitleaks_rule_id_acme_key"]}`, 503)

@@ -20,7 +20,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// appKey is made once, because it takes a moment.
+// appKey is made once, because that takes a moment.
 var appKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -48,7 +48,7 @@ func sign(t *testing.T, key *rsa.PrivateKey, algorithm string, claims map[string
 	return leak.NewSecret(text + "." + base64.RawURLEncoding.EncodeToString(signature))
 }
 
-// goodClaims are those of an App, from a minute ago for five minutes.
+// goodClaims are an App's claims, issued a minute ago for five minutes.
 func goodClaims(issuer any) map[string]any {
 	now := time.Now()
 	return map[string]any{"iss": issuer, "iat": now.Add(-time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix()}

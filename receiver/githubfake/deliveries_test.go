@@ -117,7 +117,7 @@ func TestAppDeliveries(t *testing.T) {
 	expect(t, "update of the config", response, err, 200)
 }
 
-// A delivery that nobody answers is listed as failed, in time and with the status code that the switch says.
+// A delivery that nobody answers is soon listed as failed, with the status code that the switch says.
 func TestUnanswered(t *testing.T) {
 	for position, want := range map[int]int{0: 502, -1: 0} {
 		impatient, _ := start(t, githubfake.Options{
@@ -179,7 +179,7 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// Many senders at a time deliver everything once.
+// Many senders at once deliver everything once.
 func TestSenders(t *testing.T) {
 	server, _ := start(t, githubfake.Options{Senders: 8})
 	r := newReceiver(t)

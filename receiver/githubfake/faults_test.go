@@ -95,8 +95,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// A client that follows a redirect is seen at the other host. net/http leaves the token out for another host name;
-// a token that a transport adds goes along.
+// A client that follows a redirect reaches the other host. net/http leaves the token out for another host name; a token
+// that a transport adds is sent there.
 func TestRedirect(t *testing.T) {
 	var visits atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))

@@ -13,7 +13,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// start starts a fake with a token that may everything, and go-github on it.
+// start starts a fake with a token that may do everything, and go-github on it.
 func start(t *testing.T, o githubfake.Options) (*githubfake.Server, *github.Client) {
 	t.Helper()
 	server, err := githubfake.Start(o)
@@ -49,7 +49,7 @@ func expect(t *testing.T, what string, response *github.Response, err error, sta
 	}
 }
 
-// patch sends an update with what go-github has no fields for.
+// patch sends an update with fields that go-github does not know.
 func patch(t *testing.T, c *github.Client, path string, body map[string]any) (*github.Response, error) {
 	t.Helper()
 	request, err := c.NewRequest(http.MethodPatch, path, body)

@@ -25,7 +25,7 @@ type received struct {
 	body   []byte
 }
 
-// receiver is what a hook posts to. It answers with its status, 0 being 200, and keeps what it got.
+// receiver is what a hook posts to. It answers with its status, 200 for 0, and keeps what it got.
 type receiver struct {
 	*httptest.Server
 
@@ -124,7 +124,7 @@ func TestRaise(t *testing.T) {
 	}
 }
 
-// Every event of go-github's is one that go-github can read; those it does not know are still sent.
+// go-github can read every event that it knows; the others are sent as well.
 func TestActs(t *testing.T) {
 	server, _ := start(t, githubfake.Options{})
 	r := newReceiver(t)
@@ -280,7 +280,7 @@ func TestHookSettings(t *testing.T) {
 	expect(t, "another organisation", response, err, 404)
 }
 
-// The hooks of a repository, of its organisation and of an App are three worlds to the API.
+// To the API, the hooks of a repository, its organisation and an App have nothing to do with each other.
 func TestOwnersOfHooks(t *testing.T) {
 	server, c := start(t, githubfake.Options{})
 	r := newReceiver(t)

@@ -14,7 +14,7 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// addMany adds alerts 1 to n, the older the lower the number; each second one is two hours younger by its change.
+// addMany adds alerts 1 to n; the lower the number, the older. Every second one was changed two hours later.
 func addMany(server *githubfake.Server, n int) {
 	for i := range n {
 		a := githubfake.Alert{CreatedAt: epoch.Add(time.Duration(i) * time.Minute)}
@@ -70,7 +70,7 @@ func TestListByPage(t *testing.T) {
 	}
 }
 
-// Paging by cursor loses nothing and shows nothing twice when what was listed changes on the way; by page it does.
+// Paging by cursor loses nothing and shows nothing twice when alerts change on the way; paging by number does.
 func TestListByCursor(t *testing.T) {
 	server, c := start(t, githubfake.Options{Now: func() time.Time { return epoch.Add(24 * time.Hour) }})
 	addMany(server, 6)
@@ -198,7 +198,7 @@ func TestLocations(t *testing.T) {
 	}
 }
 
-// What go-github has no field for is there all the same.
+// The answer also has the fields that go-github does not know.
 func TestFieldsBesides(t *testing.T) {
 	server, c := start(t, githubfake.Options{})
 	server.AddAlert(githubfake.Alert{

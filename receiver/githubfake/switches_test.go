@@ -61,7 +61,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// To print an alert of go-github's is to print its secret.
+// Printing an alert of go-github's prints its secret.
 func TestAlertOfGoGitHubPrints(t *testing.T) {
 	server, c := start(t, githubfake.Options{})
 	server.AddAlert(githubfake.Alert{Secret: leak.NewSecret("planted-token")})
@@ -89,7 +89,7 @@ func TestBodyURLs(t *testing.T) {
 	}
 }
 
-// A page of a hundred thousand alerts costs as much as a page of a hundred.
+// A page of a hundred thousand alerts costs no more than a page of a hundred.
 func BenchmarkPage(b *testing.B) {
 	server, err := githubfake.Start(githubfake.Options{RateLimit: 1 << 30})
 	if err != nil {

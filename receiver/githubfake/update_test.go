@@ -9,7 +9,7 @@ import (
 
 const firstAlert = "repos/acme/shop/secret-scanning/alerts/1"
 
-// Each update is made of an open alert.
+// Each update is made to an open alert.
 func TestUpdate(t *testing.T) {
 	long := strings.Repeat("ä", 281)
 	type body = map[string]any

@@ -42,8 +42,8 @@ func resend(t *testing.T, c *gitlab.Client, hook, id int64) (status int, respons
 	return got.Status, response, err
 }
 
-// Nothing is retried; the fourth failure in a row switches the hook off, what happens then is sent to nobody, and a success
-// afterwards clears the count.
+// Nothing is retried. The fourth failure in a row switches the hook off, later events are not sent, and a success clears the
+// count.
 func TestDisabling(t *testing.T) {
 	var clock clock
 	server, c := start(t, gitlabfake.Options{Now: clock.now})

@@ -13,7 +13,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// start starts a fake with a token that may everything, and go-gitlab on it.
+// start starts a fake with a token that may do everything, and go-gitlab on it.
 func start(t *testing.T, o gitlabfake.Options) (*gitlabfake.Server, *gitlab.Client) {
 	t.Helper()
 	server, err := gitlabfake.Start(o)
@@ -44,7 +44,7 @@ func expect(t *testing.T, what string, response *gitlab.Response, err error, sta
 	}
 }
 
-// do sends what go-gitlab has no method for.
+// do sends a request for which go-gitlab has no method.
 func do(t *testing.T, c *gitlab.Client, method, path string, body, into any) (*gitlab.Response, error) {
 	t.Helper()
 	path, query, _ := strings.Cut(path, "?")
@@ -61,7 +61,7 @@ func do(t *testing.T, c *gitlab.Client, method, path string, body, into any) (*g
 	return c.Do(request, into)
 }
 
-// vulnerability is a vulnerability as REST answers it, with what go-gitlab has no fields for.
+// vulnerability is a vulnerability as REST answers it, with the fields that go-gitlab does not know.
 type vulnerability struct {
 	gitlab.ProjectVulnerability
 	ConfirmedByID int `json:"confirmed_by_id"`
@@ -117,7 +117,7 @@ func TestLifeOfAVulnerability(t *testing.T) {
 	expect(t, "get what is gone", response, err, 404)
 }
 
-// A 304 that is read into a struct is an error to go-gitlab, as wire/gitlab says: whoever uses it must expect that.
+// A 304 that is read into a struct is an error to go-gitlab, so whoever uses it must expect that.
 func TestNotModifiedIntoAStruct(t *testing.T) {
 	server, c := start(t, gitlabfake.Options{})
 	id := server.AddVulnerability(gitlabfake.Vulnerability{State: gitlabfake.Resolved})

@@ -199,7 +199,7 @@ func TestResolveWithComment(t *testing.T) {
 	}
 }
 
-// What is not there or not allowed is an error beside the data, and changes nothing.
+// What does not exist or is not allowed is an error beside the data, and changes nothing.
 func TestMutationRefused(t *testing.T) {
 	server, _ := start(t, gitlabfake.Options{})
 	id := server.AddVulnerability(gitlabfake.Vulnerability{})
@@ -314,7 +314,7 @@ func TestBadVariables(t *testing.T) {
 	}
 }
 
-// An older GitLab does not know everything, and says so.
+// An older GitLab refuses what it does not know.
 func TestOlderSchema(t *testing.T) {
 	server, c := start(t, gitlabfake.Options{Version: "18.1", Switches: gitlabfake.Switches{NoComment: true}})
 	token := server.AddToken(gitlabfake.Token{})

@@ -123,7 +123,7 @@ func newSlow(t *testing.T, until <-chan struct{}) string {
 	return s.URL
 }
 
-// serve has a fake answer a document without a network.
+// serve lets a fake answer a document without a network.
 func serve(t *testing.T, fake *gitlabfake.Fake, token leak.Secret, body []byte) []byte {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/graphql", bytes.NewReader(body))

@@ -21,7 +21,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// verify checks a delivery's signature from first principles, and returns its id.
+// verify checks a delivery's signature without any library, and returns its id.
 func verify(t *testing.T, r received, token leak.Secret) string {
 	t.Helper()
 	id, at := r.header.Get("webhook-id"), r.header.Get("webhook-timestamp")
@@ -50,7 +50,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// Header is what the fake itself sends, for those who send it themselves.
+// Header is what the fake itself sends, for tests that send deliveries themselves.
 func TestHeader(t *testing.T) {
 	token, body := gitlabfake.NewSigningToken(), []byte(`{"object_kind":"vulnerability"}`)
 	header := gitlabfake.Header(gitlabfake.VulnerabilityHooks, "an-id", time.Now(), token, body)
@@ -254,7 +254,7 @@ func TestHookSwitches(t *testing.T) {
 	}
 }
 
-// A chain of deliveries and calls comes to no hook twice; a hook of its own chain does not hear of the call.
+// A chain of deliveries and calls reaches no hook twice, so a hook does not hear of a call that it caused.
 func TestChains(t *testing.T) {
 	server, c := start(t, gitlabfake.Options{})
 	r := newReceiver(t)

@@ -195,7 +195,7 @@ func TestFaultOfAMutation(t *testing.T) {
 	}
 }
 
-// With retries, go-gitlab sends a POST again after 5xx: whoever does not want that must say so.
+// go-gitlab repeats a POST after 5xx unless its retries are switched off.
 func TestGoGitLabRetriesPosts(t *testing.T) {
 	server, _ := start(t, gitlabfake.Options{})
 	id := server.AddVulnerability(gitlabfake.Vulnerability{})

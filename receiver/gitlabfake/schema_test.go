@@ -6,7 +6,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// TestResolvers: every field of the schema has a resolver, and there is none besides.
+// TestResolvers: every field of the schema has a resolver, and every resolver a field.
 func TestResolvers(t *testing.T) {
 	f := New(Options{})
 	t.Cleanup(f.Close)
