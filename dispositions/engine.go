@@ -121,23 +121,6 @@ const (
 // recheckWorkers is how many rechecks run at once: nobody waits for them.
 const recheckWorkers = 4
 
-func (e *Engine) work(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	consume := func(stream, name string, workers int, handle func(context.Context, queue.Message) error) {
-		group.Go(func() error {
-			return e.config.Store.Work(ctx, queue.Consumer{Stream: stream, Name: name, Workers: workers}, handle)
-		})
-	}
-	consume(queue.Retries, retryConsumer, e.config.Workers, e.handleRetry)
-	consume(queue.Incidents, ordersConsumer, e.config.Workers, e.handleOrder)
-	consume(queue.Incidents, recheckConsumer, recheckWorkers, e.handleRecheck)
-	group.Go(func() error { return e.workAlerts(ctx) })
-	if e.config.Requests != nil {
-		group.Go(func() error { return e.labels.Run(ctx, e.config.Requests) })
-	}
-	return group.Wait()
-}
-
 // workAlerts takes alerts off the queue, as many at once as the settings in force say.
 func (e *Engine) workAlerts(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -168,4 +151,21 @@ func (e *Engine) waitForOtherPool(ctx context.Context, pool int) {
 			return
 		}
 	}
+}
+
+func (e *Engine) work(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	consume := func(stream, name string, workers int, handle func(context.Context, queue.Message) error) {
+		group.Go(func() error {
+			return e.config.Store.Work(ctx, queue.Consumer{Stream: stream, Name: name, Workers: workers}, handle)
+		})
+	}
+	consume(queue.Retries, retryConsumer, e.config.Workers, e.handleRetry)
+	consume(queue.Incidents, ordersConsumer, e.config.Workers, e.handleOrder)
+	consume(queue.Incidents, recheckConsumer, recheckWorkers, e.handleRecheck)
+	group.Go(func() error { return e.workAlerts(ctx) })
+	if e.config.Requests != nil {
+		group.Go(func() error { return e.labels.Run(ctx, e.config.Requests) })
+	}
+	return group.Wait()
 }

@@ -15,46 +15,6 @@ import (
 	"stanch/receiver/queue"
 )
 
-// handleAlert takes one alert off the queue. A nil error settles it: whatever is left to do then is in the log and in the retry
-// queue.
-func (e *Engine) handleAlert(ctx context.Context, m queue.Message) error {
-	alert, err := leak.Read[leak.Alert](m.Data)
-	switch {
-	case errors.Is(err, leak.ErrNewer):
-		return queue.LeftToNewer(err)
-	case err != nil:
-		return e.bury(ctx, "the queued alert is damaged", leak.Alert{Sealed: m.Data})
-	case alert.Report != nil:
-		return e.reconcile(ctx, work{reason: reported, incident: alert.Fingerprint, alert: alert})
-	}
-	content, err := e.config.Identities.Open(alert)
-	if err != nil {
-		return e.bury(ctx, err.Error(), alert)
-	}
-	return e.attempts.Try(m, func(lastTry bool) error {
-		return e.reconcile(ctx, work{
-			reason: sighted, incident: alert.Fingerprint, alert: alert, content: content, delivered: m.Delivered, lastTry: lastTry,
-		})
-	})
-}
-
-// bury puts what no retry can help to the dead letters, before it leaves the queue.
-func (e *Engine) bury(ctx context.Context, reason string, alert leak.Alert) error {
-	data, err := json.Marshal(leak.DeadLetter{V: leak.Version, Reason: reason, Alert: alert, At: time.Now()})
-	if err != nil {
-		return fmt.Errorf("encoding a dead letter: %w", err)
-	}
-	source := alert.Source
-	if source == "" {
-		source = "unknown"
-	}
-	if err := e.config.Store.Append(ctx, queue.Message{Subject: queue.DeadSubject(source), Data: data}); err != nil {
-		return fmt.Errorf("storing a dead letter: %w", err)
-	}
-	e.config.Log.ErrorContext(ctx, "alert became a dead letter", "incident", alert.Fingerprint, "source", source, "reason", reason)
-	return nil
-}
-
 // handleOrder takes one entry of the log and carries out what a person ordered in it. The log is the queue of orders: an order
 // that is on disk is carried out.
 func (e *Engine) handleOrder(ctx context.Context, m queue.Message) error {
@@ -183,19 +143,42 @@ func unknownPause(since time.Time) time.Duration {
 	return 0
 }
 
-// recall returns the alert of an unfinished incident that is kept, opened; a zero Alert if none is.
-func (e *Engine) recall(ctx context.Context, f leak.Fingerprint) (leak.Alert, leak.Content, error) {
-	m, err := e.config.Store.Last(ctx, queue.RetrySubject(f))
-	if errors.Is(err, queue.ErrNoMessage) {
-		return leak.Alert{}, leak.Content{}, nil
-	}
-	if err != nil {
-		return leak.Alert{}, leak.Content{}, err
-	}
+// handleAlert takes one alert off the queue. A nil error settles it: whatever is left to do then is in the log and in the retry
+// queue.
+func (e *Engine) handleAlert(ctx context.Context, m queue.Message) error {
 	alert, err := leak.Read[leak.Alert](m.Data)
-	if err != nil {
-		return leak.Alert{}, leak.Content{}, fmt.Errorf("reading a kept secret: %w", err)
+	switch {
+	case errors.Is(err, leak.ErrNewer):
+		return queue.LeftToNewer(err)
+	case err != nil:
+		return e.bury(ctx, "the queued alert is damaged", leak.Alert{Sealed: m.Data})
+	case alert.Report != nil:
+		return e.reconcile(ctx, work{reason: reported, incident: alert.Fingerprint, alert: alert})
 	}
 	content, err := e.config.Identities.Open(alert)
-	return alert, content, err
+	if err != nil {
+		return e.bury(ctx, err.Error(), alert)
+	}
+	return e.attempts.Try(m, func(lastTry bool) error {
+		return e.reconcile(ctx, work{
+			reason: sighted, incident: alert.Fingerprint, alert: alert, content: content, delivered: m.Delivered, lastTry: lastTry,
+		})
+	})
+}
+
+// bury puts what no retry can help to the dead letters, before it leaves the queue.
+func (e *Engine) bury(ctx context.Context, reason string, alert leak.Alert) error {
+	data, err := json.Marshal(leak.DeadLetter{V: leak.Version, Reason: reason, Alert: alert, At: time.Now()})
+	if err != nil {
+		return fmt.Errorf("encoding a dead letter: %w", err)
+	}
+	source := alert.Source
+	if source == "" {
+		source = "unknown"
+	}
+	if err := e.config.Store.Append(ctx, queue.Message{Subject: queue.DeadSubject(source), Data: data}); err != nil {
+		return fmt.Errorf("storing a dead letter: %w", err)
+	}
+	e.config.Log.ErrorContext(ctx, "alert became a dead letter", "incident", alert.Fingerprint, "source", source, "reason", reason)
+	return nil
 }

@@ -1,8 +1,6 @@
 package dispositions
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stanch/receiver/leak"
@@ -85,10 +83,6 @@ func (m *metrics) zero(s Settings) {
 	for _, name := range []string{phaseLocate, phaseAnnounce, phaseAct, phaseProve, phaseRecord} {
 		m.phases.WithLabelValues(name)
 	}
-}
-
-func (m *metrics) phase(name string, begin time.Time) {
-	m.phases.WithLabelValues(name).Observe(time.Since(begin).Seconds())
 }
 
 // ended counts an incident that came to a result.

@@ -233,3 +233,25 @@ func (p *pass) undo(o Order) error {
 	p.say(o, "to enable the key again")
 	return nil
 }
+
+// decideUndo does what an undo announced.
+func (p *pass) decideUndo() outcome {
+	if err := p.cannotEnable(); err != nil {
+		return outcome{result: undoFailed, err: err}
+	}
+	p.todo = leak.Enable
+	return outcome{}
+}
+
+// cannotEnable says why a key cannot be enabled; nil: it can.
+func (p *pass) cannotEnable() error {
+	switch {
+	case p.issuer.Issuer == nil:
+		return leak.Refuse("issuer %s is not configured any more", p.head.Issuer)
+	case !p.issuer.Issuer.Abilities().Enable:
+		return leak.Refuse("issuer %s cannot enable a key again", p.issuer.Name)
+	case p.issuer.Issuer.Abilities().ByValue && p.work.content.Secret.Empty():
+		return errors.New("the issuer names a key by its value only, and that is not kept any more")
+	}
+	return nil
+}

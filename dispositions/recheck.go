@@ -121,3 +121,59 @@ func moment(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
+
+// decideRepeat settles a sighting that a finished incident knows already: it never acts. Where a person ended the incident
+// it is told once that the key works.
+func (p *pass) decideRepeat(ctx context.Context) outcome {
+	switch p.seen.standing {
+	case alive:
+		p.found(p.seen.key)
+		return outcome{
+			result: isAlive,
+			text:   "a sighting that was known came again: nothing is done, because a person ended the incident, and the key works",
+		}
+	case unclear:
+		if !p.work.lastTry || admit.Postponed(p.seen.err) {
+			return outcome{result: back, err: admit.Postpone(p.seen.err)}
+		}
+		p.engine.config.Log.WarnContext(ctx, "a closed incident was reported again, and whether its key works is not known",
+			"incident", p.head.ID, "err", p.seen.err)
+		return outcome{result: nothingLeft}
+	}
+	return outcome{result: wiped}
+}
+
+// decideReport notes what a source was told. The collector says so by the queue of alerts, because it may not write to the log.
+func (p *pass) decideReport() outcome {
+	if !p.head.Exists() {
+		return outcome{result: nothingLeft}
+	}
+	a, last := p.work.alert, p.head.Steps[len(p.head.Steps)-1]
+	if last.Step == leak.Reported && last.Source == a.Source && last.Ref == a.Report.Ref && last.Text == a.Report.Text {
+		return outcome{result: nothingLeft} // told twice, because an answer was lost
+	}
+	p.steps = append(p.steps, leak.Step{
+		At: time.Now(), Step: leak.Reported, Text: a.Report.Text, By: "collector", Source: a.Source, Ref: a.Report.Ref,
+	})
+	return outcome{result: noted}
+}
+
+// decideRecheck looks at a dead key again, unless the incident has gone on since or was looked at already.
+func (p *pass) decideRecheck(ctx context.Context) outcome {
+	dead := p.head.State == leak.Contained || p.head.State == leak.Held && p.head.Key.Disabled
+	same := p.head.ContainedAt.Equal(p.work.contained) && !p.head.LookedAt.After(p.work.contained)
+	if !dead || !same || p.issuer.Issuer == nil {
+		return outcome{result: nothingLeft}
+	}
+	if p.seen.standing == unclear {
+		return outcome{result: back, err: admit.Postpone(fmt.Errorf("looking at a dead key again: %w", p.seen.err))}
+	}
+	p.incident.LookedAt = time.Now()
+	switch p.seen.standing {
+	case alive:
+		return p.enabledBySomebody(ctx)
+	case unseen:
+		return p.recheckByUse(ctx)
+	}
+	return p.stillDead(ctx)
+}

@@ -336,3 +336,20 @@ func (p *pass) trace() {
 	p.span.Set(span.Action, string(p.incident.Action))
 	p.span.Set(span.State, string(p.incident.State))
 }
+
+// recall returns the alert of an unfinished incident that is kept, opened; a zero Alert if none is.
+func (e *Engine) recall(ctx context.Context, f leak.Fingerprint) (leak.Alert, leak.Content, error) {
+	m, err := e.config.Store.Last(ctx, queue.RetrySubject(f))
+	if errors.Is(err, queue.ErrNoMessage) {
+		return leak.Alert{}, leak.Content{}, nil
+	}
+	if err != nil {
+		return leak.Alert{}, leak.Content{}, err
+	}
+	alert, err := leak.Read[leak.Alert](m.Data)
+	if err != nil {
+		return leak.Alert{}, leak.Content{}, fmt.Errorf("reading a kept secret: %w", err)
+	}
+	content, err := e.config.Identities.Open(alert)
+	return alert, content, err
+}
