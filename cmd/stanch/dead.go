@@ -37,7 +37,7 @@ func newDeadList(server *serveFlags, output *terminal.Choice) *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	source := command.Flags().String("source", "", "only those of this source")
-	limit := command.Flags().Uint("limit", api.DefaultList, "at most so many; 0 lists all")
+	limit := command.Flags().Uint("limit", api.DefaultList, "list at most this many; 0 lists all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		c, err := server.dial()
 		if err != nil {

@@ -46,7 +46,7 @@ func newIncidentsList(server *serveFlags, output *terminal.Choice) *cobra.Comman
 		state.Words = append(state.Words, string(s))
 	}
 	command.Flags().Var(state, "state", "only those in this state: "+strings.Join(state.Words, ", "))
-	limit := command.Flags().Uint("limit", api.DefaultList, "at most so many; 0 lists all")
+	limit := command.Flags().Uint("limit", api.DefaultList, "list at most this many; 0 lists all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		c, err := server.dial()
 		if err != nil {

@@ -78,15 +78,15 @@ func newRoot() *cobra.Command {
 		newVersion(),
 	)
 	for _, sub := range root.Commands() {
-		refuseStrangers(sub)
+		refuseUnknown(sub)
 	}
 	markErrors(root)
 	return root
 }
 
-// refuseStrangers makes an unknown word after a command that only has others below it wrong usage; cobra shows the help
-// and is content. Without a word it is the help.
-func refuseStrangers(cmd *cobra.Command) {
+// refuseUnknown makes an unknown subcommand wrong usage, where cobra would print the help and succeed. Without a subcommand it
+// prints the help.
+func refuseUnknown(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() || cmd.Runnable() {
 		return
 	}
@@ -94,7 +94,7 @@ func refuseStrangers(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
-// commandError is what a command returned: it was called rightly and failed. Cobra's own errors are wrong usage.
+// commandError is the error of a command that was called correctly and failed. Cobra's own errors mean wrong usage.
 type commandError struct{ error }
 
 // Unwrap returns the error of the command.

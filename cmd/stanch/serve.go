@@ -26,8 +26,9 @@ func newServe() *cobra.Command {
 		Short: "Run the service",
 		Long: `Serve runs the receiver, the collector, the engine and the notifier, with the store inside the process, until SIGINT or
 SIGTERM. With store.nats each role can run in processes of its own (--role), any number of each; only the receiver has a
-public listener, and only the engine answers for incidents. SIGHUP reads the configuration file again, and the secret files that it names. When it has a fault, or changes what
-needs a restart (store, keys_dir, web.public, web.private), the old configuration stays in force and the log says why.`,
+public listener, and only the engine answers for incidents. SIGHUP reads the configuration file again, and the secret
+files that it names. If it has a fault, or changes something that needs a restart (store, keys_dir, web.public,
+web.private), the old configuration stays in force and the log says why.`,
 		Example: "  stanch serve --config.file stanch.yaml\n" +
 			"  stanch serve --config.file stanch.yaml --role engine,notifier",
 		Args: cobra.NoArgs,
@@ -55,7 +56,7 @@ needs a restart (store, keys_dir, web.public, web.private), the old configuratio
 	return command
 }
 
-// addressOf is where is listened; empty: nowhere.
+// addressOf returns the address of a listener, or nothing when there is none.
 func addressOf(a net.Addr) string {
 	if a == nil {
 		return ""
@@ -65,8 +66,8 @@ func addressOf(a net.Addr) string {
 
 var errOneProcess = errors.New("--role needs store.nats: the embedded store is in one process, which has every role")
 
-// hangups makes SIGHUP something that is received, from now on, and not the end of the process. One that comes while
-// another waits is the same one.
+// hangups returns a channel that receives SIGHUP, which from now on does not end the process. Several that come at once count as
+// one.
 func hangups() <-chan os.Signal {
 	received := make(chan os.Signal, 1)
 	signal.Notify(received, syscall.SIGHUP)

@@ -15,11 +15,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// errNobody means that a request acts and nobody knows for whom.
-var errNobody = errors.New("acting needs to be known: use the unix socket in the store's directory, " +
+// errNobody means that a request would change something and its sender is not known.
+var errNobody = errors.New("who asks for this must be known: use the unix socket in the store's directory, " +
 	"or sign in as a user of web.private.config_file")
 
-// Actor names who sent a request: the peer of the unix socket as the kernel knows it, or a user whose password is right.
+// Actor returns who sent a request: the user at the other end of the unix socket, as the kernel knows it, or one who signed in with
+// the right password.
 func (a *API) Actor(r *http.Request) (string, error) {
 	if uid, ok := listen.Peer(r.Context()); ok {
 		return nameOf(uid), nil
@@ -34,8 +35,8 @@ func (a *API) Actor(r *http.Request) (string, error) {
 	return name, nil
 }
 
-// signIn checks a password against the web configuration file as it is now. The toolkit has checked it too, unless the
-// file lost its users since; a name that nobody checked must not get into the log.
+// signIn checks a password against the web configuration file as it is now. The toolkit checks it too, but not if the file has lost
+// its users since the start, and a name that nobody checked must not get into the log.
 func (a *API) signIn(name, password string) error {
 	data, err := os.ReadFile(a.WebConfig)
 	if err != nil {
@@ -54,7 +55,7 @@ func (a *API) signIn(name, password string) error {
 	return nil
 }
 
-// nameOf is a user of this machine as steps name it: the number is what the kernel vouches for.
+// nameOf returns the name of a user of this machine, as steps have it. The kernel only vouches for the number.
 func nameOf(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {

@@ -1,5 +1,5 @@
-// Package api is the HTTP API of the private listener and of the unix socket, with the client by which commands use it: each file
-// holds one thing's messages, its handlers and its part of the client.
+// Package api is the HTTP API of the private listener and the unix socket, and the client by which commands use it. Each file has
+// the messages, the handlers and the client methods of one thing.
 package api
 
 import (
@@ -22,8 +22,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// API answers operators, on the private listener and on the unix socket. Whatever acts needs somebody who answers for it, and a
-// reason. It may be used by many at once. Whatever belongs to a role that the process does not have is nil.
+// API answers operators, on the private listener and on the unix socket. Requests that change something need a known sender and a
+// reason. Its handlers are safe for concurrent use. Fields of roles that the process does not have are nil.
 type API struct {
 	Ledger       *ledger.Ledger // nil: the API tells nothing of incidents
 	Index        *ledger.Index
@@ -35,7 +35,7 @@ type API struct {
 	Fingerprints seal.FingerprintKey
 	// WebConfig is the private listener's web configuration file; empty: nobody can sign in over TCP.
 	WebConfig string
-	// Reload reads the configuration file again and puts it in force.
+	// Reload reads the configuration file again and puts it in force, or returns what is wrong with it.
 	Reload   func(ctx context.Context) error
 	Ready    func() error // why the process cannot work now
 	Gatherer prometheus.Gatherer
@@ -44,10 +44,10 @@ type API struct {
 	auditing sync.Mutex // each verification reads all of the log
 }
 
-// acts is a handler of what acts, for somebody.
+// acts handles a request that changes something, in the name of its sender.
 type acts func(w http.ResponseWriter, r *http.Request, by string)
 
-// Handler has every path of the API. A page elsewhere cannot make a browser send what acts.
+// Handler returns the handler of every path of the API. Another site cannot make a browser send requests that change something.
 func (a *API) Handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	guard := http.NewCrossOriginProtection()
@@ -77,7 +77,7 @@ func (a *API) Handler() *http.ServeMux {
 	return mux
 }
 
-var errNoEngine = errors.New("this process has not the role that answers that: ask an engine, and of sweeps a collector")
+var errNoEngine = errors.New("this process does not have the role that answers this: ask an engine or, for sweeps, a collector")
 
 func (a *API) answerReady(w http.ResponseWriter, _ *http.Request) {
 	if err := a.Ready(); err != nil {
@@ -97,7 +97,7 @@ func (a *API) reload(w http.ResponseWriter, r *http.Request, by string) {
 	answer(w, http.StatusOK, Taken{Text: "the configuration is read again and in force"})
 }
 
-// known lets through who is known.
+// known passes a request on with the name of its sender, or refuses it when nobody knows who that is.
 func (a *API) known(next acts) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		by, err := a.Actor(r)
@@ -109,7 +109,7 @@ func (a *API) known(next acts) http.Handler {
 	})
 }
 
-// decode reads the body of a request, or answers what one looks like and returns false.
+// decode reads the body of a request. If it cannot, it answers with an example and returns false.
 func (a *API) decode(w http.ResponseWriter, r *http.Request, most int64, into any, example string) bool {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	decoder.DisallowUnknownFields()

@@ -24,10 +24,10 @@ type auditLine struct {
 	ending
 }
 
-var errVerifying = errors.New("a verification is under way: wait for its end")
+var errVerifying = errors.New("another verification is running: wait until it has ended")
 
-// verify answers POST /api/v1/audit/verify with one JSON object a line while it reads the log. It changes nothing; it is an
-// order because it is work.
+// verify answers POST /api/v1/audit/verify with one JSON object a line while it reads the log. It changes nothing, but it is work,
+// so its sender must be known.
 func (a *API) verify(w http.ResponseWriter, r *http.Request, by string) {
 	var body auditBody
 	if !a.decode(w, r, maxLogged, &body, `{"logged": [{"seq": 17, "count": 17, "hash": "0a1b..."}]}`) {
@@ -38,7 +38,7 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, by string) {
 		return
 	}
 	defer a.auditing.Unlock()
-	tell := newTeller(w)
+	tell := newLineWriter(w)
 	audit, err := ledger.Verify(r.Context(), a.Store, body.Logged, func(read, of uint64) {
 		tell.progress(auditLine{Read: read, Of: of})
 	})
@@ -46,7 +46,7 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, by string) {
 	tell.last(auditLine{Read: audit.Entries, Of: audit.Entries, Audit: &audit, ending: endedBy(err)})
 }
 
-// Verify lets the serve verify its log, and compare it with checkpoints that were logged elsewhere.
+// Verify makes the serve verify its log, and compare it with checkpoints that were logged elsewhere.
 func (c *Client) Verify(ctx context.Context, logged []ledger.Checkpoint, progress func(read, of uint64)) (ledger.Audit, error) {
 	last, err := follow(ctx, c, "/api/v1/audit/verify", auditBody{logged}, func(line auditLine) { progress(line.Read, line.Of) })
 	if err != nil {

@@ -21,14 +21,14 @@ import (
 // requestTimeout bounds what a command waits for an answer.
 const requestTimeout = 30 * time.Second
 
-// Client speaks to the API of a running serve. Its errors are for the person who gave the command. It may be used by many at once.
+// Client calls the API of a running serve. Its errors are written for the person at the command line. It is safe for concurrent use.
 type Client struct {
 	base           string
 	http           *http.Client
 	user, password string // for a listener that asks for them
 }
 
-// NewClient returns a client over TCP, of the private listener at a base URL; without a user, it signs in as nobody.
+// NewClient returns a client of the private listener at a base URL. Without a user, it does not sign in.
 func NewClient(base, user, password string) *Client {
 	return &Client{base: strings.TrimRight(base, "/"), user: user, password: password, http: &http.Client{
 		Timeout: requestTimeout,
@@ -37,7 +37,7 @@ func NewClient(base, user, password string) *Client {
 	}}
 }
 
-// Dial returns a client over the unix socket in a directory. It connects at each request.
+// Dial returns a client of the unix socket in a directory. It connects when the first request is made.
 func Dial(dir string) *Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return listen.Dial(ctx, dir)
@@ -95,7 +95,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	return response, nil
 }
 
-// Explain says what a person can do about an error of a request, without the URL, which is our own business.
+// Explain turns the error of a request into one that says what a person can do. It drops the URL, which means nothing to them.
 func (c *Client) Explain(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
@@ -118,11 +118,10 @@ func readRefusal(response *http.Response) error {
 	return errors.New(refusal.Error)
 }
 
-// maxText bounds what is read of an answer in text, in bytes.
+// maxText is how much of a plain-text answer is read, in bytes.
 const maxText = 4 << 20
 
-// Text gets an answer that is for people, or metrics, whatever its status. An error is that of the request; [Client.Explain] says
-// what a person can do about it.
+// Text returns an answer in plain text, such as metrics, whatever its status. Pass an error on through [Client.Explain].
 func (c *Client) Text(ctx context.Context, path string) (status int, text string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
@@ -137,7 +136,7 @@ func (c *Client) Text(ctx context.Context, path string) (status int, text string
 	return response.StatusCode, string(body), err
 }
 
-// Answers reports whether anybody listens.
+// Answers reports whether a serve is listening.
 func (c *Client) Answers(ctx context.Context) bool {
 	_, _, err := c.Text(ctx, "/-/healthy")
 	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, listen.ErrPathTooLong)

@@ -88,7 +88,7 @@ func (a *API) deadID(w http.ResponseWriter, r *http.Request) (uint64, bool) {
 	return id, err == nil
 }
 
-// ErrDeadID means that something else was given for the id of a dead letter.
+// ErrDeadID means that the given id cannot be that of a dead letter.
 var ErrDeadID = errors.New("ID must be a number, as 'stanch dead list' prints it")
 
 func (a *API) failDead(w http.ResponseWriter, err error) {
@@ -118,7 +118,7 @@ func (a *API) replayDead(w http.ResponseWriter, r *http.Request, by string) {
 		a.failDead(w, err)
 		return
 	}
-	a.tellReplayed(dead, by, body.Reason)
+	a.logReplayed(dead, by, body.Reason)
 	answer(w, http.StatusOK, DeadLetter{Dead: dead})
 }
 
@@ -128,16 +128,16 @@ func (a *API) replayAllDead(w http.ResponseWriter, r *http.Request, by string) {
 	if !ok {
 		return
 	}
-	tell := newTeller(w)
+	tell := newLineWriter(w)
 	done, err := a.Dead.ReplayAll(r.Context(), body.Source, func(d deadletter.Dead, so deadletter.Replayed) {
-		a.tellReplayed(d, by, body.Reason)
+		a.logReplayed(d, by, body.Reason)
 		tell.progress(replayLine{Replayed: so})
 	})
 	tell.last(replayLine{done, endedBy(err)})
 }
 
-// tellReplayed records who put a dead letter back, and why.
-func (a *API) tellReplayed(d deadletter.Dead, by, reason string) {
+// logReplayed logs who put a dead letter back, and why.
+func (a *API) logReplayed(d deadletter.Dead, by, reason string) {
 	a.Log.Info("dead letter replayed", "id", d.ID, "source", d.Source, "what", d.What, "by", by, "reason", reason)
 }
 
@@ -189,7 +189,8 @@ func (c *Client) Replay(ctx context.Context, id, reason string) (d DeadLetter, e
 	return d, err
 }
 
-// ReplayAll puts back whatever can be, of one source or, when it is empty, of all. It tells progress how many it put back so far.
+// ReplayAll puts back every dead letter that can be, of one source or of all when source is empty. It calls progress with how many
+// it has put back so far.
 func (c *Client) ReplayAll(ctx context.Context, source, reason string, progress func(done int)) (deadletter.Replayed, error) {
 	body := replayBody{Reason: reason, Source: source}
 	last, err := follow(ctx, c, "/api/v1/dead/replay", body, func(line replayLine) { progress(line.Replayed.Replayed) })

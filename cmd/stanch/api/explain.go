@@ -16,7 +16,7 @@ type Explanation struct {
 	// Problem says why there is no explanation: no issuer knows the key, or none can tell.
 	Problem string `json:"problem,omitempty"`
 	*dispositions.Explanation
-	// Decided is what was decided about the incident when it was worked on; empty when there is no incident.
+	// Decided says what was decided when the incident was worked on; empty without an incident.
 	Decided string `json:"decided,omitempty"`
 }
 

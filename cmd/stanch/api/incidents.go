@@ -21,7 +21,7 @@ type Incident struct {
 	Steps     []leak.Step     `json:"steps"`
 }
 
-// DefaultList is how many incidents a list holds when nobody asks for another number.
+// DefaultList is how many incidents, or dead letters, a list holds by default.
 const DefaultList = 100
 
 func (a *API) list(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, views[0])
 }
 
-// find returns the incident that a path names, or answers that there is none and returns false.
+// find returns the incident that a path names. If there is none, or several, it answers so and returns false.
 func (a *API) find(w http.ResponseWriter, r *http.Request) (leak.Fingerprint, bool) {
 	id, err := a.Index.Find(r.PathValue("id"))
 	switch {
@@ -91,8 +91,8 @@ const indexTimeout = 10 * time.Second
 
 var errIndexing = errors.New("stanch has just started and is still reading its log: ask again in a moment")
 
-// knowsAll waits until the index knows every incident, because half a list looks like a whole one. When that takes too
-// long it answers so itself, and returns false.
+// knowsAll waits until the index knows every incident, because half a list looks like a whole one. If that takes too long, it
+// answers so and returns false.
 func (a *API) knowsAll(w http.ResponseWriter, r *http.Request) bool {
 	ctx, cancel := context.WithTimeout(r.Context(), indexTimeout)
 	defer cancel()
@@ -106,7 +106,7 @@ func (a *API) knowsAll(w http.ResponseWriter, r *http.Request) bool {
 	}
 }
 
-// views are incidents as they are shown, in the order of their ids.
+// views returns incidents as the API shows them, in the order of the ids.
 func (a *API) views(ctx context.Context, ids ...leak.Fingerprint) ([]Incident, error) {
 	histories, err := a.Ledger.Histories(ctx, ids...)
 	if err != nil {

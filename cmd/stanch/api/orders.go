@@ -37,13 +37,13 @@ const (
 	maxReason = 500      // characters
 )
 
-// orderTimeout is how long an order waits for a turn that is under way at its incident.
+// orderTimeout is how long an order waits while its incident is being reconciled.
 const orderTimeout = 15 * time.Second
 
-// outcomeTimeout is how long an answer waits for the outcome. The order is carried out whether somebody waits or not.
+// outcomeTimeout is how long an answer waits for the outcome. The order is carried out even if nobody waits.
 const outcomeTimeout = 10 * time.Second
 
-// one takes an order for one incident.
+// one answers POST /api/v1/incidents/{id}/{verb}: an order for one incident.
 func (a *API) one(w http.ResponseWriter, r *http.Request, by string) {
 	order, _, ok := a.read(w, r, by, dispositions.Verbs)
 	if !ok || !a.knowsAll(w, r) {
@@ -82,7 +82,7 @@ func (a *API) Order(ctx context.Context, id leak.Fingerprint, order dispositions
 	return text, nil
 }
 
-// held takes an order for every incident of an account that the fuse holds.
+// held answers POST /api/v1/held/{verb}: an order for every incident of an account that the fuse holds.
 func (a *API) held(w http.ResponseWriter, r *http.Request, by string) {
 	order, body, ok := a.read(w, r, by, heldVerbs)
 	if !ok || !a.knowsAll(w, r) {
@@ -136,10 +136,10 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, by string, verbs []di
 	return order, body, true
 }
 
-// badOrder is the error of an order that nobody can take, whatever it is for.
+// badOrder is the error of an order that is malformed.
 type badOrder struct{ error }
 
-// checkReason keeps what a person writes fit for a log that is never forgotten: a person who is woken may paste the key.
+// checkReason keeps secrets and control characters out of a log that is kept for ever: somebody just woken may paste the key.
 func (a *API) checkReason(reason string) error {
 	switch {
 	case reason == "":
@@ -159,7 +159,7 @@ func (a *API) checkReason(reason string) error {
 
 var errSecretReason = errors.New("the reason holds a leaked secret: it would be in the log for ever")
 
-// fingerprintsIn are those that the words of a reason would have if they were secrets.
+// fingerprintsIn returns the fingerprint of each word of a reason, in case it is a secret.
 func (a *API) fingerprintsIn(reason string) (all []leak.Fingerprint) {
 	for word := range strings.FieldsFuncSeq(reason, func(c rune) bool { return strings.ContainsRune(" \"'`,;:=()", c) }) {
 		all = append(all, a.Fingerprints.Fingerprint(leak.NewSecret(word)))
@@ -167,13 +167,13 @@ func (a *API) fingerprintsIn(reason string) (all []leak.Fingerprint) {
 	return all
 }
 
-// failOrder answers with an order that was not taken.
+// failOrder answers that an order was not taken, and why.
 func (a *API) failOrder(w http.ResponseWriter, err error) {
 	status, told := a.Answer(err)
 	a.refuse(w, status, told)
 }
 
-// Answer is how an order that was not taken is answered, with the words for people. What nobody can be blamed for is logged.
+// Answer returns the status and the message for an order that was not taken. It logs errors that are not the sender's fault.
 func (a *API) Answer(err error) (status int, told error) {
 	_, refused := errors.AsType[*leak.Refusal](err)
 	_, bad := errors.AsType[badOrder](err)
@@ -193,14 +193,14 @@ func (a *API) Answer(err error) (status int, told error) {
 	return http.StatusInternalServerError, err
 }
 
-// Foresee tells what would follow from an order, and changes nothing.
+// Foresee says what would follow from an order. It changes nothing.
 func (a *API) Foresee(ctx context.Context, i leak.Incident, seen leak.Sighting, v dispositions.Verb) ([]string, error) {
 	return a.Engine.Foresee(ctx, i, seen, v)
 }
 
 var errBusy = errors.New("the incident is being worked on: try again, an order given twice has one effect")
 
-// settle waits until the incident is not being worked on any more, or for outcomeTimeout.
+// settle waits until nothing more is done about the incident for now, or for outcomeTimeout.
 func (a *API) settle(ctx context.Context, id leak.Fingerprint) {
 	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
 	defer cancel()

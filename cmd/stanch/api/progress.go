@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// tellEvery is how often the answer to something that takes long says how far it has come.
+// tellEvery is how often a long answer reports its progress.
 const tellEvery = 200 * time.Millisecond
 
 // maxLine bounds one line of such an answer, in bytes.
 const maxLine = 4 << 20
 
-// teller answers with one JSON object a line while it works.
-type teller struct {
+// lineWriter writes an answer of one JSON object a line, while the work goes on.
+type lineWriter struct {
 	w     http.ResponseWriter
 	lines *json.Encoder
 	told  time.Time
 }
 
-// newTeller begins the answer to a request whose body is read.
-func newTeller(w http.ResponseWriter) *teller {
+// newLineWriter begins the answer. The body of the request must have been read.
+func newLineWriter(w http.ResponseWriter) *lineWriter {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
-	return &teller{w: w, lines: json.NewEncoder(w)}
+	return &lineWriter{w: w, lines: json.NewEncoder(w)}
 }
 
-// progress tells a line, unless the last one was just told.
-func (t *teller) progress(line any) {
+// progress writes a line, unless one was written less than tellEvery ago.
+func (t *lineWriter) progress(line any) {
 	if time.Since(t.told) < tellEvery {
 		return
 	}
@@ -39,13 +39,13 @@ func (t *teller) progress(line any) {
 	t.last(line)
 }
 
-// last tells a line. When the reader is gone, so is the context of the request.
-func (t *teller) last(line any) {
+// last writes a line at once. If the reader is gone, the context of the request ends, so nothing is returned.
+func (t *lineWriter) last(line any) {
 	_ = t.lines.Encode(line)
 	_ = http.NewResponseController(t.w).Flush()
 }
 
-// ending is how the last line of such an answer ends.
+// ending is the part of a line that marks the last one.
 type ending struct {
 	Done  bool   `json:"done,omitempty"`
 	Error string `json:"error,omitempty"`
@@ -61,10 +61,10 @@ func endedBy(err error) ending {
 
 func (e ending) ended() ending { return e }
 
-// errUnfinished is the error of who waits for a stanch that ended.
-var errUnfinished = errors.New("stanch ended before it was done: begin again, it goes on where it was")
+// errUnfinished means that the answer stopped before its last line.
+var errUnfinished = errors.New("stanch stopped before it was done: run the command again, and it continues where it stopped")
 
-// follow posts an order and hands over each line of the answer. It returns the last one, which says that it is done.
+// follow posts a request and passes each line of the answer to progress. It returns the last line.
 func follow[L interface{ ended() ending }](
 	ctx context.Context, c *Client, path string, body any, progress func(L),
 ) (last L, err error) {

@@ -8,8 +8,8 @@ import (
 	"stanch/receiver/leak"
 )
 
-// Reach says how far a leak reached, as far as the issuer told: names, and what is known of each; "-": nothing is. Names of what was
-// made come from strangers.
+// Reach says how far a leak reached, as far as the issuer knows, in pairs of a name and what is known, or "-". What it repeats of the
+// key's owner may have been written by a stranger.
 func Reach(i leak.Incident) [][2]string {
 	return [][2]string{
 		{"tokens live", tokensLive(i)},
@@ -19,7 +19,7 @@ func Reach(i leak.Incident) [][2]string {
 	}
 }
 
-// ContainedAfter is how long it took from the receipt of the alert to the proof that the key is dead, or "-".
+// ContainedAfter returns the time from the receipt of the alert to the proof that the key is dead, or "-".
 func ContainedAfter(i leak.Incident) string {
 	if i.ContainedAt.IsZero() {
 		return "-"
@@ -47,7 +47,7 @@ func usedBefore(k leak.Key) string {
 	return "-"
 }
 
-// usedSince says how often a key was used between its lookup and the second look.
+// usedSince says how often a key was used between its lookup and the recheck.
 func usedSince(a *leak.Aftermath) string {
 	if a == nil || !a.Used.Known {
 		return "-"
@@ -55,7 +55,7 @@ func usedSince(a *leak.Aftermath) string {
 	return fmt.Sprintf("%d times", a.Used.Count)
 }
 
-// madeSince lists what a key's owner made between the first sighting and the second look.
+// madeSince lists what a key's owner made between the first sighting and the recheck.
 func madeSince(a *leak.Aftermath) string {
 	switch {
 	case a == nil || !a.Traced:

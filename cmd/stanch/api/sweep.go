@@ -21,8 +21,8 @@ type sweepLine struct {
 	ending
 }
 
-// sweep answers POST /api/v1/sources/{name}/sweep with one JSON object a line while it works. When whoever ordered it hangs up
-// it ends; what it has queued stays queued.
+// sweep answers POST /api/v1/sources/{name}/sweep with one JSON object a line while it works. It
+// ends when the client hangs up; what it has queued stays queued.
 func (a *API) sweep(w http.ResponseWriter, r *http.Request, by string) {
 	var body sweepBody
 	if !a.decode(w, r, maxOrder, &body, `{"since": "2026-01-02T03:04:05Z", "dry_run": true}`) {
@@ -34,15 +34,15 @@ func (a *API) sweep(w http.ResponseWriter, r *http.Request, by string) {
 		return
 	}
 	a.Log.Info("sweep ordered", "source", name, "by", by, "dry_run", body.DryRun)
-	tell := newTeller(w)
+	tell := newLineWriter(w)
 	swept, err := a.Collector.Sweep(r.Context(), name, collect.Sweep{
 		Since: body.Since, DryRun: body.DryRun, Progress: func(s collect.Swept) { tell.progress(sweepLine{Swept: s}) },
 	})
 	tell.last(sweepLine{swept, endedBy(err)})
 }
 
-// Sweep orders a sweep of a source, of what changed since a time; the zero time: of all that is open. A dry run counts and queues
-// nothing. It tells of its progress until it is done.
+// Sweep orders a sweep of the alerts of a source that changed since a time, or of all open ones if that is zero. A dry run only
+// counts. It reports its progress until it is done.
 func (c *Client) Sweep(
 	ctx context.Context, source string, since time.Time, dryRun bool, progress func(collect.Swept),
 ) (collect.Swept, error) {

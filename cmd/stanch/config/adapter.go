@@ -14,7 +14,8 @@ import (
 	"stanch/receiver/collect"
 )
 
-// Registry lists the adapters, by the type that a configuration entry names. Each makes an adapter's part of an entry, empty.
+// Registry lists the adapters by the type that a configuration entry names. Each function returns a new, empty adapter part of an
+// entry.
 type Registry struct {
 	Sources   map[string]func() SourceAdapter
 	Issuers   map[string]func() IssuerAdapter

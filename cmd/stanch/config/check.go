@@ -27,7 +27,7 @@ import (
 // faultFunc takes the path of a field and what is wrong with it.
 type faultFunc func(field, problem string)
 
-// under is a faultFunc for the fields within one.
+// under returns a faultFunc for the fields within a field.
 func (f faultFunc) under(path string) faultFunc {
 	return func(field, problem string) { f(decode.Join(path, field), problem) }
 }
@@ -253,7 +253,7 @@ func (c *Config) checkSame(running *Config, fault faultFunc) {
 	}
 }
 
-// checkFiles reports every file that is not there, of those that the roles need.
+// checkFiles reports every missing or empty file of those that the roles need.
 func (c *Config) checkFiles(d *decode.Decoder) {
 	for _, file := range d.Files() {
 		if !needs(c.roles, file.Path) {

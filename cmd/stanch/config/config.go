@@ -1,5 +1,5 @@
-// Package config is the configuration file: [Config] is the operator's manual of it, [Load] reads it, and every fault of it is
-// told with its place.
+// Package config is the configuration file. [Config] is its manual for operators; [Load] reads it, and reports every fault with
+// its place in the file.
 package config
 
 import (
@@ -21,20 +21,20 @@ import (
 	"stanch/receiver/queue"
 )
 
-// Config is the configuration file, and this comment with those of its fields is the operator's manual to it.
+// Config is the configuration file. This comment and those of its fields are its manual.
 //
 // The file is one YAML document. Unknown and repeated keys are refused. A size is a whole number with B, KiB, MiB, GiB
 // or TiB ("25MiB"; a bare number is bytes), a duration is written as Prometheus writes it ("500ms", "10m", "1h30m",
-// "30d"). A field left out, and one that is zero, has the default that its comment names. Paths that are relative start
-// at the working directory of the process, not at the file. No secret stands in the file: each is a path to a file of
-// its own, in a field that ends in _file or _files; such a file must be there and hold something.
+// "30d"). A field that is left out or zero takes the default named in its comment. Relative paths start at the working
+// directory of the process, not at the file. The file holds no secrets: each secret is in a file of its own, whose path
+// stands in a field that ends in _file or _files; that file must exist and must not be empty.
 //
 // Sources, issuers and notifiers each have a name (lower-case letters, digits and hyphens; it becomes a part of
 // subjects, paths and metric labels, so renaming one makes it another) and a type, which says what else the entry holds.
 //
-// SIGHUP, and POST /-/reload by somebody who may act, read the file and the secret files again. What has changed is put in
-// force as a whole, without a restart; with a fault anywhere, nothing is. A change of Store, KeysDir or of a listener of
-// Web is such a fault: it needs a restart.
+// SIGHUP, and POST /-/reload by somebody who may act, read the file and the secret files again. Changes take
+// effect all together, without a restart; if there is a fault anywhere, none of them does. Changing Store, KeysDir or a
+// listener of Web is such a fault, because it needs a restart.
 type Config struct {
 	// Store is where alerts and incidents are kept.
 	Store Store `yaml:"store"`
@@ -57,9 +57,9 @@ type Config struct {
 	// agreements forbid longer.
 	Retention time.Duration `yaml:"retention"`
 
-	file      string          // that it was read from
-	adapters  Registry        // that it was read with
-	roles     role.Roles      // that it was read for
+	file      string          // it was read from here
+	adapters  Registry        // with these
+	roles     role.Roles      // for these
 	abilities []policy.Issuer // what each of the issuers can do
 }
 
@@ -72,8 +72,8 @@ type Store struct {
 	NATS *NATS `yaml:"nats"`
 }
 
-// NATS is a cluster of NATS servers. How much of what it acknowledged a power cut can lose is a setting of its servers
-// (sync_interval), of which "stanch doctor" tells; deploy/nats has one that is right.
+// NATS is a cluster of NATS servers. How much acknowledged data a power cut can lose depends on a setting of the
+// servers (sync_interval), which "stanch doctor" reports; deploy/nats has a safe one.
 type NATS struct {
 	// URL is where the servers are, separated by commas: tls://a:4222,tls://b:4222. It must hold no user and no password.
 	URL string `yaml:"url"`
@@ -82,19 +82,19 @@ type NATS struct {
 	CredsFile string `yaml:"creds_file"`
 	// NKeyFile holds the seed of a user's nkey alone, for servers that list their users.
 	NKeyFile string `yaml:"nkey_file"`
-	// CAFile holds the certificates of who signs the servers'; those of the system by default.
+	// CAFile holds the certificates of the authority that signs the servers' own; the system's by default.
 	CAFile string `yaml:"ca_file"`
-	// CertFile and KeyFile hold our own certificate and its key, where the servers ask for one.
+	// CertFile holds our own certificate, for servers that ask for one.
 	CertFile string `yaml:"cert_file"`
 	// KeyFile holds the key of CertFile.
 	KeyFile string `yaml:"key_file"`
-	// Replicas is on how many servers each message is, 3 by default: 1, 3 or 5.
+	// Replicas is the number of servers that hold each message: 1, 3 or 5; 3 by default.
 	Replicas int `yaml:"replicas"`
-	// MaxBytes is how much the streams may hold together before deliveries are refused with 503, on each server; 8GiB by
+	// MaxBytes is how much all streams together may hold on each server before deliveries are refused with 503; 8GiB by
 	// default.
 	MaxBytes Size `yaml:"max_bytes"`
 	// MonitoringURLs are the servers' monitoring addresses, such as http://a:8222, which "stanch doctor" asks what a power
-	// cut would lose. A client cannot ask that otherwise.
+	// cut would lose. No client can find that out in another way.
 	MonitoringURLs []string `yaml:"monitoring_urls"`
 	// Dir is the directory of the process's unix socket, by which commands reach it, ./run by default. Processes on one
 	// machine each need their own.
@@ -120,7 +120,7 @@ type Web struct {
 	ExternalURL string `yaml:"external_url"`
 }
 
-// Listener is one address that is listened on.
+// Listener is one address to listen on.
 type Listener struct {
 	// Address is host:port; an empty host is every address of the machine, port 0 is any free port.
 	Address string `yaml:"address"`
@@ -138,8 +138,8 @@ type Limits struct {
 	// InFlightBytes is how much of all deliveries together is held in memory at once, 64MiB by default and at least
 	// Body; a delivery that does not fit is answered 503, and sources send it again.
 	InFlightBytes Size `yaml:"in_flight_bytes"`
-	// Connections is how many connections the public listener has at once, 1000 by default, and fewer where the system allows
-	// less open files. When there are more, the one on which nothing happened for longest is cut.
+	// Connections is how many connections the public listener keeps at once: 1000 by default, and fewer where the system
+	// allows fewer open files. Beyond that, the connection that has been idle longest is cut.
 	Connections int `yaml:"connections"`
 }
 
@@ -155,7 +155,7 @@ type Source struct {
 
 // Issuer is a service that issued keys and can disable or delete them.
 type Issuer struct {
-	// Name is how incidents and metrics call it.
+	// Name identifies it in incidents and metrics.
 	Name string `yaml:"name"`
 	// Type is the kind of service.
 	Type string `yaml:"type"`
@@ -167,11 +167,11 @@ type Issuer struct {
 	// Accounts are the issuer's accounts whose keys may be acted on; a key of another is left alone, and paged. By
 	// default every account that the credential reaches.
 	Accounts []string `yaml:"accounts"`
-	// Rate is how many keys are looked up or acted on there, such as 20 (a second), 600/min or 60/h, so that the service is not
-	// flooded; where one call takes many keys, how many calls are made. By default as many as there are.
+	// Rate limits how many keys are looked up or acted on there, such as 20 (a second), 600/min or 60/h, so that the service
+	// is not flooded; where one call takes many keys, it limits the calls. Unlimited by default.
 	Rate admit.Rate `yaml:"rate"`
-	// InFlight is how many keys are worked on there at once, 64 by default and 1000 at most; when the service answers that it is
-	// asked too much there are fewer for a while, whatever is set here.
+	// InFlight limits how many keys are worked on there at once: 64 by default, 1000 at most. While the service answers that
+	// there are too many requests, fewer are worked on, whatever is set here.
 	InFlight int `yaml:"in_flight"`
 	// Adapter holds the fields that an issuer of that type has beside these.
 	Adapter IssuerAdapter `yaml:"-"`
@@ -179,17 +179,17 @@ type Issuer struct {
 
 // Policy says what is done with a leaked key: what the key's owner configured for it, unless a field here says more.
 type Policy struct {
-	// Default is the action for a key of which its issuer says no setting: nothing, disable or delete; disable by default.
+	// Default is the action for a key whose issuer reports no setting: nothing, disable or delete; disable by default.
 	Default leak.Action `yaml:"default"`
 	// KeyNone is the action for a key whose own setting is none: nothing or disable; nothing by default. An issuer may
-	// answer none also when nobody chose.
+	// report none even when nobody chose it.
 	KeyNone leak.Action `yaml:"key_none"`
-	// DryRun decides and records, and does nothing to any key.
+	// DryRun decides and records, but touches no key.
 	DryRun bool `yaml:"dry_run"`
 	// Unlock allows a locked key to be unlocked in order to act on it. By default a locked key is paged.
 	Unlock bool `yaml:"unlock"`
-	// Rules are asked in this order, before the key's own setting; the first that matches decides. What an alert carries
-	// may only raise an action: whichever rule it makes match, less is never done than without the rule.
+	// Rules are tried in this order, before the key's own setting; the first that matches decides. What an alert carries
+	// may only raise an action: a rule that matches because of it never does less than would be done without the rule.
 	Rules []Rule `yaml:"rules"`
 	// Protect lists the ids of keys that are never touched and always paged.
 	Protect []string `yaml:"protect"`
@@ -200,14 +200,14 @@ type Policy struct {
 // Rule says what is done with some keys. A rule that lets what an alert carries lower an action is refused, as is one that
 // orders what an issuer cannot do for a key that it may match.
 type Rule struct {
-	// Name is how decisions and the log call the rule: lower-case letters, digits and hyphens.
+	// Name identifies the rule in decisions and in the log: lower-case letters, digits and hyphens.
 	Name string `yaml:"name"`
 	// When is a CEL expression that is true for the keys that the rule is for. It may look at key (issuer, id, name, kind,
 	// owner, account, locked, disabled, setting, created_at, last_used_at, expires_at), alert (source, type, url, place,
 	// public, validity, several), source (name, type), incident (sighting_count, received_at) and now. The setting is "nothing", "disable", "delete" or,
-	// where the issuer does not say, "". A time that nobody knows makes the rule fail, as does a text of more than 1 KiB (a
-	// URL: 4 KiB), and the next one is asked; has(FIELD) tells what is known. Of these, alert, source, incident, now and
-	// key.last_used_at are what an alert carries: whoever leaks a key has a hand in them.
+	// where the issuer does not say, "". An unknown time makes the rule fail, as does a text longer than 1 KiB (4 KiB for
+	// a URL), and the next rule is tried; has(FIELD) tells whether a field is known. What alert, source, incident, now and
+	// key.last_used_at say comes with the alert: whoever leaks a key can influence it.
 	When string `yaml:"when"`
 	// Action is what is done then: nothing, disable or delete.
 	Action leak.Action `yaml:"action"`
@@ -228,7 +228,7 @@ type Fuse struct {
 	Per time.Duration `yaml:"per"`
 }
 
-// Where things are when nobody says: the configuration file, the store, and the socket where the store is elsewhere.
+// The default places of the configuration file, the store, and the socket where the store is elsewhere.
 const (
 	DefaultFile  = "stanch.yaml"
 	defaultStore = "./data"
@@ -238,8 +238,8 @@ const (
 // maxRetention is how long a sighting of a partner source may be kept.
 const maxRetention = 30 * 24 * time.Hour
 
-// Load reads a configuration file and returns it with its defaults filled in, or every fault of it, sorted by line. The
-// secret files that it names must be there as far as the roles, such as [role.Engine], need them; without any, all must.
+// Load reads a configuration file and returns it with its defaults filled in, or all its faults, sorted by line. The secret files
+// that the roles need, such as [role.Engine], must exist; without roles, all must.
 func Load(file string, adapters Registry, roles ...string) (*Config, []decode.Fault) {
 	return load(file, adapters, roles, func(*decode.Decoder, *Config) {})
 }
@@ -307,7 +307,7 @@ func (s *Store) fillIn() {
 	fallback(&s.NATS.Dir, defaultRun)
 }
 
-// Dir is where the unix socket of a process is.
+// Dir returns the directory of the unix socket of a process.
 func (s Store) Dir() string {
 	if s.NATS != nil {
 		return s.NATS.Dir
@@ -315,8 +315,8 @@ func (s Store) Dir() string {
 	return s.Embedded.Dir
 }
 
-// SocketDir is the directory of the socket of a serve with a configuration file, of which nothing else needs to be right. One by
-// the default name need not be there.
+// SocketDir returns the directory of the unix socket of a serve that runs on a configuration file; the rest of the file may be
+// faulty. A file with the default name need not exist.
 func SocketDir(file string) (string, error) {
 	var c struct {
 		Store Store `yaml:"store"`
@@ -333,10 +333,10 @@ func SocketDir(file string) (string, error) {
 	return c.Store.Dir(), nil
 }
 
-// Roles are those that the configuration was read for.
+// Roles returns the roles that the configuration was read for.
 func (c *Config) Roles() role.Roles { return c.roles }
 
-// SourceTypes are the types of the configured sources, by name.
+// SourceTypes returns the types of the configured sources, by name.
 func (c *Config) SourceTypes() map[string]string {
 	types := map[string]string{}
 	for _, s := range c.Sources {
@@ -345,7 +345,7 @@ func (c *Config) SourceTypes() map[string]string {
 	return types
 }
 
-// Collected are the sources that the collector works for.
+// Collected returns the sources that the collector works for.
 func (c *Config) Collected() []Source {
 	return slices.DeleteFunc(slices.Clone(c.Sources), func(s Source) bool {
 		_, ok := s.Adapter.(VendorAdapter)

@@ -13,17 +13,17 @@ import (
 
 // Notifier is a channel on which people are told.
 type Notifier struct {
-	// Name is how metrics and logs call it. What was delivered is remembered under it.
+	// Name identifies it in metrics and logs, and in the record of what was delivered.
 	Name string `yaml:"name"`
 	// Type is the kind of channel.
 	Type string `yaml:"type"`
 	// When is a condition, a CEL expression over incident (state, severity, action, rule, issuer, sighting_count), key (id,
-	// name, kind, owner, owner_name, account, locked, disabled, setting) and source (name, type); of what does not meet it
-	// this channel is not told. By default it is told of everything, and so it is where the condition cannot be evaluated. A
-	// channel that keeps state and was told how an incident began is told how it ends, whatever the condition says.
+	// name, kind, owner, owner_name, account, locked, disabled, setting) and source (name, type); this channel
+	// is only told about incidents that meet it. By default it is told about everything, and so it is when the condition
+	// cannot be evaluated. A channel that keeps state and was told how an incident began is also told how it ends.
 	When string `yaml:"when"`
-	// GatherAfter is how many notices a minute this channel is told one by one, 10 by default. What comes beyond is told
-	// together, in one notice that says how much there is, critical incidents within half a minute.
+	// GatherAfter is how many notices a minute this channel gets one by one: 10 by default. Further ones are grouped into one
+	// notice that says how many they are; critical ones wait half a minute at most.
 	GatherAfter int `yaml:"gather_after"`
 	// Templates are the operator's own words for the notices of this channel.
 	Templates Templates `yaml:"templates"`
@@ -32,7 +32,7 @@ type Notifier struct {
 }
 
 // Templates are files in the language of Go's text/template, with the notice as data: ID, At, Severity, Title, Incident,
-// Seen, Facts (each with Name and Text), Link, Phase, Count and Members. "stanch notify render" shows what they make.
+// Seen, Facts (each with Name and Text), Link, Phase, Count and Members. "stanch notify render" shows the result.
 type Templates struct {
 	// TitleFile holds the template of the title, which is one line.
 	TitleFile string `yaml:"title_file"`
@@ -84,7 +84,7 @@ func (c *Config) checkConditions(d *decode.Decoder) {
 	}
 }
 
-// Words reads the templates. Without any file they change no notice.
+// Words reads the templates. Without files they leave every notice as it is.
 func (t Templates) Words() (w compose.Words, err error) {
 	if w.Title, err = template(t.TitleFile); err != nil {
 		return w, err
@@ -93,7 +93,8 @@ func (t Templates) Words() (w compose.Words, err error) {
 	return w, err
 }
 
-// Condition is when a notifier is told of an incident; nil: always. The types are those of the sources, by name.
+// Condition reports whether the notifier is told about an incident; a nil function means always. It takes the types of the sources,
+// by name.
 func (n Notifier) Condition(types map[string]string) func(leak.Incident) (bool, error) {
 	if n.When == "" {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// NewPolicy compiles what the engine decides by. A configuration that was loaded has no fault in it.
+// NewPolicy compiles the policy. For a configuration that was loaded it returns no fault.
 func (c *Config) NewPolicy() (*policy.Policy, []policy.Fault) { return policy.New(c.policy()) }
 
 func (c *Config) policy() policy.Config {

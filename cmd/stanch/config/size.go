@@ -40,7 +40,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the size in the largest unit that it is a whole number of.
+// String returns the size in the largest unit of which it is a whole number.
 func (s Size) String() string {
 	for _, unit := range units {
 		if s != 0 && s%unit.bytes == 0 {
@@ -50,7 +50,7 @@ func (s Size) String() string {
 	return "0B"
 }
 
-// About is the size as people say it.
+// About returns the size as people say it, rounded to one digit after the point.
 func (s Size) About() string {
 	for _, unit := range units {
 		if s >= unit.bytes {

@@ -1,5 +1,5 @@
-// Package demo shows the whole pipeline with no account anywhere: the service as it is, and played vendors around it that leak sample
-// keys and look at what becomes of them.
+// Package demo shows the whole pipeline without any account: it runs the real service among played vendors, lets sample keys leak,
+// and checks what becomes of each.
 package demo
 
 import (
@@ -22,8 +22,8 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// Run runs the service on a configuration of its own, lets sample keys leak, and writes to out what becomes of each. It returns an
-// error unless every sample key ended as its policy says. To keep it is to stay up, then, until ctx ends.
+// Run runs the demo and writes to out what happens. It returns an error unless every sample key ended as its policy says. With keep
+// it then stays up until ctx ends.
 func Run(ctx context.Context, out io.Writer, adapters config.Registry, keep bool) (err error) {
 	dir, err := os.MkdirTemp("", "stanch-demo-")
 	if err != nil {

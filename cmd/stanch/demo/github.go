@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// hub is the GitHub of the demo on which an organisation has its repositories, and its own secret scanning.
+// hub is the demo's GitHub, where an organisation has its repositories and its own secret scanning.
 type hub struct {
 	*githubfake.Server
 	secret leak.Secret // of the organisation's hook

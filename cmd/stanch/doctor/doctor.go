@@ -1,5 +1,5 @@
 // Package doctor examines everything that the service depends on: whether it is reachable, authorised, durable and on time. It
-// changes nothing. One part that hangs or panics does not keep the others from being examined.
+// changes nothing. A part that hangs or panics costs only its own findings.
 package doctor
 
 import (
@@ -18,8 +18,8 @@ const (
 	giveUpTimeout = 15 * time.Second
 )
 
-// Examine examines everything that a configuration names and its roles need, and a serve that runs on its store, and returns what
-// was found in the order in which an alert meets it. It takes 15 seconds at most.
+// Examine examines everything that a configuration names and its roles need, and a serve that runs on its store. Its findings are in
+// the order in which an alert meets the parts. It takes 15 seconds at most.
 func Examine(ctx context.Context, c *config.Config) []Finding { return examine(ctx, parts(c)) }
 
 // part is one thing that doctor examines.
@@ -28,7 +28,7 @@ type part struct {
 	ask  func(ctx context.Context) []leak.Finding
 }
 
-// Finding is a finding with the name of its part.
+// Finding is something that was found, with the name of the part.
 type Finding struct {
 	Part string `json:"part"`
 	leak.Finding
@@ -54,7 +54,7 @@ func examine(ctx context.Context, parts []part) []Finding {
 	return all
 }
 
-// examine asks one part. One that does not end, and one that panics, has failed, and takes nobody with it.
+// examine asks one part. A part that hangs or panics has failed, but nothing else has.
 func (p part) examine(ctx context.Context) []leak.Finding {
 	done := make(chan []leak.Finding, 1)
 	go func() {
@@ -74,7 +74,7 @@ func (p part) examine(ctx context.Context) []leak.Finding {
 	return found
 }
 
-// guarded turns a panic into a finding. What it says is not repeated: it may hold a secret.
+// guarded turns a panic into a finding. It does not repeat the message, which may hold a secret.
 func (p part) guarded(ctx context.Context) (found leak.Findings) {
 	defer func() {
 		if cause := recover(); cause != nil {

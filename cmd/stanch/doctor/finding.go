@@ -9,15 +9,15 @@ import (
 	"stanch/receiver/leak"
 )
 
-// quiet is the log of adapters under examination: what they have to say they say as findings.
+// quiet is the log of adapters under examination, which report findings instead.
 var quiet = slog.New(slog.DiscardHandler)
 
-// notOpened is what is found of an adapter that does not open.
+// notOpened is the finding about an adapter that cannot be opened.
 func notOpened(err error) []leak.Finding {
 	return []leak.Finding{{Check: "configuration", Result: leak.Broken, Text: err.Error()}}
 }
 
-// examineOwner looks at who may read a directory, and whose it is.
+// examineOwner checks who owns a directory and who else may read it.
 func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
 	mode, us := info.Mode().Perm(), os.Geteuid()
 	owner, known := info.Sys().(*syscall.Stat_t)

@@ -15,7 +15,7 @@ import (
 	"stanch/receiver/seal"
 )
 
-// examineKeys looks at the sealing and fingerprint keys, and makes none.
+// examineKeys examines the sealing and fingerprint keys. It makes none.
 func examineKeys(c *config.Config) []leak.Finding {
 	var found leak.Findings
 	const check = "directory"
@@ -44,7 +44,7 @@ func examineKeys(c *config.Config) []leak.Finding {
 	return found
 }
 
-// examineKeyFiles looks at whether the keys are those that the roles need, and no more.
+// examineKeyFiles checks that there are the keys that the roles need, and no more.
 func examineKeyFiles(c *config.Config, found *leak.Findings) {
 	const check = "keys"
 	if _, err := settings.ReadKeys(c); err != nil {
@@ -68,7 +68,7 @@ func within(dir, other string) bool {
 	return err == nil && filepath.IsLocal(path)
 }
 
-// resolved is where a path leads, as far as it exists.
+// resolved returns a path without links, as far as it exists.
 func resolved(path string) string {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute

@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// parts are what doctor examines, in the order in which an alert meets them.
+// parts lists what doctor examines, in the order in which an alert meets them.
 func parts(c *config.Config) []part {
 	var parts []part
 	add := func(name string, ask func(context.Context) []leak.Finding) { parts = append(parts, part{name, ask}) }
@@ -123,7 +123,7 @@ func examineAccounts(ctx context.Context, tenant dispositions.Tenant, accounts [
 	}
 }
 
-// settle takes the doubt out of findings of an issuer that policy has an answer to.
+// settle turns doubts about an issuer into good findings where the policy covers them.
 func settle(found []leak.Finding, p config.Policy) {
 	for n := range found {
 		covered := found[n].Check == dispositions.SetToNone && p.KeyNone != leak.Nothing ||

@@ -20,7 +20,7 @@ import (
 // longWait is how long an alert may wait in the queue before somebody should look.
 const longWait = 5 * time.Minute
 
-// examineServe asks a serve that runs on the store how it is.
+// examineServe asks a serve that runs on the store whether it is well.
 func examineServe(ctx context.Context, dir string) []leak.Finding {
 	var found leak.Findings
 	const check = "ready"
@@ -45,7 +45,7 @@ func examineServe(ctx context.Context, dir string) []leak.Finding {
 	return found
 }
 
-// examineMetrics reads what waits, and what nobody can help.
+// examineMetrics checks what is waiting, and what no retry can help.
 func examineMetrics(ctx context.Context, c *api.Client, found *leak.Findings) {
 	status, text, err := c.Text(ctx, "/metrics")
 	if err == nil && status != http.StatusOK {
@@ -62,7 +62,7 @@ func examineMetrics(ctx context.Context, c *api.Client, found *leak.Findings) {
 	describeWork(gauges, found)
 }
 
-// describeWork says what the gauges mean for people. What an engine alone knows is not judged where there is none.
+// describeWork says what the gauges mean. A process that is no engine has no gauges of the store, and is not judged by them.
 func describeWork(gauges map[string]float64, found *leak.Findings) {
 	worry := func(check string, doubt bool, calm, format string, args ...any) {
 		if !doubt {
@@ -80,7 +80,7 @@ func describeWork(gauges map[string]float64, found *leak.Findings) {
 	}
 }
 
-// describeStore says what waits in the store, and for whom. A gauge that is not there counts as zero.
+// describeStore says what is waiting in the store. A missing gauge counts as zero.
 func describeStore(gauges map[string]float64, worry func(check string, doubt bool, calm, format string, args ...any)) {
 	oldest := time.Duration(gauges["stanch_queue_oldest_age_seconds"] * float64(time.Second)).Round(time.Second)
 	waiting := fmt.Sprintf("%.0f alerts and pointers wait", gauges["stanch_queue_pending"])

@@ -34,7 +34,7 @@ const (
 // inMemory are the kinds of file systems, as statfs(2) of Linux calls them, that keep nothing: tmpfs and ramfs.
 var inMemory = []int64{0x01021994, 0x858458f6}
 
-// examineStore looks at the store, wherever it is.
+// examineStore examines the store, embedded or in a cluster.
 func examineStore(ctx context.Context, c *config.Config) []leak.Finding {
 	if n := c.Store.NATS; n != nil {
 		keys, err := settings.ReadKeys(c)
@@ -46,7 +46,7 @@ func examineStore(ctx context.Context, c *config.Config) []leak.Finding {
 	return examineEmbedded(c.Store.Embedded)
 }
 
-// examineEmbedded looks at the store's directory as far as that is possible beside a serve.
+// examineEmbedded examines the store's directory, as far as a serve that uses it allows.
 func examineEmbedded(e config.Embedded) []leak.Finding {
 	var found leak.Findings
 	if !examineDir(e.Dir, &found) {
@@ -59,7 +59,7 @@ func examineEmbedded(e config.Embedded) []leak.Finding {
 	return found
 }
 
-// examineDir looks at whose directory it is, and reports whether it can be examined further.
+// examineDir checks the owner of the directory, and reports whether it can be examined further.
 func examineDir(dir string, found *leak.Findings) bool {
 	const check = "directory"
 	info, err := os.Stat(dir)
@@ -92,7 +92,7 @@ func examineSpace(e config.Embedded, found *leak.Findings) {
 	judgeSpace(config.Size(disk.Bavail*uint64(disk.Bsize)), max(0, limit-sizeOf(e.Dir)), found)
 }
 
-// judgeSpace says what it means that so much is free, and that the store may grow by so much.
+// judgeSpace judges the free space by how much the store may still grow.
 func judgeSpace(free, grows config.Size, found *leak.Findings) {
 	const check = "space"
 	text := fmt.Sprintf("%s are free, and the store may grow by %s", free.About(), grows.About())
@@ -120,7 +120,7 @@ func sizeOf(dir string) (sum config.Size) {
 	return sum
 }
 
-// judgeFlush says what it means that a small write takes so long to be on the disk, or cannot be made.
+// judgeFlush judges how long a small write takes to reach the disk, or that it failed.
 func judgeFlush(took time.Duration, err error, found *leak.Findings) {
 	const check = "flush"
 	switch {
@@ -133,7 +133,7 @@ func judgeFlush(took time.Duration, err error, found *leak.Findings) {
 	}
 }
 
-// measureFlush is the median of a few flushed writes to a file that is gone afterwards.
+// measureFlush returns the median time of a few flushed writes to a temporary file.
 func measureFlush(dir string) (time.Duration, error) {
 	file, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"stanch/receiver/outbound"
 )
 
-// examineWeb looks at who reaches the listeners, as far as the configuration tells.
+// examineWeb checks who can reach the listeners, as far as the configuration tells.
 func examineWeb(c *config.Config) []leak.Finding {
 	var found leak.Findings
 	examinePublic(c.Web.Public, &found)
@@ -65,7 +65,7 @@ func loopback(address string) bool {
 	return outbound.Loopback(host)
 }
 
-// guard is what a web configuration file of the exporter toolkit puts before a listener; the zero guard is nothing.
+// guard is the protection that a web configuration file of the exporter toolkit gives a listener; the zero value is none.
 type guard struct {
 	TLS *struct {
 		ClientAuth string `yaml:"client_auth_type"`

@@ -9,10 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Gate bounds the connections of a listener. Nobody is kept waiting outside: who comes when there are too many is let in, and
-// the connection on which nothing has begun or ended for longest is cut. A sender who is served within a second stays, and
-// those who only hold their connections make room for each other, whatever address they have: that may be a proxy's, which
-// stands for everybody.
+// Gate limits the connections of a listener. A new connection is always accepted; when there are too many, the one that has been
+// idle longest is cut. So a sender who is served promptly stays, and those who only hold their connections make room for each
+// other. Addresses play no part: behind a proxy everybody has the same one.
 type Gate struct {
 	net.Listener
 	most func() int // asked at each connection
@@ -29,7 +28,7 @@ type gated struct {
 	place *list.Element // nil: it is closed
 }
 
-// NewGate puts a gate before a listener. Most is asked at each connection how many there may be.
+// NewGate puts a gate before a listener. It asks most for the limit at each new connection.
 func NewGate(l net.Listener, most func() int, reg prometheus.Registerer) *Gate {
 	g := &Gate{Listener: l, most: most, cut: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "stanch_connections_cut_total",
@@ -74,7 +73,7 @@ func (g *Gate) enter(c *gated) (quiet []*gated) {
 	return quiet
 }
 
-// noted is told by an http.Server that something has begun or ended on a connection.
+// noted is an [http.Server.ConnState]: a request on a connection has begun or ended.
 func (g *Gate) noted(conn net.Conn, _ http.ConnState) {
 	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = secure.NetConn()

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// openPaths are asked for by machines that call us as they like.
+// openPaths are for machines, which may use any name for us.
 var openPaths = []string{"/metrics", "/-/healthy", "/-/ready"}
 
-// CheckHost refuses requests whose Host is a name that we do not go by, so that a page elsewhere cannot point its own
-// name at this listener and read it from a browser. Addresses are always right; metrics and health hold nothing to read.
+// CheckHost refuses requests whose Host is none of our names, so that another site cannot point its own name at this listener and
+// read it from a browser. An IP address is always accepted, and so is any name for metrics and health.
 func CheckHost(next http.Handler, names ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(openPaths, r.URL.Path) && !knownHost(r.Host, names) {

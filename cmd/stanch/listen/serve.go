@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// hangUpTimeout is how long requests under way have when the service is told to stop. It is longer than a delivery may
-// take, so that a sender who is being served gets an answer.
-const hangUpTimeout = 16 * time.Second
+// shutdownTimeout is how long requests in progress may take when the service stops. It is longer than a delivery may take, so that
+// a sender who is being served gets an answer.
+const shutdownTimeout = 16 * time.Second
 
 // Timeouts of the listeners. The receiver has a shorter one for bodies that it reads; publicTimeout ends requests that
 // were refused unread, whose sender could otherwise hold the connection for ever. answerTimeout ends those whose sender
@@ -30,12 +30,12 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// Private is a server for operators.
+// Private returns a server for operators.
 func Private(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadTimeout: privateTimeout}
 }
 
-// Public is a server for strangers, who come through a gate.
+// Public returns a server for strangers, who come through a gate.
 func Public(h http.Handler, g *Gate) *http.Server {
 	return &http.Server{Handler: h, ReadTimeout: publicTimeout, WriteTimeout: answerTimeout, ConnState: g.noted}
 }
@@ -44,7 +44,8 @@ func Public(h http.Handler, g *Gate) *http.Server {
 // it asks others.
 const otherFiles = 1000
 
-// MaxConnections is how many connections a public listener may have: as many as are configured, if there are files for them.
+// MaxConnections returns how many connections a public listener may have: the configured number, or fewer when the process may not
+// open enough files.
 func MaxConnections(configured int) int {
 	files := maxFiles()
 	return min(configured, max(files-otherFiles, files/2))
@@ -63,7 +64,7 @@ func Serve(ctx context.Context, group *errgroup.Group, l net.Listener, configFil
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangUpTimeout)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		if err := server.Shutdown(last); err != nil {
 			log.Warn("cutting off requests that do not end", "err", err)

@@ -1,4 +1,5 @@
-// Package listen is what the service listens on, and how it bounds those who connect.
+// Package listen opens what the service listens on: the unix socket, the private listener and the public one, with their timeouts
+// and the limit on connections.
 package listen
 
 import (
@@ -12,12 +13,12 @@ import (
 	"syscall"
 )
 
-// socketName is the unix socket in the store's directory, or where the configuration says when the store is elsewhere, through
-// which commands reach a running serve.
+// socketName is the unix socket by which commands reach a running serve. It is in the directory of the store or, with a cluster, in
+// that of the process.
 const socketName = "stanch.sock"
 
-// Socket listens on the unix socket in a directory, which it makes if need be; one that is left from a process that was
-// killed is replaced. Only the same user may connect.
+// Socket listens on the unix socket in a directory, which it makes if necessary. It replaces a socket that a killed process left
+// behind. Only the same user can connect.
 func Socket(dir string) (net.Listener, error) {
 	path := filepath.Join(dir, socketName)
 	if tooLong(path) {
@@ -45,7 +46,8 @@ func Socket(dir string) (net.Listener, error) {
 // errSocketTaken cannot happen where the store is embedded, because a process locks it.
 var errSocketTaken = errors.New("another stanch listens on the socket: give each process on a machine a store.nats.dir of its own")
 
-// ErrPathTooLong means that the system has no room for the path of the socket. It says what the system calls an invalid argument.
+// ErrPathTooLong means that the path of the socket is longer than the system allows, which the system itself calls an invalid
+// argument.
 var ErrPathTooLong = fmt.Errorf("the store directory's path is too long: with /%s it may have %d bytes", socketName, maxPath)
 
 // maxPath is the longest path of a unix socket, in bytes; the system needs one more to end it.
@@ -65,7 +67,7 @@ func Dial(ctx context.Context, dir string) (net.Conn, error) {
 // peerKey is the context key of the user id at the other end of a unix socket.
 type peerKey struct{}
 
-// WithPeer notes who is at the other end of a connection of the unix socket. It is an [http.Server.ConnContext].
+// WithPeer adds the user at the other end of a unix socket to the context of its requests. It is for [http.Server.ConnContext].
 func WithPeer(ctx context.Context, c net.Conn) context.Context {
 	if conn, ok := c.(*net.UnixConn); ok {
 		if uid, err := peerOf(conn); err == nil {
@@ -75,7 +77,7 @@ func WithPeer(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// Peer is the user id at the other end of the unix socket that a request came by; ok is false for every other request.
+// Peer returns the id of the user who sent a request over the unix socket; ok is false for every other request.
 func Peer(ctx context.Context) (uid uint32, ok bool) {
 	uid, ok = ctx.Value(peerKey{}).(uint32)
 	return uid, ok

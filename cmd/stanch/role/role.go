@@ -1,5 +1,5 @@
-// Package role names the parts of the service that can run in processes of their own, any number of each, when the store is a
-// cluster; and which of them a process has.
+// Package role names the roles of a process: the parts of the service that can each run in processes of their own, any number of
+// them, when the store is a cluster.
 package role
 
 import (
@@ -21,15 +21,15 @@ const (
 	Notifier  = "notifier"  // tells people
 )
 
-// Operator is the role of a command that lays out the store: it has none of the others'.
+// Operator is the role of a command that creates the streams. It has the rights of no other role.
 const Operator = "operator"
 
-// Roles are those of a process. No role at all stands for every one.
+// Roles are the roles of a process. An empty list stands for all of them.
 type Roles []string
 
 var every = Roles{Receiver, Collector, Engine, Notifier}
 
-// Names are the roles of the process, each by its name.
+// Names returns the roles by name, never an empty list.
 func (r Roles) Names() []string {
 	if len(r) == 0 {
 		return every
@@ -45,7 +45,7 @@ func (r Roles) All() bool {
 	return !slices.ContainsFunc(every, func(role string) bool { return !r.Have(role) })
 }
 
-// User is what the process is called where each role has rights of its own: its role, or stanch when it has several.
+// User returns the name of the process where each role has rights of its own: its role, or stanch when it has several.
 func (r Roles) User() string {
 	if len(r) == 1 {
 		return r[0]
@@ -81,5 +81,5 @@ func (r *Roles) Set(text string) error {
 
 // Flag adds the flag that names them.
 func (r *Roles) Flag(f *pflag.FlagSet) {
-	f.Var(r, "role", "the roles of the process, of "+strings.Join(every, ", ")+"; all by default")
+	f.Var(r, "role", "the roles of the process, from "+strings.Join(every, ", ")+"; all by default")
 }

@@ -23,8 +23,8 @@ import (
 	"stanch/receiver/queue"
 )
 
-// assemble wires the service, in the order in which an alert travels: store, receiver, collector, engine, notifier, and then what
-// operators ask. Nothing runs yet but the store.
+// assemble wires the service in the order in which an alert travels: store, receiver, collector, engine, notifier; the API and the
+// page come last. Only the store runs yet.
 func assemble(ctx context.Context, c *config.Config, tracer trace.Tracer, log *slog.Logger) (s *service, err error) {
 	keys, err := settings.OpenKeys(c)
 	if err != nil {
@@ -101,7 +101,7 @@ func assemble(ctx context.Context, c *config.Config, tracer trace.Tracer, log *s
 	return s, nil
 }
 
-// seen is where an incident's key was seen: the notifier's role alone cannot open that, and asks an engine.
+// seen returns where an incident's key was seen. A process with the notifier's role alone cannot open that, so it asks an engine.
 func (s *service) seen(ctx context.Context, i leak.Incident) ([]leak.Sighting, error) {
 	if s.sightings != nil {
 		return s.sightings.Of(ctx, i.ID)
@@ -109,10 +109,10 @@ func (s *service) seen(ctx context.Context, i leak.Incident) ([]leak.Sighting, e
 	return ledger.RequestSightings(ctx, s.store, i.ID)
 }
 
-// follows reports whether pointers of a source are followed, here or elsewhere.
+// follows reports whether the collector follows pointers of a source, in this process or another.
 func (s *service) follows(source string) bool { return s.current.Load().Follows(source) }
 
-// reread makes the messages of a record that could not be read when it came.
+// reread returns the messages of a record that could not be read when it was delivered.
 func (s *service) reread(_ context.Context, source string, at time.Time, record leak.Secret) ([]queue.Message, error) {
 	names, ok := s.current.Load().Records(source)
 	if !ok {
@@ -129,5 +129,5 @@ func (s *service) reread(_ context.Context, source string, at time.Time, record 
 	return []queue.Message{message}, nil
 }
 
-// errNoRecords means that a record is of a source that is not configured any more, or has no records now.
+// errNoRecords means that the source of a record is no longer configured, or no longer has records.
 var errNoRecords = errors.New("its source is not configured, or has no records")

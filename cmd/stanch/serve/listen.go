@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// listen opens the socket and the listeners and serves them; what it could open is closed when it cannot open the rest.
+// listen opens the socket and the listeners, and serves them. If it cannot open all of them, it closes the others.
 func (s *service) listen(ctx context.Context, group *errgroup.Group, started func(public, private net.Addr)) error {
 	c := s.current.Load().Config
 	socket, err := listen.Socket(c.Store.Dir())
@@ -46,7 +46,7 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 	return nil
 }
 
-// listenPublicly opens the public listener, which the receiver's role alone has; otherwise it is nil.
+// listenPublicly opens the public listener, which only the receiver's role has; otherwise it returns nil.
 func (s *service) listenPublicly(c *config.Config) (net.Listener, error) {
 	if s.receiver == nil {
 		return nil, nil
@@ -58,7 +58,7 @@ func (s *service) listenPublicly(c *config.Config) (net.Listener, error) {
 	return public, nil
 }
 
-// hostNames are the names that the private listener goes by.
+// hostNames returns the names of the private listener.
 func (s *service) hostNames() []string {
 	c := s.current.Load().Config
 	host, _, _ := net.SplitHostPort(c.Web.Private.Address)

@@ -12,7 +12,7 @@ import (
 	"stanch/cmd/stanch/telemetry"
 )
 
-// reloaded tells how the last reading of the configuration file went, under the names that Prometheus gave its own.
+// reloaded exports how the last reload went, with names like those of Prometheus's own metrics.
 type reloaded struct{ successful, at prometheus.Gauge }
 
 // newReloaded counts the start as the first successful reading.
@@ -40,7 +40,7 @@ func (m *reloaded) record(success bool) {
 	m.at.SetToCurrentTime()
 }
 
-// exportRoles tells which roles a process has, so that Prometheus sees which one nobody has.
+// exportRoles exports which roles a process has, so that an alert can fire when no process has one of them.
 func exportRoles(r prometheus.Registerer, roles role.Roles) {
 	own := promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{
 		Name: "stanch_role",
@@ -51,7 +51,7 @@ func exportRoles(r prometheus.Registerer, roles role.Roles) {
 	}
 }
 
-// scrape gathers the metrics of everything that the service always has, and those of the sources in force.
+// scrape gathers the metrics of the service and of the sources in force.
 type scrape struct{ *service }
 
 // Gather implements [prometheus.Gatherer].

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// readyTimeout is how long a reload waits for the public keys of new sources, and for the consumers of new notifiers.
-// Until they are there the old configuration holds; after it, what is there has to do.
+// readyTimeout is how long a reload waits for the public keys of new sources, and for the consumers of new notifiers. The old
+// settings stay in force until then; after it, the new ones come into force with what there is.
 const readyTimeout = 10 * time.Second
 
-// reload reads the configuration file again and puts it in force, without dropping anything that is under way. When it
-// has a fault, cannot be opened, or changes what needs a restart, everything stays as it was, and the error is all that
-// is wrong, which is logged as well. When ctx ends the reload goes on, and nobody is told how it ended.
+// reload reads the configuration file again and puts it in force, without dropping anything in progress. If the file has a fault,
+// cannot be opened, or changes what needs a restart, everything stays as it was, and the error lists all that is wrong; the log
+// has it too. If ctx ends first, the reload still goes on.
 func (s *service) reload(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
@@ -33,7 +33,7 @@ func (s *service) reload(ctx context.Context) error {
 	}
 }
 
-// tend runs what depends on the configuration, and exchanges it when it is told to, one reload at a time.
+// tend runs what depends on the settings, and swaps them on demand, one reload at a time.
 func (s *service) tend(ctx context.Context, group *errgroup.Group) error {
 	for _, f := range s.current.Load().Without(&settings.Settings{}) {
 		f.Run(ctx, group)
@@ -46,14 +46,14 @@ func (s *service) tend(ctx context.Context, group *errgroup.Group) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.hangups:
-			_ = s.renew(ctx, group) // which has logged it; nobody else asked
+			_ = s.renew(ctx, group) // the log has it, and nobody waits for an answer
 		case answer := <-s.reloads:
 			answer <- s.renew(ctx, group)
 		}
 	}
 }
 
-// forget runs the forgetting of sightings, in place of what runs.
+// forget starts the forgetting of sightings anew, with the retention in force.
 func (s *service) forget(ctx context.Context, group *errgroup.Group) {
 	if s.stopForgetting != nil {
 		s.stopForgetting()
@@ -63,12 +63,12 @@ func (s *service) forget(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.sightings.Run(ctx, retention, s.log) })
 }
 
-// renew is a reload, and tells log and metrics how it went.
+// renew does a reload, and records in log and metrics how it went.
 func (s *service) renew(ctx context.Context, group *errgroup.Group) error {
 	bad := s.replace(ctx, group)
 	s.reloaded.record(len(bad) == 0)
 	for _, err := range bad {
-		s.log.Error("the configuration file is not as it must be", "err", err)
+		s.log.Error("configuration file has a fault", "err", err)
 	}
 	if len(bad) > 0 {
 		s.log.Error("configuration not reloaded, the old one stays in force", "faults", len(bad))
@@ -78,7 +78,7 @@ func (s *service) renew(ctx context.Context, group *errgroup.Group) error {
 	return nil
 }
 
-// replace opens what the file says now, and puts it in force when nothing of it is bad.
+// replace opens what the file says now, and puts it in force if nothing is wrong.
 func (s *service) replace(ctx context.Context, group *errgroup.Group) (bad []error) {
 	before := s.current.Load()
 	c, faults := before.Config.Reload()
@@ -98,8 +98,8 @@ func (s *service) replace(ctx context.Context, group *errgroup.Group) (bad []err
 	return nil
 }
 
-// exchange puts settings in the place of those before, from the end of an alert's way to its beginning: what a new
-// source reports is decided by the new policy, and told to the new notifiers. On an error nothing has changed.
+// exchange swaps the settings, from the end of an alert's way to its beginning, so that what a new source reports is decided by
+// the new policy and told to the new notifiers. After an error nothing has changed.
 func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, next *settings.Settings) error {
 	fresh := next.Without(before)
 	for _, f := range fresh {
@@ -127,8 +127,8 @@ func (s *service) exchange(ctx context.Context, group *errgroup.Group, before, n
 	return nil
 }
 
-// await waits for sources to be able to verify deliveries. One that cannot is served all the same: it answers 503, and
-// its sender comes back.
+// await waits until sources can verify deliveries. One that still cannot is served all the same: it answers 503, and its sender
+// tries again.
 func (s *service) await(ctx context.Context, feeds map[string]*settings.Feed) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package serve runs the service: it puts together what the roles of the process need, starts it, swaps its settings at a reload,
-// and stops it in order.
+// Package serve runs the service: it assembles what the roles of the process need, starts it, swaps its settings at a reload, and
+// stops it in order.
 package serve
 
 import (
@@ -25,8 +25,8 @@ import (
 	"stanch/receiver/queue"
 )
 
-// Run runs the service until ctx ends, and reads its configuration file again at each of the hangups; nil: there are
-// none. It calls started when its listeners take connections; public is nil without the receiver's role.
+// Run runs the service until ctx ends, and reloads its configuration file at each of the hangups, which may be nil. It calls started
+// when its listeners accept connections; public is nil without the receiver's role.
 func Run(
 	ctx context.Context, c *config.Config, log *slog.Logger, hangups <-chan os.Signal, started func(public, private net.Addr),
 ) (err error) {
@@ -41,8 +41,7 @@ func Run(
 	return s.run(ctx, started)
 }
 
-// service is everything that runs, put together and not started. What belongs to a role that the process does not have is
-// nil.
+// service is everything that runs. Fields of roles that the process does not have are nil.
 type service struct {
 	log      *slog.Logger
 	registry *prometheus.Registry

@@ -14,8 +14,8 @@ import (
 // statsTimeout bounds what one scrape waits for the store.
 const statsTimeout = 5 * time.Second
 
-// state exports what the store and the log hold at the moment of a scrape. Only the engine's role exports it; each of several
-// engines tells the same, so that rules and panels take the largest and never the sum.
+// state exports what the store and the log hold at the moment of a scrape. Only the engine's role exports it; several
+// engines export the same values, so rules and panels take the largest and never the sum.
 type state struct {
 	store queue.Store
 	index *ledger.Index
@@ -49,7 +49,7 @@ func (s *state) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. What the store cannot tell is left out of the scrape.
+// Collect implements [prometheus.Collector]. It leaves out what it cannot read from the store.
 func (s *state) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()

@@ -11,8 +11,7 @@ import (
 	"stanch/cmd/stanch/config/decode"
 )
 
-// digest tells whether an entry of the configuration is the same as before: in each field, and in what is in the files
-// that it names.
+// digest changes when a field of a configuration entry changes, or the content of a file that it names.
 type digest [sha256.Size]byte
 
 func digestOf(entry any) (d digest, err error) {

@@ -7,16 +7,16 @@ import (
 	"stanch/receiver/seal"
 )
 
-// Keys are what keys_dir holds, as far as the roles of the process need it: the receiver and the collector seal, the engine
-// opens as well, the notifier needs none.
+// Keys are the keys of keys_dir that the roles of the process need: the receiver and the collector seal, the engine also opens, and
+// the notifier needs none.
 type Keys struct {
 	Fingerprints seal.FingerprintKey
 	Recipient    *seal.Recipient
 	Identities   *seal.Identities
 }
 
-// OpenKeys reads the keys, and makes them at the first start of a process that has its store to itself: new ones are of no
-// use to a store that was made with others.
+// OpenKeys reads the keys. At the first start of a process with an embedded store it makes them: a store that already exists can
+// only be used with the keys that it was made with.
 func OpenKeys(c *config.Config) (k Keys, err error) {
 	if c.Store.NATS == nil && !embedded.Exists(c.Store.Embedded.Dir) {
 		if err := seal.Ensure(c.KeysDir); err != nil {
@@ -43,7 +43,7 @@ func ReadKeys(c *config.Config) (k Keys, err error) {
 	return k, k.Identities.Matches(k.Recipient)
 }
 
-// id names the keys, so that a store can tell whether it belongs to them; empty: the process has none.
+// id identifies the keys, so that a store can tell whether it was made with them. It is empty when the process has none.
 func (k Keys) id() string {
 	if k.Recipient == nil {
 		return ""

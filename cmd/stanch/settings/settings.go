@@ -1,5 +1,5 @@
-// Package settings opens what a configuration names: its keys and its store once, when a process starts, and everything else as
-// [Settings], which a reload swaps as a whole. Opening asks nobody for anything.
+// Package settings opens what a configuration names: the keys and the store once, when a process starts, and everything else as
+// [Settings], which a reload swaps as a whole.
 package settings
 
 import (
@@ -23,10 +23,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Settings are what one reading of the configuration file opened, by the names of the entries. They are not changed once they
-// are open; those of the next reading take over what is the same. The zero Settings hold nothing.
+// Settings are the configuration in force: everything that one reading of the file opened, by the names of the entries. They never
+// change once they are open; the next Settings take over the entries that are the same. The zero value is empty.
 type Settings struct {
-	Config *config.Config // which they were opened from
+	Config *config.Config // from which they were opened
 
 	sources   map[string]opened[*Feed]
 	vendors   map[string]opened[collect.Vendor] // of the sources that have one
@@ -35,7 +35,7 @@ type Settings struct {
 	policy    *policy.Policy
 }
 
-// opened is what an entry opened, and the digest by which the entry is known again.
+// opened is what an entry opened, and the digest by which an unchanged entry is recognised.
 type opened[T any] struct {
 	it     T
 	digest digest
@@ -48,8 +48,8 @@ type Feed struct {
 	stop    context.CancelFunc // of its Runner; nil: it has none, or was not started
 }
 
-// Open opens what a configuration names and its roles need, and takes over from the settings before it what is the same; nil:
-// there are none. The settings are of use only when nothing is bad.
+// Open opens what a configuration names and its roles need. Entries that are the same as before are taken over from the earlier
+// settings, which may be nil. Opening makes no request to anybody. The settings are only usable when there is no error.
 func Open(c *config.Config, before *Settings, log *slog.Logger) (s *Settings, bad []error) {
 	if before == nil {
 		before = &Settings{}
@@ -77,7 +77,7 @@ func Open(c *config.Config, before *Settings, log *slog.Logger) (s *Settings, ba
 	return &Settings{c, sources, vendors, issuers, notifiers, decides}, bad
 }
 
-// forRole are the entries of a list that a role needs, if it is among those of the process.
+// forRole returns the entries that a role needs: none when the process does not have the role.
 func forRole[E any](c *config.Config, name string, entries []E) []E {
 	if !c.Roles().Have(name) {
 		return nil
@@ -102,7 +102,7 @@ func nameOf[E entry](e E) string {
 	return "" // there is no other
 }
 
-// openRoute opens a channel, with what belongs to its entry beside it.
+// openRoute opens a notifier, with its templates and its limit.
 func openRoute(n config.Notifier, log *slog.Logger) (route deliver.Route, err error) {
 	if route.Notifier, err = n.Adapter.Open(n.Name, log); err != nil {
 		return route, err
@@ -127,7 +127,7 @@ func openAll[E entry, T any](
 	return all, bad
 }
 
-// openOne takes the digest first: when a file changes meanwhile the entry is opened again the next time, not too seldom.
+// openOne takes the digest first, so that a file which changes meanwhile makes the next reload open the entry again.
 func openOne[E entry, T any](entry E, before map[string]opened[T], open func(E) (T, error)) (o opened[T], err error) {
 	if o.digest, err = digestOf(entry); err != nil {
 		return o, err
@@ -139,7 +139,7 @@ func openOne[E entry, T any](entry E, before map[string]opened[T], open func(E) 
 	return o, err
 }
 
-// Receiver are the sources as the receiver takes them.
+// Receiver returns the sources as the receiver takes them.
 func (s *Settings) Receiver() map[string]receiver.Source {
 	feeds := map[string]receiver.Source{}
 	for name, o := range s.sources {
@@ -148,7 +148,7 @@ func (s *Settings) Receiver() map[string]receiver.Source {
 	return feeds
 }
 
-// Collector are the sources as the collector takes them.
+// Collector returns the sources as the collector takes them.
 func (s *Settings) Collector() map[string]collect.Source {
 	sources := map[string]collect.Source{}
 	for _, entry := range forRole(s.Config, role.Collector, s.Config.Collected()) {
@@ -159,7 +159,7 @@ func (s *Settings) Collector() map[string]collect.Source {
 	return sources
 }
 
-// Notifier is what the dispatcher works by.
+// Notifier returns the settings of the notifier.
 func (s *Settings) Notifier() deliver.Settings {
 	types := s.Config.SourceTypes()
 	told := deliver.Settings{
@@ -177,7 +177,7 @@ func (s *Settings) Notifier() deliver.Settings {
 // partnerTypes are the types of sources whose alerts a partner agreement forbids to share onward.
 var partnerTypes = []string{"github_partner", "gitlab_partner"}
 
-// Engine is what the engine works by.
+// Engine returns the settings of the engine.
 func (s *Settings) Engine() dispositions.Settings {
 	m := dispositions.Settings{
 		Policy: s.policy, Sources: s.Config.SourceTypes(),
@@ -196,7 +196,7 @@ func (s *Settings) Engine() dispositions.Settings {
 	return m
 }
 
-// Metrics are those of the sources, one registry a source.
+// Metrics returns the metrics of the sources, one registry a source.
 func (s *Settings) Metrics() []prometheus.Gatherer {
 	var all []prometheus.Gatherer
 	for _, o := range s.sources {
@@ -205,7 +205,7 @@ func (s *Settings) Metrics() []prometheus.Gatherer {
 	return all
 }
 
-// Without are the feeds that other settings do not have, by name.
+// Without returns the feeds that the other settings do not have, by name.
 func (s *Settings) Without(other *Settings) map[string]*Feed {
 	feeds := map[string]*Feed{}
 	for name, o := range s.sources {
@@ -216,7 +216,7 @@ func (s *Settings) Without(other *Settings) map[string]*Feed {
 	return feeds
 }
 
-// Run starts the work that the source has of its own, in a group.
+// Run starts the source's background work, if it has any, in a group.
 func (f *Feed) Run(ctx context.Context, group *errgroup.Group) {
 	runner, ok := f.Source.(receiver.Runner)
 	if !ok {
@@ -226,7 +226,7 @@ func (f *Feed) Run(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return runner.Run(ctx) })
 }
 
-// Ready waits for the source to be able to verify deliveries, as long as ctx allows, and reports whether it is.
+// Ready waits until the source can verify deliveries or ctx ends, and reports whether it can.
 func (f *Feed) Ready(ctx context.Context) bool {
 	starter, ok := f.Source.(receiver.Starter)
 	if !ok {
@@ -245,14 +245,14 @@ func (f *Feed) Ready(ctx context.Context) bool {
 	}
 }
 
-// End stops that work.
+// End stops the source's background work.
 func (f *Feed) End() {
 	if f.stop != nil {
 		f.stop()
 	}
 }
 
-// Follows reports whether pointers of a source are followed, here or by another process.
+// Follows reports whether the collector follows pointers of a source, in this process or another.
 func (s *Settings) Follows(source string) bool {
 	return slices.ContainsFunc(s.Config.Collected(), func(entry config.Source) bool { return entry.Name == source })
 }
@@ -260,7 +260,7 @@ func (s *Settings) Follows(source string) bool {
 // recorded is the adapter of a source whose deliveries are records, each with a secret.
 type recorded interface{ Records() batch.Fields }
 
-// Records are the fields of a source's records, if its deliveries hold some.
+// Records returns the fields of a source's records; ok is false when its deliveries hold none.
 func (s *Settings) Records(source string) (batch.Fields, bool) {
 	for _, entry := range s.Config.Sources {
 		if adapter, ok := entry.Adapter.(recorded); ok && entry.Name == source {
@@ -270,7 +270,7 @@ func (s *Settings) Records(source string) (batch.Fields, bool) {
 	return batch.Fields{}, false
 }
 
-// Limits are the limits as the receiver takes them.
+// Limits returns the limits as the receiver takes them.
 func (s *Settings) Limits() receiver.Limits {
 	c := s.Config
 	return receiver.Limits{

@@ -10,7 +10,7 @@ import (
 	"stanch/receiver/queue/embedded"
 )
 
-// Store is an opened store, with the request-reply that goes through the same server.
+// Store is an open store, and the request-reply that goes through the same server.
 type Store interface {
 	queue.Store
 	queue.Requests
@@ -27,7 +27,7 @@ func OpenStore(ctx context.Context, c *config.Config, keys Keys, log *slog.Logge
 	})
 }
 
-// Cluster is store.nats as the roles of a process connect to it.
+// Cluster returns how the roles of a process connect to the cluster of store.nats.
 func Cluster(c *config.Config, keys Keys, log *slog.Logger) cluster.Config {
 	n := c.Store.NATS
 	return cluster.Config{

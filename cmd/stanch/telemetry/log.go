@@ -1,5 +1,4 @@
-// Package telemetry is how a process tells of itself: its log, its traces and which stanch it is. Whatever becomes of those who
-// listen, nothing else waits for them.
+// Package telemetry is how a process reports on itself: its log, its traces and its version.
 package telemetry
 
 import (
@@ -10,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLog logs one JSON object a line; a duration is in seconds. What is logged with a context that belongs to a trace has its
-// id as trace_id, and that of the span as span_id.
+// NewLog returns a log that writes one JSON object a line, with durations in seconds. A record whose context belongs to a trace has
+// the ids of trace and span as trace_id and span_id.
 func NewLog(w io.Writer) *slog.Logger {
 	inSeconds := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {
@@ -22,7 +21,7 @@ func NewLog(w io.Writer) *slog.Logger {
 	return slog.New(traced{slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inSeconds})})
 }
 
-// traced adds to a record to which trace its context belongs.
+// traced adds the ids of trace and span to a record.
 type traced struct{ slog.Handler }
 
 // Handle implements [slog.Handler].

@@ -25,19 +25,19 @@ import (
 const (
 	// flushTimeout is how long the last spans have to be sent away when the service ends.
 	flushTimeout = 5 * time.Second
-	// lossInterval is how often it is said at most that spans are lost.
+	// lossInterval is the shortest time between two warnings that spans are lost.
 	lossInterval = 10 * time.Minute
 )
 
-// Tracing makes spans and sends them to a collector, by OTLP over HTTP; nil: nobody asked for that, and there is nothing of
-// it. Whatever becomes of the collector, nothing else waits for it: spans are lost instead.
+// Tracing makes spans and sends them to a collector, by OTLP over HTTP. A nil Tracing makes none. Nothing ever waits for the
+// collector: spans are dropped instead.
 type Tracing struct {
 	provider *sdktrace.TracerProvider
 	log      *slog.Logger
 }
 
-// StartTracing traces if OpenTelemetry's environment variables ask for it. Where spans go, which are sampled, and how many are
-// kept is what those variables say, which the libraries read themselves.
+// StartTracing starts tracing if OpenTelemetry's environment variables ask for it, and returns nil otherwise. The libraries read
+// from those variables where spans go, which are sampled and how many are kept.
 func StartTracing(ctx context.Context, r role.Roles, log *slog.Logger) *Tracing {
 	wanted, problem := tracesWanted(os.Getenv)
 	if problem != "" {
@@ -47,7 +47,7 @@ func StartTracing(ctx context.Context, r role.Roles, log *slog.Logger) *Tracing 
 		return nil
 	}
 	otel.SetLogger(logr.New(sink{log}))
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("tracing is not as it must be", "err", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("tracing failed", "err", err) }))
 	sender, err := otlptracehttp.New(ctx)
 	if err != nil {
 		log.Warn("nothing is traced", "err", err)
@@ -58,8 +58,8 @@ func StartTracing(ctx context.Context, r role.Roles, log *slog.Logger) *Tracing 
 	)}
 }
 
-// tracesWanted reports whether an environment asks for traces: it says where they go, or by which exporter, of which there is
-// one. OTEL_SDK_DISABLED has the last word. A problem is what it asks for and does not get.
+// tracesWanted reports whether an environment asks for traces, by an endpoint or by the one exporter that there is.
+// OTEL_SDK_DISABLED has the last word. A problem is something that it asks for and does not get.
 func tracesWanted(env func(string) string) (wanted bool, problem string) {
 	there := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 	exporter := strings.TrimSpace(env("OTEL_TRACES_EXPORTER"))
@@ -74,7 +74,7 @@ func tracesWanted(env func(string) string) (wanted bool, problem string) {
 	return false, "OTEL_TRACES_EXPORTER must be otlp or none"
 }
 
-// self is what every span says of its process. Variables of the environment may say more, or otherwise.
+// self describes the process in every span. Environment variables may add to that, or override it.
 func self(ctx context.Context, r role.Roles) *resource.Resource {
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(),
@@ -91,7 +91,7 @@ func self(ctx context.Context, r role.Roles) *resource.Resource {
 	return about
 }
 
-// Tracer is what spans are made with; nil: none are.
+// Tracer returns what makes spans, or nil when there are none.
 func (t *Tracing) Tracer() trace.Tracer {
 	if t == nil {
 		return nil
@@ -99,7 +99,7 @@ func (t *Tracing) Tracer() trace.Tracer {
 	return t.provider.Tracer(span.Scope)
 }
 
-// End sends the last spans away, for as long as flushTimeout.
+// End sends the last spans, for flushTimeout at most.
 func (t *Tracing) End() {
 	if t == nil {
 		return
@@ -111,8 +111,8 @@ func (t *Tracing) End() {
 	}
 }
 
-// exporter sends spans away. That it cannot is said in the log now and then, without the collector's answer or its URL, which
-// may hold credentials. The processor of batches calls it once at a time.
+// exporter sends spans. When it fails it logs that now and then, without the collector's answer or URL, which may hold credentials.
+// The batch processor makes one call at a time.
 type exporter struct {
 	sdktrace.SpanExporter
 	log  *slog.Logger
@@ -143,7 +143,7 @@ func reasonOfLoss(ctx context.Context, err error) error {
 	return errNotTaken
 }
 
-// sink logs what OpenTelemetry says of itself, without the values that it adds: headers of the environment are among them.
+// sink logs OpenTelemetry's own messages without their values, which include headers from the environment.
 type sink struct{ log *slog.Logger }
 
 // Init implements [logr.LogSink].

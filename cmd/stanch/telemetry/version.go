@@ -2,7 +2,7 @@ package telemetry
 
 import "runtime/debug"
 
-// Version is the version that the Go tool stamped into the binary: a tag, or one made of commit and time.
+// Version returns the version that the Go tool stamped into the binary: a tag, or one made of commit and time.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

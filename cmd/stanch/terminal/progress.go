@@ -11,7 +11,8 @@ import (
 	"stanch/receiver/collect"
 )
 
-// Count counts on a terminal what is done, up to all once that is not zero; anywhere else it shows nothing.
+// Count returns a function that shows on a terminal how much is done, of how much in all once that is known. Elsewhere it shows
+// nothing.
 func Count(w io.Writer, what string) func(done, all int) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
@@ -27,7 +28,7 @@ func Count(w io.Writer, what string) func(done, all int) {
 	}
 }
 
-// CountSwept counts the alerts of a sweep on a terminal; anywhere else it shows nothing.
+// CountSwept returns a function that shows on a terminal how far a sweep has come. Elsewhere it shows nothing.
 func CountSwept(w io.Writer, source string) func(collect.Swept) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {

@@ -1,5 +1,5 @@
-// Package terminal prints what commands answer, for people and as JSON, and shows how far a long one has come. What strangers wrote
-// cannot steer the terminal.
+// Package terminal prints what commands return, for people or as JSON, and shows their progress. Text by strangers is printed so
+// that it cannot control the terminal.
 package terminal
 
 import (
@@ -61,7 +61,7 @@ func dash(s string) string {
 	return s
 }
 
-// printable replaces what could steer a terminal; names and places come from strangers.
+// printable replaces characters that could control a terminal; names and places come from strangers.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if strconv.IsPrint(r) {

@@ -16,15 +16,15 @@ import (
 
 // Orders takes what people order, exactly as the API takes it. Its methods are safe for concurrent use.
 type Orders interface {
-	// Actor names who sent a request, or says why nobody knows.
+	// Actor returns who sent a request, or why that is not known.
 	Actor(r *http.Request) (string, error)
 	// Order gives an order for one incident, OrderHeld for all that the fuse holds of an account. They return a sentence of
 	// what was taken.
 	Order(ctx context.Context, id leak.Fingerprint, o dispositions.Order) (string, error)
 	OrderHeld(ctx context.Context, account ledger.Account, o dispositions.Order) (string, error)
-	// Answer is the status by which an order is answered that was not taken, and what people are told.
+	// Answer returns the status and the message for an order that was not taken.
 	Answer(err error) (status int, told error)
-	// Foresee tells what would follow from an order, a sentence each, and changes nothing.
+	// Foresee says what would follow from an order, one sentence each. It changes nothing.
 	Foresee(ctx context.Context, i leak.Incident, seen leak.Sighting, v dispositions.Verb) ([]string, error)
 }
 
@@ -49,13 +49,13 @@ type frame struct {
 	Body    any
 }
 
-// problem is an error that a reader is told with a status of its own.
+// problem is an error that is shown to the reader, with its HTTP status.
 type problem struct {
 	status int
 	text   string
 }
 
-// Error is what the reader is told.
+// Error returns what the reader is told.
 func (p *problem) Error() string { return p.text }
 
 var (
@@ -128,16 +128,16 @@ func (p *page) write(w http.ResponseWriter, by string, v view) {
 	_, _ = w.Write(out.Bytes()) // the reader is gone
 }
 
-// live is a page that is asked for again by itself.
+// live is a page that reloads itself.
 type live interface{ refresh() (seconds int) }
 
-// policy lets a page load its own files, and post to where it came from. Nothing runs.
+// policy lets a page load its own files and post to its own site. No script runs.
 var policy = strings.Join([]string{
 	"default-src 'none'", "style-src 'self'", "img-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
 }, "; ")
 
-// guardAgainst sets what keeps browsers from doing more with a page than to show it. Without a referrer browsers would send
-// no origin either, by which a form's own site is known where they send nothing better.
+// guardAgainst sets headers that keep a browser from doing more with a page than showing it. With no referrer at all, browsers would
+// not send an origin either, by which older ones tell us that a form is our own.
 func guardAgainst(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "DENY")

@@ -19,7 +19,7 @@ const (
 	maxSearch  = 200
 )
 
-// home is what needs somebody, what happened lately, and how the service stands.
+// home shows what needs somebody, what happened lately, and how the service is doing.
 type home struct {
 	Actor    string // empty: nobody signed in
 	Said     string // what came of the order that led here

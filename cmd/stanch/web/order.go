@@ -122,8 +122,7 @@ func (p *page) askHeld(r *http.Request, by string) (a asked, err error) {
 	return a, nil
 }
 
-// acting lets through who signed in, and answers with a redirection to what came of the order, or with the question again and
-// what was wrong.
+// acting takes orders from people who signed in. It redirects to the outcome, or asks again and says what was wrong.
 func (p *page) acting(act func(r *http.Request, by string) (asked, string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		by, err := p.Orders.Actor(r)
@@ -179,7 +178,7 @@ func (p *page) orderHeld(r *http.Request, by string) (asked, string, error) {
 	return a, text, err
 }
 
-// given is the order that a form gives.
+// given returns the order in a form.
 func given(r *http.Request, v dispositions.Verb, by string) dispositions.Order {
 	return dispositions.Order{Verb: v, By: by, Reason: strings.TrimSpace(r.PostForm.Get("reason"))}
 }

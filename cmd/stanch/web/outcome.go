@@ -10,8 +10,8 @@ import (
 // maxOutcomes is how many outcomes are remembered; each is shown within a second, or never.
 const maxOutcomes = 100
 
-// outcomes are the sentences that tell what came of orders, by random names. They are kept here, because what a link holds
-// anybody could write. The zero outcomes is ready for use.
+// outcomes keeps the sentences about the outcome of orders, under random names, because anybody could write a sentence into a
+// link. The zero value is ready for use.
 type outcomes struct {
 	mu    sync.Mutex
 	texts map[string]string

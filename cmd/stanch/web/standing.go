@@ -9,7 +9,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// standing is how the service stands, as far as this process knows: its metrics, in words.
+// standing is how the service is doing, as far as this process knows: its metrics, in words.
 type standing struct {
 	Queues    []queued
 	Dead      int

@@ -35,7 +35,7 @@ var functions = template.FuncMap{
 	"all":     func(v string, a ledger.Account) string { return compose.CommandAll(v, a.Issuer, a.ID) },
 }
 
-// Text is a text by a stranger as a page shows it.
+// Text is a stranger's text as a page shows it.
 type Text struct {
 	Parts []Part
 	Whole string // what was cut; empty: nothing was

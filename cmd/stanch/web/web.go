@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config is what the page shows, and whom it asks. No field may be nil.
+// Config is what the page reads from, and who takes its orders. No field may be nil.
 type Config struct {
 	Ledger    *ledger.Ledger
 	Index     *ledger.Index
@@ -25,7 +25,7 @@ type Config struct {
 	Orders    Orders
 	// Settings are those that notices are composed by now: the page says of an incident what its notice says.
 	Settings func() deliver.Settings
-	// Reach says how far a leak reached: names, none empty, and what is known of each; "-": nothing is.
+	// Reach says how far a leak reached, in pairs of a name, never empty, and what is known, or "-".
 	Reach func(leak.Incident) [][2]string
 	// Gatherer has the metrics of this process. How the service stands is read from them.
 	Gatherer prometheus.Gatherer

@@ -1,5 +1,5 @@
-// Package decode reads a YAML document strictly into structs. It reports every fault of the document with its place, and
-// none of its reports repeats a value: a secret in the wrong place is a common fault.
+// Package decode reads a YAML document strictly into structs. It reports every fault with its place in the document and never
+// repeats a value, because a secret in the wrong place is a common fault.
 package decode
 
 import (
@@ -21,7 +21,7 @@ import (
 
 // Decoder reads a YAML document into structs, notes every fault on the way, and remembers the line of each field. It
 // walks the nodes itself, because the YAML package quotes values in its errors and knows no fields that depend on others.
-// It serves one document and one goroutine.
+// A Decoder is for one document and one goroutine.
 type Decoder struct {
 	faultList
 	source  []byte
@@ -33,8 +33,8 @@ type Decoder struct {
 // File is a field that holds the path of a file.
 type File struct{ Path, Name string }
 
-// Adapt returns the struct that holds the further fields of an entry of some type: nil when no adapter has that type. It also
-// returns the types that there are; ok is false when the fields of the entry do not depend on a type.
+// Adapt returns the struct that holds the further fields of an entry of the given type, or nil when there is no such type, and the
+// known types. ok is false for an entry whose fields do not depend on a type.
 type Adapt func(entry any, kind string) (own any, known []string, ok bool)
 
 // New returns a decoder of the document in a file.
@@ -42,7 +42,7 @@ func New(file string, source []byte, adapt Adapt) *Decoder {
 	return &Decoder{faultList: newFaultList(file), source: source, adapt: adapt, scalars: map[string]*yaml.Node{}}
 }
 
-// Files are the fields that hold the path of a file, in the order of the document.
+// Files returns the fields that hold the path of a file, in the order of the document.
 func (d *Decoder) Files() []File { return d.files }
 
 // Document reads the only document of the file into the struct that to points to, and reports whether there is one to check.

@@ -77,7 +77,7 @@ func (l *faultList) broke(path, problem string) {
 	l.Fault(path, problem)
 }
 
-// Fault notes what is wrong with a field, on its line, or on that of what should hold it.
+// Fault notes what is wrong with a field. Its place is the line of the field or, when that is missing, of the field around it.
 func (l *faultList) Fault(path, problem string) {
 	at := path
 	for l.lines[at] == 0 && at != "" {
@@ -89,7 +89,7 @@ func (l *faultList) Fault(path, problem string) {
 	l.add(max(1, l.lines[at]), path, problem)
 }
 
-// Faults are all that were noted, in the order of their places.
+// Faults returns all faults noted so far, in the order of their places.
 func (l *faultList) Faults() []Fault {
 	slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	return l.faults

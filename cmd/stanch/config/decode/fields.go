@@ -26,7 +26,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	return fields
 }
 
-// Join is the path of a field within another; either may be empty.
+// Join returns the path of a field within another; either may be empty.
 func Join(path, field string) string {
 	if path == "" || field == "" {
 		return path + field
@@ -37,7 +37,7 @@ func Join(path, field string) string {
 // parent is the path of what holds a field.
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
-// NamesFile reports whether a field holds the path of a file, as its name tells.
+// NamesFile reports whether a field holds the path of a file, judging by its name.
 func NamesFile(path string) bool {
 	if i := strings.LastIndexByte(path, '['); i > strings.LastIndexByte(path, '.') {
 		return strings.HasSuffix(path[:i], "_files")

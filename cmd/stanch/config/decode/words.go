@@ -8,7 +8,7 @@ import (
 	"github.com/lithammer/fuzzysearch/fuzzy"
 )
 
-// OneOf says that a value must be one of a few words, and which of them was probably meant by what was written.
+// OneOf says that a value must be one of a few words, and suggests the one that was probably meant.
 func OneOf(words []string, written string) string {
 	last := len(words) - 1
 	if last < 1 {
@@ -17,10 +17,10 @@ func OneOf(words []string, written string) string {
 	return "must be " + strings.Join(words[:last], ", ") + " or " + words[last] + Suggestion(written, words)
 }
 
-// farthest is the edit distance up to which a word is taken for another one, misspelt.
+// farthest is the largest edit distance at which a word is taken for a misspelling of another.
 const farthest = 2
 
-// Suggestion is the end of a sentence that names the word which was probably meant, or nothing.
+// Suggestion returns the end of a sentence that names the word that was probably meant, or nothing.
 func Suggestion(written string, known []string) string {
 	best, distance := "", farthest+1
 	for _, word := range known {
@@ -35,7 +35,7 @@ func Suggestion(written string, known []string) string {
 	return "; did you mean " + best + "?"
 }
 
-// Reason is what is wrong with a file, without its path, which may be a secret in the wrong place.
+// Reason says what is wrong with a file, without its path, which may be a secret in the wrong place.
 func Reason(err error) string {
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return at.Err.Error()
