@@ -20,11 +20,19 @@ func TestKeysOfRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
-	for mode, want := range map[os.FileMode]string{0o440: "", 0o640: "", 0o660: "mode 0660", 0o444: "mode 0444"} {
+	for _, row := range []struct {
+		owner int
+		mode  os.FileMode
+		want  string
+	}{
+		{0, 0o440, ""}, {0, 0o640, ""}, {0, 0o660, "mode 0660"}, {0, 0o444, "mode 0444"},
+		{nobody, 0o600, ""}, {nobody, 0o640, "mode 0640"}, // its own, which it can narrow
+	} {
+		mode, want := row.mode, row.want
 		dir, _, _ := keys(t)
 		for _, name := range []string{"fingerprint.key", "sealing.recipient"} {
 			path := filepath.Join(dir, name)
-			if err := os.Chown(path, 0, nobody); err != nil {
+			if err := os.Chown(path, row.owner, nobody); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Chmod(path, mode); err != nil {

@@ -3,6 +3,10 @@ package seal_test
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -108,6 +112,40 @@ func TestSealNamesReports(t *testing.T) {
 	if b := sealed(t, other, content()); b.Fingerprint == a.Fingerprint {
 		t.Error("two fingerprint keys give the same fingerprint")
 	}
+	named := map[string]string{a.ID: "the report"}
+	for name, change := range map[string]func(c *leak.Content){
+		"another alert":           func(c *leak.Content) { c.Ref = "acme/app/1" },
+		"a second alert":          func(c *leak.Content) { c.Ref = "acme/app/2" },
+		"seen in public":          func(c *leak.Content) { c.Public = true },
+		"in several repositories": func(c *leak.Content) { c.Several = true },
+		"of another type":         func(c *leak.Content) { c.Type = "another" },
+		"a shifted boundary":      func(c *leak.Content) { c.URL, c.Place = c.URL+c.Place[:1], c.Place[1:] },
+	} {
+		c := content()
+		change(&c)
+		b := sealed(t, r, c)
+		if before, taken := named[b.ID]; taken {
+			t.Errorf("%s has the name of %s", name, before)
+		}
+		named[b.ID] = name
+	}
+}
+
+// TestFingerprint: it is HMAC-SHA256 of the secret under the key, because what is stored is found by it for ever.
+func TestFingerprint(t *testing.T) {
+	dir := t.TempDir()
+	key := bytes.Repeat([]byte{7}, 32)
+	swap(t, filepath.Join(dir, "fingerprint.key"), []byte("stanch-fingerprint-1:"+base64.StdEncoding.EncodeToString(key)+"\n"))
+	fingerprints, err := seal.LoadFingerprintKey(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(planted))
+	want := hex.EncodeToString(mac.Sum(nil))
+	if got := fingerprints.Fingerprint(leak.NewSecret(planted)); string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -175,6 +213,13 @@ func TestKeysAreNeverOverwritten(t *testing.T) {
 	}
 	if a, b := sealed(t, r, content()), sealed(t, recipient(t, dir), content()); a.Fingerprint != b.Fingerprint {
 		t.Error("Ensure made other keys")
+	}
+	path := filepath.Join(dir, "sealing.recipient")
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Rotate(dir); err == nil {
+		t.Error("a recipient that cannot be replaced is not told of")
 	}
 	if err := os.Remove(filepath.Join(dir, "fingerprint.key")); err != nil {
 		t.Fatal(err)
@@ -272,7 +317,7 @@ func (c *calendar) Make(_ context.Context, day string, sealed []byte) error {
 func (c *calendar) Days(context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.keys)), nil
+	return slices.SortedFunc(maps.Keys(c.keys), func(a, b string) int { return strings.Compare(b, a) }), nil // in no order that helps
 }
 
 func (c *calendar) Forget(_ context.Context, day string) error {
@@ -304,8 +349,17 @@ func TestDays(t *testing.T) {
 	if bytes.Contains(fresh, []byte(planted)) {
 		t.Error("encrypted in clear")
 	}
+	versioned := slices.Concat([]byte{fresh[0] + 1}, fresh[1:])
+	if _, err := days.Open(ctx, versioned, "a"); !errors.Is(err, seal.ErrDamaged) {
+		t.Errorf("of another version: got %v, want ErrDamaged", err)
+	}
 	if _, err := days.Open(ctx, fresh, "b"); !errors.Is(err, seal.ErrDamaged) {
 		t.Errorf("opened in another context: %v", err)
+	}
+	for n := range fresh {
+		if _, err := days.Open(ctx, fresh[:n], "a"); !errors.Is(err, seal.ErrDamaged) {
+			t.Errorf("cut to %d bytes: got %v, want ErrDamaged", n, err)
+		}
 	}
 	another, late := open(), open()
 	if got, err := another.Open(ctx, old, "a"); err != nil || string(got) != planted {
