@@ -28,7 +28,7 @@ func (i *issuer) examineKeys(ctx context.Context, found *leak.Findings) {
 	counted, err := i.count(ctx, known)
 	var r *refusal
 	switch {
-	case errors.As(err, &r) && !r.token && r.status == http.StatusForbidden:
+	case errors.As(err, &r) && !r.token && r.Status == http.StatusForbidden:
 		found.Broken(accountKeys, "the credential may not see the account's keys: Administrator on the IAM Identity service is needed")
 		return
 	case err != nil && counted.all == 0:

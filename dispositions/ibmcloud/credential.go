@@ -71,7 +71,7 @@ func (i *issuer) credential(ctx context.Context, id string) (found *resourcecont
 		found, response, err = i.controller.GetResourceKeyWithContext(ctx, i.controller.NewGetResourceKeyOptions(id).SetHeaders(headers))
 		return response, err
 	})
-	if r, ok := errors.AsType[*refusal](err); ok && !r.token && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
+	if r, ok := errors.AsType[*refusal](err); ok && !r.token && (r.Status == http.StatusNotFound || r.Status == http.StatusGone) {
 		return nil, nil //nolint:nilnil // that it is gone is no error
 	}
 	return found, err

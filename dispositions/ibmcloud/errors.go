@@ -38,53 +38,39 @@ const disabledCode = "BXNIM0462E"
 // messageCode is what is kept of an error answer besides its status. Anything longer could hold a piece of a secret.
 var messageCode = regexp.MustCompile(`^[A-Z]{3,8}[0-9]{3,5}[A-Z]$`)
 
-// refusal is an error answer of IAM, reduced to what may be shown to anyone.
+// refusal is an error answer of IAM.
 type refusal struct {
-	doing  string
-	status int
-	code   string // IBM's message code; empty: none that is well-formed
-	token  bool   // whether it came from the token endpoint, and so is about our own credential
-	means  error  // nil: nobody classified it
+	outbound.Refusal
+	token bool // whether it came from the token endpoint, and so is about our own credential
 }
 
-// Error says what was being done and what IAM answered.
-func (r *refusal) Error() string {
-	text := fmt.Sprintf("%s: IAM answers %d", r.doing, r.status)
-	if r.code != "" {
-		text += " " + r.code
-	}
-	if r.means != nil {
-		text += ": " + r.means.Error()
-	}
-	return text
+func refused(doing string, status int, code string) *refusal {
+	return &refusal{Refusal: outbound.Refusal{Doing: doing, Who: "IAM", Status: status, Code: code}}
 }
-
-// Unwrap returns what the answer means, nil when nobody classified it.
-func (r *refusal) Unwrap() error { return r.means }
 
 // byState reports whether the refusal may be due to the state of the key that was to be changed.
 func (r *refusal) byState() bool {
-	return !r.token && (r.status == http.StatusConflict || r.status == http.StatusBadRequest ||
-		r.status == http.StatusForbidden)
+	return !r.token && (r.Status == http.StatusConflict || r.Status == http.StatusBadRequest ||
+		r.Status == http.StatusForbidden)
 }
 
 // saysUnknownValue reports whether an error is IAM's "400, API key not found", which does not say whose key it means.
 func saysUnknownValue(err error) bool {
 	var r *refusal
-	return errors.As(err, &r) && !r.token && r.status == http.StatusBadRequest && r.code == unknownValueCode
+	return errors.As(err, &r) && !r.token && r.Status == http.StatusBadRequest && r.Code == unknownValueCode
 }
 
 // forbids reports whether an error is a 403 of IAM's own to something other than a token, which does not say whose key it means.
 func forbids(err error) bool {
 	var r *refusal
-	return errors.As(err, &r) && !r.token && r.status == http.StatusForbidden
+	return errors.As(err, &r) && !r.token && r.Status == http.StatusForbidden
 }
 
 // classify is the one place that says what the failure of a call means. It keeps nothing of err, whose text and fields
 // hold URLs, headers and bodies. Of the SDK's two ways to report a refused token request, an error that is about
 // get_token is always about our own credential, whatever status it has, and never about the leaked key.
 func classify(ctx context.Context, doing string, response *core.DetailedResponse, err error) error {
-	r := &refusal{doing: doing}
+	r := refused(doing, 0, "")
 	var problem *core.HTTPProblem
 	var refused *core.AuthenticationError
 	switch {
@@ -98,14 +84,14 @@ func classify(ctx context.Context, doing string, response *core.DetailedResponse
 	}
 	body, _ := response.Result.(map[string]any)
 	code, message := codes(body)
-	r.status, r.code = response.StatusCode, message
-	r.means = meaning(r, code)
+	r.Status, r.Code = response.StatusCode, message
+	r.Means = meaning(r, code)
 	return throttled(r, response.Headers)
 }
 
 // meaning is what an error answer says about the key or our credential; nil: nothing that is established.
 func meaning(r *refusal, code string) error {
-	switch r.status {
+	switch r.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return leak.ErrCredential
 	case http.StatusBadRequest:
@@ -123,7 +109,7 @@ func meaning(r *refusal, code string) error {
 // throttled adds how long IAM asks to wait, if it does.
 func throttled(r *refusal, header http.Header) error {
 	wait, asked := outbound.RetryAfter(header)
-	if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable && asked {
+	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable && asked {
 		return &leak.Throttled{After: min(wait, maxWait), Err: r}
 	}
 	return r

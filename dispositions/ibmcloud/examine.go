@@ -70,7 +70,7 @@ func hint(err error) string {
 	if !errors.As(err, &r) || !r.token {
 		return ""
 	}
-	switch r.code {
+	switch r.Code {
 	case unknownValueCode:
 		return " (no key has this value: it may be deleted, expired or mistyped)"
 	case disabledCode:

@@ -70,7 +70,9 @@ func trial(doing string, response *http.Response, body map[string]any) (leak.Tri
 	case own:
 		return leak.Trial{Result: leak.Refused, Code: code}, nil
 	}
-	return leak.Trial{}, throttled(&refusal{doing: doing, status: response.StatusCode, code: code, means: errStranger}, response.Header)
+	r := refused(doing, response.StatusCode, code)
+	r.Means = errStranger
+	return leak.Trial{}, throttled(r, response.Header)
 }
 
 // Activity implements dispositions.Watcher.

@@ -411,3 +411,19 @@ func TestCheckURL(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusal: what is told of an error answer, and that it is what it means.
+func TestRefusal(t *testing.T) {
+	means := errors.New("it means something")
+	for want, r := range map[string]*outbound.Refusal{
+		"asking: Acme answers 404": {Doing: "asking", Who: "Acme", Status: 404},
+		"asking: Acme answers 400 E1: it means something: do better": {
+			Doing: "asking", Who: "Acme", Status: 400, Code: "E1", Means: means, Hint: "do better",
+		},
+		"asking: Acme answers 403: do better": {Doing: "asking", Who: "Acme", Status: 403, Hint: "do better"},
+	} {
+		if r.Error() != want || errors.Is(r, means) != (r.Means != nil) {
+			t.Errorf("got %q, want %q", r, want)
+		}
+	}
+}

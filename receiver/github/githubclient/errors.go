@@ -3,7 +3,6 @@ package githubclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -23,33 +22,6 @@ var errorCodes = regexp.MustCompile(`^(missing|missing_field|invalid|already_exi
 
 // rightNames is the form of a list of scopes or permissions.
 var rightNames = regexp.MustCompile(`^[a-z_:=,; ]{1,200}$`)
-
-// refusal is an error answer of GitHub, reduced to what may be shown to anyone.
-type refusal struct {
-	doing  string
-	status int
-	code   string // GitHub's code for what is wrong with a field; empty: none that is documented
-	hint   string // for people; may be empty
-	means  error  // nil: nobody classified it
-}
-
-// Error says what we were doing and what GitHub answered.
-func (r *refusal) Error() string {
-	text := fmt.Sprintf("%s: GitHub answers %d", r.doing, r.status)
-	if r.code != "" {
-		text += " " + r.code
-	}
-	if r.means != nil {
-		text += ": " + r.means.Error()
-	}
-	if r.hint != "" {
-		text += ": " + r.hint
-	}
-	return text
-}
-
-// Unwrap returns what the answer means; nil: nobody classified it.
-func (r *refusal) Unwrap() error { return r.means }
 
 // classify is the only place that says what the failure of a call means. It keeps nothing of err, whose text and fields hold
 // URLs, our token and bodies. go-github remembers GitHub's limits: such a failure may mean that nothing was sent.
@@ -78,18 +50,18 @@ func refused(call Call, answered *gh.ErrorResponse) error {
 	if wait, limit := limitedBy(status, header, answered); limit {
 		return throttled(call, status, wait)
 	}
-	no := &refusal{doing: call.Doing, status: status, hint: call.Hints[status]}
+	no := &outbound.Refusal{Doing: call.Doing, Who: "GitHub", Status: status, Hint: call.Hints[status]}
 	if len(answered.Errors) == 1 && errorCodes.MatchString(answered.Errors[0].Code) {
-		no.code = answered.Errors[0].Code
+		no.Code = answered.Errors[0].Code
 	}
 	if answered.Message != "" {
-		no.means = call.meaning(status)
+		no.Means = call.meaning(status)
 	}
-	if no.means != nil && errors.Is(no.means, collect.ErrRefused) {
-		no.hint = join(no.hint, accepted(header))
+	if no.Means != nil && errors.Is(no.Means, collect.ErrRefused) {
+		no.Hint = join(no.Hint, accepted(header))
 	}
 	if status >= 300 && status < 400 && status != http.StatusNotModified {
-		no.hint = "it names another place, which we do not ask: the repository may have been renamed or moved"
+		no.Hint = "it names another place, which we do not ask: the repository may have been renamed or moved"
 	}
 	return no
 }
@@ -144,7 +116,7 @@ func throttled(call Call, status int, wait time.Duration) error {
 	if wait <= 0 {
 		wait = defaultWait
 	}
-	no := &refusal{doing: call.Doing, status: status, hint: "too many requests were made with our credential"}
+	no := &outbound.Refusal{Doing: call.Doing, Who: "GitHub", Status: status, Hint: "too many requests were made with our credential"}
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
 }
 
@@ -167,8 +139,8 @@ func join(a, b string) string {
 
 // Answered reports whether GitHub answered with one of these statuses.
 func Answered(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*refusal](err)
-	return ok && slices.Contains(statuses, no.status)
+	no, ok := errors.AsType[*outbound.Refusal](err)
+	return ok && slices.Contains(statuses, no.Status)
 }
 
 // value is what a pointer points to; of nil, the zero value.

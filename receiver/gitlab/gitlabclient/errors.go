@@ -3,7 +3,6 @@ package gitlabclient
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,29 +19,6 @@ const (
 	rateReset     = "RateLimit-Reset"
 )
 
-// refusal is an error answer of GitLab, reduced to what may be shown to anyone.
-type refusal struct {
-	doing  string
-	status int
-	hint   string // for people; may be empty
-	means  error  // nil: nobody classified it
-}
-
-// Error says what we were doing and what GitLab answered.
-func (r *refusal) Error() string {
-	text := fmt.Sprintf("%s: GitLab answers %d", r.doing, r.status)
-	if r.means != nil {
-		text += ": " + r.means.Error()
-	}
-	if r.hint != "" {
-		text += ": " + r.hint
-	}
-	return text
-}
-
-// Unwrap returns what the answer means; nil: nobody classified it.
-func (r *refusal) Unwrap() error { return r.means }
-
 // classify is the only place that says what an error answer means. Only an answer in GitLab's own format says anything about
 // vulnerabilities or our token: a proxy's page does not.
 func classify(call Call, answer *Answer) error {
@@ -51,15 +27,15 @@ func classify(call Call, answer *Answer) error {
 	if limited {
 		return throttled(call, answer.status, wait)
 	}
-	no := &refusal{doing: call.Doing, status: answer.status, hint: call.Hints[answer.status]}
+	no := &outbound.Refusal{Doing: call.Doing, Who: "GitLab", Status: answer.status, Hint: call.Hints[answer.status]}
 	if isOwn(answer) {
-		no.means = call.meaning(answer.status)
+		no.Means = call.meaning(answer.status)
 	}
-	if no.hint == "" && no.means != nil && errors.Is(no.means, collect.ErrRefused) {
-		no.hint = "our token needs the scope api and the role Maintainer in the group"
+	if no.Hint == "" && no.Means != nil && errors.Is(no.Means, collect.ErrRefused) {
+		no.Hint = "our token needs the scope api and the role Maintainer in the group"
 	}
 	if answer.status >= 300 && answer.status < 400 && answer.status != http.StatusNotModified {
-		no.hint = "it names another place, which we do not ask: the project may have been renamed or moved"
+		no.Hint = "it names another place, which we do not ask: the project may have been renamed or moved"
 	}
 	return no
 }
@@ -110,14 +86,14 @@ func throttled(call Call, status int, wait time.Duration) error {
 	if wait <= 0 {
 		wait = defaultWait
 	}
-	no := &refusal{doing: call.Doing, status: status, hint: "too many requests were made with our token"}
+	no := &outbound.Refusal{Doing: call.Doing, Who: "GitLab", Status: status, Hint: "too many requests were made with our token"}
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
 }
 
 // Answered reports whether GitLab answered with one of these statuses.
 func Answered(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*refusal](err)
-	return ok && slices.Contains(statuses, no.status)
+	no, ok := errors.AsType[*outbound.Refusal](err)
+	return ok && slices.Contains(statuses, no.Status)
 }
 
 // IsAbsent reports whether an error says that something is not there, or not for us to see.
