@@ -107,6 +107,9 @@ func (c *caller) do(ctx context.Context, call Call, token leak.Secret) (*Answer,
 	if answer.status < 200 || answer.status > 299 {
 		return answer, classify(call, answer)
 	}
+	if err != nil && ctx.Err() != nil { // go-gitlab also looks at the context after the answer
+		return answer, fmt.Errorf("%s: %w", call.Doing, ctx.Err())
+	}
 	if err != nil || len(answer.body) > 0 && !json.Valid(answer.body) { // go-gitlab does not look at what follows the JSON
 		return answer, fmt.Errorf("%s: %w", call.Doing, ErrUnreadable)
 	}
