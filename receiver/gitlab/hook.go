@@ -16,8 +16,8 @@ import (
 	"stanch/receiver/leak"
 )
 
-// hookTokenHeader is the field of the header with the token, as GitLab's documentation of webhooks names them. The event is named in one more,
-// which we ignore: the body itself tells.
+// hookTokenHeader is the header field with the token, as GitLab's documentation of webhooks names it. Another field names the
+// event; we ignore it, because the body itself tells.
 const hookTokenHeader = "X-Gitlab-Token"
 
 // hook is what all sources of type gitlab_webhook have in common: the format of the body.

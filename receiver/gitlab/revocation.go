@@ -71,8 +71,8 @@ func (c *RevocationConfig) Open(string, *slog.Logger, prometheus.Registerer) (re
 // Records are the names of the fields of a record.
 func (*RevocationConfig) Records() batch.Fields { return revocationRecords }
 
-// revocation is the source of type gitlab_revocation. Its whole proof is in the header, so a sender without a token gets nothing but
-// 401, however busy we are.
+// revocation is the source of type gitlab_revocation. Its whole proof is in the header, so a sender without a token gets
+// nothing but 401, however busy we are.
 type revocation struct {
 	sharedTokens
 	types string // the document that lists them

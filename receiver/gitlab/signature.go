@@ -136,8 +136,8 @@ func checkTime(text string) error {
 	return nil
 }
 
-// readSignatures reads the signatures of version 1: v1, a comma, and the base64 of an HMAC-SHA256. Blanks separate several, and some
-// may be of other versions.
+// readSignatures reads the signatures of version 1: v1, a comma, and the base64 of an HMAC-SHA256. Blanks separate several, and
+// some may be of other versions.
 func readSignatures(text string) [][]byte {
 	var signatures [][]byte
 	for one := range strings.FieldsSeq(text) {

@@ -104,11 +104,25 @@ func (a *app) fetch(ctx context.Context, needs Right) (leak.Secret, error) {
 	if err != nil {
 		return leak.Secret{}, err
 	}
+	answer, err := a.create(ctx, id, needs)
+	if err != nil {
+		a.forget(err)
+		return leak.Secret{}, err
+	}
+	if !secretfile.Sendable(answer.GetToken()) {
+		return leak.Secret{}, fmt.Errorf("%s: %w", fetchingToken, ErrUnreadable)
+	}
+	token := leak.NewSecret(answer.GetToken())
+	a.keep(needs, appToken{token, answer.GetExpiresAt().Add(-tokenMargin)})
+	return token, nil
+}
+
+// create has GitHub make a token of an installation.
+func (a *app) create(ctx context.Context, id int64, needs Right) (answer *gh.InstallationToken, err error) {
 	permissions := needs.permissions()
 	if permissions == nil { // without any, GitHub would grant all that the App has
-		return leak.Secret{}, fmt.Errorf("%s: the call needs no right", fetchingToken)
+		return nil, fmt.Errorf("%s: the call needs no right", fetchingToken)
 	}
-	var answer *gh.InstallationToken
 	_, err = a.do(ctx, Call{
 		Doing: fetchingToken,
 		Send: func(ctx context.Context, to *gh.Client) (response *gh.Response, err error) {
@@ -122,16 +136,7 @@ func (a *app) fetch(ctx context.Context, needs Right) (leak.Secret, error) {
 			http.StatusUnprocessableEntity: "the installation does not grant " + needs.name + ": " + needs.level,
 		},
 	})
-	if err != nil {
-		a.forget(err)
-		return leak.Secret{}, err
-	}
-	token := leak.NewSecret(answer.GetToken())
-	if !secretfile.Sendable(answer.GetToken()) {
-		return leak.Secret{}, fmt.Errorf("%s: %w", fetchingToken, ErrUnreadable)
-	}
-	a.keep(needs, appToken{token, answer.GetExpiresAt().Add(-tokenMargin)})
-	return token, nil
+	return answer, err
 }
 
 func (a *app) keep(needs Right, token appToken) {

@@ -6,6 +6,7 @@ package githubclient
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -55,7 +56,7 @@ type Client struct {
 func Open(c Config, organization string) (*Client, error) {
 	base, err := baseURL(c.url())
 	if err != nil || !IsName(organization) {
-		return nil, fmt.Errorf("its api.url or its organisation is not valid")
+		return nil, errors.New("its api.url or its organisation is not valid")
 	}
 	client := &Client{caller: newCaller(base)}
 	if c.App != nil {

@@ -75,7 +75,7 @@ type answer struct {
 func (a *answer) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
 	a.some = a.some || n > 0
-	if err == io.EOF && !a.some {
+	if errors.Is(err, io.EOF) && !a.some {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
