@@ -67,7 +67,7 @@ func phase(i leak.Incident, news leak.StepName) notify.Phase {
 	switch {
 	case i.State == leak.Open:
 		return notify.Taken
-	case news == leak.Alive, news == leak.Looked:
+	case news == leak.Alive, news == leak.Looked, i.State == leak.Accepted: // which nobody has proved
 		return notify.Opened
 	case i.State == leak.Left && i.Severity == leak.Critical && news != leak.Rejected: // nobody chose to leave it
 		return notify.Opened

@@ -60,7 +60,7 @@ func compareFile(t *testing.T, golden, got string) {
 func TestProvedOnlyWhenProved(t *testing.T) {
 	for name, e := range examples {
 		n, _ := reader.Notice(e, sightings)
-		text := strings.NewReplacer("not proved", "", "approved", "", "Proved: read back from the issuer, the key is enabled", "").Replace(written(n))
+		text := strings.NewReplacer("not proved", "", "cannot be proved", "", "approved", "", "Proved: read back from the issuer, the key is enabled", "").Replace(written(n))
 		says := strings.Contains(strings.ToLower(text), "proved")
 		proved := !e.Incident.ContainedAt.IsZero()
 		if says && !proved {
@@ -231,7 +231,8 @@ func TestPhases(t *testing.T) {
 		notify.Opened: {
 			"held_fuse", "held_disable", "held_delete", "failed_locked", "failed_credential", "failed_unreachable",
 			"failed_delete_disabled", "undo_failed", "unknown", "left_protected", "left_foreign", "left_own", "alive_undone",
-			"alive_closed", "looked", "looked_enabled", "by_hand", "failed_alive",
+			"alive_closed", "looked", "looked_enabled", "by_hand", "failed_alive", "accepted", "accepted_tokens", "held_by_value",
+			"failed_by_value", "not_ours",
 		},
 		notify.Taken: {"approved", "undo_asked", "retried"},
 	}

@@ -11,7 +11,7 @@ import (
 
 func (s story) whatWasDone() string {
 	var sentences []string
-	tells := slices.Contains([]leak.StepName{leak.Spared, leak.Alive, leak.Looked}, s.news) // the text of such a step says it all
+	tells := slices.Contains([]leak.StepName{leak.Spared, leak.Alive, leak.Looked, leak.Unproved}, s.news) // the text of such a step says it all
 	if !tells || len(s.said) == 0 {
 		sentences = append(sentences, s.deed())
 	}
@@ -48,7 +48,7 @@ func (s story) deed() string {
 	case leak.Left:
 		return "Nothing was done."
 	case leak.Accepted:
-		return fmt.Sprintf("The issuer accepted to %s the key. Whether it is dead is not proved.", s.Action)
+		return fmt.Sprintf("The issuer accepted %s the key. Nothing proves that the key is dead.", doing(s.Action))
 	case leak.Unknown:
 		return "Nothing: nobody knows whose key it is."
 	case leak.Failed:
@@ -78,7 +78,7 @@ func (s story) deedFailed() string {
 	switch {
 	case s.Intended != "":
 		return fmt.Sprintf("Started and not proved: nothing shows that %s the key happened.", doing(s.Intended))
-	case s.Key.ID == "":
+	case !s.Located():
 		return "Nothing: the key could not be looked up."
 	}
 	return fmt.Sprintf("Nothing: %s the key did not succeed.", doing(s.Action))
@@ -103,6 +103,8 @@ func (s story) howLong() string {
 	case s.State == leak.Held && s.Key.Disabled && !s.ContainedAt.IsZero():
 		return fmt.Sprintf("%s from the receipt of the first alert to the proof that the key is disabled.",
 			took(s.ContainedAt.Sub(s.ReceivedAt)))
+	case s.State == leak.Accepted && s.Proof != nil:
+		return fmt.Sprintf("%s from the receipt of the first alert until the issuer accepted it.", took(s.Proof.At.Sub(s.ReceivedAt)))
 	case s.State == leak.Held || s.State == leak.Failed:
 		return fmt.Sprintf("Not finished; the first alert was received at %s.", stamp(s.ReceivedAt))
 	}

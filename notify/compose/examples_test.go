@@ -247,6 +247,40 @@ var examples = map[string]leak.Entry{
 	"failed_alive": failed("ibm said that the key is dead: trying the leaked value: the leaked value still works", func(i *leak.Incident) {
 		i.Key.Disabled, i.Intended = true, leak.Disable
 	}),
+
+	"revoked": entry(incident(leak.Contained, func(i *leak.Incident) {
+		byValue(i)
+		i.Key.Gone, i.TokensLiveUntil = true, time.Time{}
+		i.Proof = &leak.Proof{Kind: leak.RefusedByUse, Code: "bad_credentials", At: at}
+	}), step(leak.Proved, "proved: the leaked value is refused with bad_credentials")),
+	"accepted": entry(incident(leak.Accepted, func(i *leak.Incident) {
+		byValue(i)
+		i.Proof = &leak.Proof{Kind: leak.AcceptedOnly, At: at}
+	}), step(leak.Unproved, "github accepted to delete the key, and offers no way to find out whether it is dead")),
+	"accepted_tokens": entry(incident(leak.Accepted, func(i *leak.Incident) {
+		byValue(i)
+		i.Abilities.TokensOutlive, i.Proof = leak.LivesFor(8*time.Hour), &leak.Proof{Kind: leak.AcceptedOnly, At: at}
+	}), step(leak.Unproved, "github accepted to delete the key, and offers no way to find out whether it is dead")),
+	"held_by_value": entry(incident(leak.Held, func(i *leak.Incident) {
+		byValue(i)
+		i.Severity, i.Rule, i.Reason = leak.Critical, "default", "github cannot disable a key, as policy.default says; it can delete it"
+	}), step(leak.HeldBack, "held: to delete the key needs approval")),
+	"left_by_value": entry(incident(leak.Left, func(i *leak.Incident) {
+		byValue(i)
+		i.Action, i.Rule, i.Reason = leak.Nothing, "default", "the key has no setting for a leak, and policy.default says nothing"
+	}), step(leak.Spared, "nothing was done: the key has no setting for a leak, and policy.default says nothing")),
+	"failed_by_value": failed("asking github to delete the key: 500 Internal Server Error", func(i *leak.Incident) {
+		byValue(i)
+		i.Intended = leak.Delete
+	}),
+	"closed_by_value": closed("it is a sample", func(i *leak.Incident) { byValue(i) }),
+	"not_ours": entry(incident(leak.Unknown, func(i *leak.Incident) {
+		unlocated(i)
+		i.Severity, i.Action, i.Rule = leak.Critical, leak.Nothing, leak.RuleNotOurs
+		i.Reason = leak.ErrNotVisible.Error() + "; tried as its finder would, the value works: the key is not ours to disable"
+	}), step(leak.NotKnown, leak.ErrNotVisible.Error()+"; tried as its finder would, the value works: the key is not ours to disable; "+
+		"it is looked up again for a day")),
+	"disabled_for_good": entry(incident(leak.Contained, func(i *leak.Incident) { i.Abilities.Enable = false }), step(leak.Proved, provedDisabled)),
 	"user_key": entry(incident(leak.Contained, func(i *leak.Incident) {
 		i.Key.Name, i.Key.Kind, i.Key.Owner = "laptop", "user", "IBMid-110000AB1Z"
 		i.Advice.Replace = "Only its owner can make the next one: `ibmcloud iam api-key-create laptop-next --action-if-leaked DISABLE " +
@@ -255,6 +289,13 @@ var examples = map[string]leak.Entry{
 }
 
 const byHandReason = "it is a classic infrastructure key, which no call looks up or revokes: only a person can; in the console, delete it"
+
+// byValue makes the key one of an issuer that names it by its value only, and can only delete it.
+func byValue(i *leak.Incident) {
+	i.Issuer, i.Action, i.Advice = "github", leak.Delete, leak.Advice{}
+	i.Key = leak.Key{Kind: "personal_access_token", Owner: "octo"}
+	i.Abilities = leak.Abilities{Delete: true, Prove: true, ByValue: true}
+}
 
 // ofCredential makes the key one of a service credential, with its use so far.
 func ofCredential(i *leak.Incident) {

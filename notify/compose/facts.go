@@ -34,10 +34,10 @@ func answered(facts ...notify.Fact) []notify.Fact {
 }
 
 func (s story) whatLeaked() string {
-	if s.Key.ID == "" && s.Key.Kind != "" {
+	if !s.Located() && s.Key.Kind != "" {
 		return fmt.Sprintf("A %s of %s, by its form or by what the source calls it, with the fingerprint %s.", s.Key.Kind, s.issuer(), s.ID)
 	}
-	if s.Key.ID == "" {
+	if !s.Located() {
 		return fmt.Sprintf("A secret with the fingerprint %s; no issuer told which key it is.", s.ID)
 	}
 	parts := []string{fmt.Sprintf("A key of %s", s.issuer())}
@@ -51,6 +51,9 @@ func (s story) whatLeaked() string {
 	}
 	add("kind", s.Key.Kind)
 	add("id", s.Key.ID)
+	if s.Key.ID == "" { // its issuer names it by its value only
+		add("fingerprint", string(s.ID))
+	}
 	add("account", s.Key.Account)
 	if !s.Key.CreatedAt.IsZero() {
 		add("made", stamp(s.Key.CreatedAt))
@@ -155,12 +158,14 @@ func (s story) whatBreaks() string {
 		return fmt.Sprintf("Nothing by closing the incident: the key %s. %s", s.standing(), s.lastUse())
 	case s.valueWorks():
 		return "Nothing: calls with the leaked value work, whoever makes them. " + s.lastUse()
-	case s.State == leak.Failed && s.Intended != "" && (s.undoFailed() || !s.Key.Disabled):
+	case s.State == leak.Accepted, s.State == leak.Failed && s.Intended != "" && (s.undoFailed() || !s.Key.Disabled):
 		return "Perhaps calls with this key: nobody can tell whether it still works. " + s.lastUse()
 	case s.expired():
 		return "Nothing by our doing: calls with this key are refused since it expired at " + stamp(s.Key.ExpiresAt) + ". " + s.lastUse()
 	case s.gone():
 		return "Calls with this key are refused for good. " + s.alsoBreaks() + s.lastUse()
+	case s.dead() && !s.Abilities.Enable:
+		return "Calls with this key are refused. " + s.alsoBreaks() + s.lastUse()
 	case s.dead():
 		return "Calls with this key are refused until it is enabled again. " + s.alsoBreaks() + s.lastUse()
 	}
@@ -206,6 +211,8 @@ func (s story) tokens() string {
 		return "How long tokens issued for the key outlive it is not known."
 	case outlive.Most == 0:
 		return "None outlive the key."
+	case s.State == leak.Accepted:
+		return fmt.Sprintf("Perhaps they work, and new ones can be had; they outlive the key by %s at most.", life)
 	case !s.dead():
 		return fmt.Sprintf("They work and new ones can be had; they outlive the key by %s at most.", life)
 	case s.TokensLiveUntil.IsZero():
@@ -216,8 +223,11 @@ func (s story) tokens() string {
 
 // minutes is a token's life as issuers state it.
 func minutes(d time.Duration) string {
-	if d < time.Minute {
+	switch {
+	case d < time.Minute:
 		return fmt.Sprintf("%d seconds", int(d.Seconds()))
+	case d > time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d minutes", int(d.Round(time.Minute).Minutes()))
 }
@@ -237,6 +247,8 @@ func (s story) undoing() string {
 			s.command("undo"))
 	case s.State == leak.Held && s.Key.Disabled:
 		return fmt.Sprintf("Yes, until it is deleted: %s enables the key again. Deleting is for good.", s.command("undo"))
+	case (s.State == leak.Held && s.Action == leak.Delete || s.Intended == leak.Delete) && !s.Abilities.Enable:
+		return "Deleting a key is for good."
 	case s.State == leak.Held && s.Action == leak.Delete, s.Intended == leak.Delete:
 		return "Deleting a key is for good; only a disabled one can be enabled again."
 	case s.State == leak.Accepted:
@@ -254,5 +266,5 @@ func (s story) undoing() string {
 // byHandAlive reports whether the news is that a person left a key alive.
 func (s story) byHandAlive() bool {
 	left := s.news == leak.Undone || s.news == leak.Ended || s.news == leak.Rejected
-	return left && s.Key.ID != "" && !s.dead()
+	return left && s.Located() && !s.dead()
 }

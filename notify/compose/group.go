@@ -108,6 +108,7 @@ func inState(state leak.State, text string) word {
 // stateWords say how the incidents stand; what needs somebody comes first.
 var stateWords = []word{
 	inState(leak.Failed, "failed"), inState(leak.Held, "waiting for approval"), inState(leak.Unknown, "unknown to every issuer"),
+	inState(leak.Accepted, "accepted and not proved"),
 	inState(leak.Left, "left alone"), inState(leak.Open, "taken up by a person"), inState(leak.Contained, "contained"),
 	inState(leak.Closed, "closed"),
 }
@@ -182,7 +183,7 @@ func cut(text string) string {
 // next names the commands that list the incidents, those first that wait for somebody.
 func (g group) next() string {
 	var parts []string
-	for _, state := range []leak.State{leak.Held, leak.Failed, leak.Unknown} {
+	for _, state := range []leak.State{leak.Held, leak.Failed, leak.Unknown, leak.Accepted} {
 		if slices.ContainsFunc(g.stories, func(s story) bool { return s.State == state }) {
 			parts = append(parts, fmt.Sprintf("`stanch incidents list --state %s`", state))
 		}

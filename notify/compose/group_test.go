@@ -36,3 +36,24 @@ func TestGroup(t *testing.T) {
 		t.Errorf("got %s, %s, id %q and %d members of %d", group.Phase, group.Severity, group.Incident.ID, len(group.Members), group.Count)
 	}
 }
+
+// TestGroupCounts: whatever the states of its incidents, each is counted in the title.
+func TestGroupCounts(t *testing.T) {
+	var entries []leak.Entry
+	for _, e := range examples {
+		entries = append(entries, e)
+	}
+	group := reader.Group(strings.Repeat("ab", 32), entries)
+	_, counts, _ := strings.Cut(group.Title, ": ")
+	sum := 0
+	for part := range strings.SplitSeq(counts, ", ") {
+		var n int
+		if _, err := fmt.Sscan(part, &n); err != nil {
+			t.Fatalf("got %q in the title %q, want a number first", part, group.Title)
+		}
+		sum += n
+	}
+	if sum != len(entries) {
+		t.Errorf("got %q, which is %d incidents, want %d", group.Title, sum, len(entries))
+	}
+}

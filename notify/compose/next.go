@@ -132,7 +132,7 @@ func (s story) nextLeft() string {
 
 // rotate tells how to get rid of a key that works.
 func (s story) rotate() string {
-	return fmt.Sprintf("Rotate it: make a new key, put it in place, then disable this one at %s.", s.issuer())
+	return fmt.Sprintf("Rotate it: make a new key, put it in place, then %s this one at %s.", s.kill(), s.issuer())
 }
 
 // newSightings says what a further sighting means for a closed incident.
@@ -141,15 +141,18 @@ const newSightings = " A new sighting is decided by policy again; one that is kn
 func (s story) nextClosed() string {
 	switch {
 	case s.news == leak.Alive:
-		return fmt.Sprintf("The key works, for whoever found it too. If leaving it was a mistake, disable it at %s, or have "+
+		return fmt.Sprintf("The key works, for whoever found it too. If leaving it was a mistake, %s it at %s, or have "+
 			"policy decide now: %s. Whatever was meant, it leaked. %s This is told once.",
-			s.issuer(), s.command("retry"), s.rotate())
+			s.kill(), s.issuer(), s.command("retry"), s.rotate())
 	case s.news == leak.Undone:
 		return "The key leaked, and works again, for whoever found it too. " + s.rotate() + newSightings
-	case s.Key.ID == "":
+	case !s.Located():
 		return "If you know whose it is, revoke it there." + newSightings
 	case s.dead():
 		return "If the key was in use, make a new one and put it in its place." + newSightings
+	}
+	if !s.seenToWork() {
+		return "As far as anybody knows the key works, for whoever found it too. " + s.rotate() + newSightings
 	}
 	return "The key worked when last read, for whoever found it too. " + s.rotate() + newSightings
 }
@@ -171,16 +174,27 @@ func (s story) settingHint() string {
 func (s story) setting() string {
 	switch s.Rule {
 	case leak.RuleKey:
-		return fmt.Sprintf("set the key's leak action at %s to disable or delete", s.issuer())
+		return fmt.Sprintf("set the key's leak action at %s to %s", s.issuer(), strings.Join(s.settable(), " or "))
 	case leak.RuleKeyNone:
-		return fmt.Sprintf("set the key's leak action at %s to disable or delete, "+
-			"or `policy.key_none: disable` for every key whose setting is none", s.issuer())
+		return fmt.Sprintf("set the key's leak action at %s to %s, or `policy.key_none: disable` for every key whose setting is none",
+			s.issuer(), strings.Join(s.settable(), " or "))
 	case leak.RuleDefault:
-		return "set `policy.default: disable`, or the key's own leak action at its issuer"
+		return fmt.Sprintf("set `policy.default: %s`, or the key's own leak action at its issuer", s.settable()[0])
 	case leak.RuleDryRun:
 		return "set `policy.dry_run: false`"
 	}
 	return fmt.Sprintf("change the rule %s in `policy.rules`", s.Rule)
+}
+
+// settable are the actions that a setting can order for this key, the mildest first.
+func (s story) settable() []string {
+	if s.Abilities.Delete && !s.Abilities.Disable {
+		return []string{string(leak.Delete)}
+	}
+	if s.Abilities.Disable && !s.Abilities.Delete {
+		return []string{string(leak.Disable)}
+	}
+	return []string{string(leak.Disable), string(leak.Delete)}
 }
 
 // nextFailed tells what is needed, as far as the incident says.
@@ -210,7 +224,7 @@ func (s story) byHand() string {
 	if s.Key.Disabled {
 		return "Until then the key is disabled, and of no use to whoever found it."
 	}
-	return fmt.Sprintf("Until then the key may work: disable it by hand at %s if that is faster.", s.issuer())
+	return fmt.Sprintf("Until then the key may work: %s it by hand at %s if that is faster.", s.kill(), s.issuer())
 }
 
 // replacing tells step by step how to replace the key, as its issuer says; empty: the issuer does not say, the key is not

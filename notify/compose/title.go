@@ -43,7 +43,7 @@ func (s story) headline() string {
 	case leak.Failed:
 		return s.headlineFailed()
 	case leak.Accepted:
-		return fmt.Sprintf("may still work: its issuer accepted %s it, and that cannot be proved", doing(s.Action))
+		return fmt.Sprintf("may still work: %s it was accepted, and cannot be proved", doing(s.Action))
 	case leak.Unknown:
 		if s.Rule == leak.RuleNotOurs {
 			return "works, and no issuer shows stanch whose it is: nothing was done"
@@ -97,7 +97,7 @@ func (s story) headlineLeft() string {
 
 func (s story) headlineFailed() string {
 	switch {
-	case s.Key.ID == "":
+	case !s.Located():
 		return "may still work: it could not be looked up"
 	case s.valueWorks():
 		return "still works, although its issuer says that it is dead"
@@ -132,15 +132,21 @@ func (s story) headlineClosed() string {
 // standing says how a key stood when a person closed its incident. It claims no more than the log knows.
 func (s story) standing() string {
 	switch {
-	case s.Key.ID == "":
+	case !s.Located():
 		return "was not identified"
 	case s.Key.Disabled:
 		return "was disabled when last read"
 	case !s.ContainedAt.IsZero():
 		return "was proved dead at " + stamp(s.ContainedAt)
 	}
+	if !s.seenToWork() {
+		return "was not proved dead"
+	}
 	return "worked when last read"
 }
+
+// seenToWork reports whether anybody ever saw that the key works.
+func (s story) seenToWork() bool { return s.Abilities.Read || !s.WorkedAt.IsZero() }
 
 // person is who took the step that is told.
 func (s story) person() string {
@@ -159,6 +165,17 @@ func (s story) end() string {
 		return "expired"
 	}
 	return "disabled"
+}
+
+// kill is what a person does at the issuer to make the key useless.
+func (s story) kill() string {
+	switch {
+	case s.Abilities.Disable:
+		return "disable"
+	case s.Abilities.Delete:
+		return "delete"
+	}
+	return "revoke"
 }
 
 // wanted is the action that is under way, or else the one that was decided.

@@ -159,6 +159,7 @@ func Examples() []notify.Notice {
 		{leak.Unknown, leak.NotKnown},
 		{leak.Closed, leak.Ended},
 		{leak.Open, leak.Approved},
+		{leak.Accepted, leak.Unproved},
 	} {
 		entry := leak.Entry{
 			V: 1, ID: fmt.Sprintf("example-%d", i), Steps: []leak.Step{{At: at, Step: e.step, Text: "an example", By: "example"}},
