@@ -2,6 +2,8 @@
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := .bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GREMLINS_VERSION := v0.6.0
+GREMLINS := .bin/gremlins-$(GREMLINS_VERSION)
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
@@ -25,7 +27,7 @@ test: ## Run every test, with the race detector and in a random order
 	go test -race -shuffle=on -parallel 4 -timeout 30m ./...
 
 .PHONY: soak
-soak: ## Run the tests with every exercise at full size, without the race detector; memory is measured too
+soak: ## Run every test again with STANCH_SOAK=1: exercises at full size, memory measured, no race detector
 	STANCH_SOAK=1 go test -parallel 4 -timeout 60m ./...
 
 .PHONY: lint
@@ -70,9 +72,26 @@ fuzz: ## Run every fuzz target for FUZZTIME each
 		done; \
 	done
 
+# The packages that make mutate changes, and how often the time of a test run a mutant may take: one that hangs is noticed too.
+MUTATE ?= dispositions/policy dispositions dispositions/ledger receiver receiver/seal
+PATIENCE ?= 30
+
+.PHONY: mutate
+mutate: $(GREMLINS) ## Change one thing at a time in MUTATE's packages; list what no test notices. Takes hours
+	@for package in $(MUTATE); do \
+		echo "$$package"; \
+		GOFLAGS=-failfast $(GREMLINS) unleash --workers 1 --timeout-coefficient $(PATIENCE) --output-statuses lct \
+			--invert-assignments --invert-bitwise --invert-bwassign --invert-logical --invert-loopctrl --remove-self-assignments \
+			./$$package; \
+	done
+
 .PHONY: tools
 tools: $(GOLANGCI_LINT) ## Install the linter into .bin; the first time takes minutes
 
 $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv .bin/golangci-lint $@
+
+$(GREMLINS):
+	GOBIN=$(CURDIR)/.bin go install github.com/go-gremlins/gremlins/cmd/gremlins@$(GREMLINS_VERSION)
+	mv .bin/gremlins $@
