@@ -185,6 +185,31 @@ var oddRows = []oddRow{
 	{state: "the value refused with an undocumented 400", actions: effective, before: tokens(
 		400, `{"errorCode":"BXNIM0400E","errorMessage":"External authentication failed."}`), after: forAnHour},
 
+	{state: "the value refused with BXNIM0410E: user not active", actions: effective, before: tokens(
+		400, `{"errorCode":"BXNIM0410E"}`), after: forAnHour, says: []string{"BXNIM0410E"}},
+	{state: "the value refused with BXNIM0436E and 401", actions: effective, before: tokens(
+		401, `{"errorCode":"BXNIM0436E"}`), after: forAnHour, says: []string{"BXNIM0436E"}},
+	{state: "the value refused as dead with 401", actions: effective, before: tokens(401, `{"errorCode":"BXNIM0462E"}`)},
+	{state: "the value refused as dead with 403", actions: effective, before: tokens(403, `{"errorCode":"BXNIM0415E"}`)},
+	{state: "the value refused with a code and 404", actions: disabling, before: tokens(
+		404, `{"errorCode":"BXNIM0462E"}`), after: forAnHour},
+	{state: "the value refused in an HTML page", actions: disabling, before: tokens(
+		401, `<html>BXNIM0462E</html>`), after: forAnHour},
+	{
+		state: "not shown to us, and the value works", actions: disabling, before: notShown,
+		says: []string{"a key that we may not see", "the value works", "not ours to disable"},
+	},
+	{state: "not shown to us, and the value is refused", actions: disabling, before: both(notShown, deadValue), says: []string{"BXNIM0462E"}},
+	{
+		state: "not shown to us for half an hour", actions: disabling, before: notShown, after: shownLater,
+	},
+	{
+		state: "unknown to the lookup, and the value works", actions: disabling, before: answering(ibmfake.Fault{
+			Path: "/v1/apikeys/details", Skip: 1, Status: 404, ContentType: "application/json",
+			Body: `{"errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`,
+		}), says: []string{"the value works"},
+	},
+
 	{state: "enabled again by somebody", actions: disabling, after: enabledAgain, says: []string{"somebody enabled it at its issuer"}},
 	{state: "enabled again, and leaked again", actions: disabling, after: both(enabledAgain, func(o *odd) {
 		o.leak("again")
@@ -200,6 +225,24 @@ var oddRows = []oddRow{
 func tokens(status int, body string) func(o *odd) {
 	return answering(ibmfake.Fault{Path: "/identity/token", Skip: 1, Status: status, ContentType: "application/json", Body: body})
 }
+
+// notShown lets IAM show us our own key, and no other.
+func notShown(o *odd) {
+	o.Act("delete", o.ownID)
+	o.AddKey(ibmfake.Key{ID: o.ownID, IAMID: o.ownIAM, Value: o.own})
+}
+
+// shownLater gives our own key its rights back after an hour.
+func shownLater(o *odd) {
+	time.Sleep(30 * time.Minute)
+	o.Act("delete", o.ownID)
+	o.AddKey(ibmfake.Key{ID: o.ownID, IAMID: o.ownIAM, Value: o.own, Administrator: true})
+	o.RevokeTokens()
+	time.Sleep(time.Hour)
+}
+
+// deadValue lets the token endpoint refuse the leaked value as a disabled key's.
+func deadValue(o *odd) { o.Act("disable", o.keyID) }
 
 func forADay(o *odd) { o.faultsFor(24 * time.Hour) }
 
