@@ -28,15 +28,15 @@ import (
 // burst is one delivery that tells of many keys, and an IAM that takes its time.
 type burst struct {
 	alerts   int
-	inFlight int // turns
+	inFlight int // reconciles
 	latency  time.Duration
 	limit    int     // calls a second that IAM takes; 0: all
-	rate     float64 // turns a second that the engine is configured to
+	rate     float64 // reconciles a second that the engine is configured to
 	memory   bool    // the store is in memory
 }
 
 // BenchmarkBurst measures how long it takes until every key of a large delivery is dead, where IAM takes 50 ms a call: as
-// a ratio to the calls that it takes, evenly spread over the turns in flight. The store in memory shows what the disk adds.
+// a ratio to the calls that it takes, evenly spread over the reconciles in flight. The store in memory shows what the disk adds.
 //
 //	go test -run - -bench Burst -benchtime 1x ./dispositions
 func BenchmarkBurst(b *testing.B) {

@@ -46,7 +46,7 @@ func (w *world) wantContained(ids []leak.Fingerprint) {
 	}
 }
 
-// TestInFlight: an issuer is given as many turns at once as it is configured for, and another number at once when that changes.
+// TestInFlight: an issuer is given as many reconciles at once as it is configured for, and another number at once when that changes.
 func TestInFlight(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		w.cloud.latency = func() time.Duration { return time.Second }
@@ -114,8 +114,8 @@ func TestAskedTooMuchForLong(t *testing.T) {
 	})
 }
 
-// TestStopsWhileTurnsWait: an engine whose turns wait for the rate of their issuer ends at once.
-func TestStopsWhileTurnsWait(t *testing.T) {
+// TestStopsWhileReconcilesWait: an engine whose reconciles wait for the rate of their issuer ends at once.
+func TestStopsWhileReconcilesWait(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		_, stop := w.one(dispositions.Configured{Rate: admit.Rate{Times: 36, Per: time.Hour}})
 		ids := w.flood(20)

@@ -29,7 +29,7 @@ func (w *world) settings(issuers ...dispositions.Configured) dispositions.Settin
 	return dispositions.Settings{Issuers: issuers, Policy: chosen, Fuse: admit.FuseLimit{Max: 10_000, Per: time.Hour}}
 }
 
-// issuers starts an engine on some issuers, which takes eight turns at once at each that does not say.
+// issuers starts an engine on some issuers, which takes eight reconciles at once at each that does not say.
 func (w *world) issuers(issuers ...dispositions.Configured) (e *dispositions.Engine, stop func()) {
 	w.t.Helper()
 	e = dispositions.New(dispositions.Config{
@@ -87,7 +87,7 @@ func TestASlowIssuerHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestRate gives an issuer ten turns a second.
+// TestRate gives an issuer ten reconciles a second.
 func TestRate(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		paced, other := newCloud(), newCloud()

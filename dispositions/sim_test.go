@@ -26,7 +26,7 @@ var (
 )
 
 // TestSim lives through made-up histories, each from a seed: alerts and replays, engines that crash between any two of their
-// turns, issuers that fail, lie and go away for a day, people who order and people who change keys at the issuer. The engine,
+// steps, issuers that fail, lie and go away for a day, people who order and people who change keys at the issuer. The engine,
 // policy and ledger are the real ones; time, store and issuer are twins in memory. A seed that fails is run again with
 //
 //	go test ./dispositions -run '^TestSim$' -args -sim.seeds=1 -sim.first=SEED

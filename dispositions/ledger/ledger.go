@@ -1,5 +1,5 @@
 // Package ledger is the log of incidents: ledger, audit trail and outbox in one. Each entry carries the steps of one
-// turn and the incident as it stands after them, so the last entry of an incident is its state; it is written only if
+// reconcile and the incident as it stands after them, so the last entry of an incident is its state; it is written only if
 // the state that it follows is still the last one, and it names the hash of the entry before it. A chain alone misses a cut
 // end and a missing incident, so [Checkpoints] commit to the whole log, in a stream and outside the store; [Verify] finds
 // the first entry that does not fit. A ledger over memory.Store is the twin for simulations.
@@ -22,7 +22,7 @@ import (
 
 // Errors that callers decide on.
 var (
-	// ErrConflict means that somebody else wrote to the incident since it was read: read it again and take the turn again.
+	// ErrConflict means that somebody else wrote to the incident since it was read: read it and reconcile again.
 	ErrConflict = errors.New("the incident has changed since it was read")
 	// ErrBroken means that an entry does not name the one before it: the log was changed.
 	ErrBroken = errors.New("the chain of the log is broken")

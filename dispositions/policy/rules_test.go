@@ -187,7 +187,7 @@ func TestUnknownTimesCanBeAskedFor(t *testing.T) {
 	}
 }
 
-// One policy serves every turn of the engine at once.
+// One policy serves every reconcile of the engine at once.
 func TestDecideConcurrently(t *testing.T) {
 	p, faults := policy.New(policy.Config{Rules: rulesOf()})
 	if faults != nil {

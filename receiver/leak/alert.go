@@ -6,7 +6,7 @@ import "time"
 type Sealed []byte
 
 // Content is what an alert says of a secret, the secret included. It exists in clear only between parse and seal in the
-// receiver, and between open and the end of a turn in the engine.
+// receiver, and between open and the end of a reconcile in the engine.
 type Content struct {
 	Secret Secret
 	Type   string // the source's name for the kind of token; never trusted, may be empty

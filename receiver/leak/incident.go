@@ -37,7 +37,7 @@ type Incident struct {
 	Failure string `json:"failure,omitempty"`
 	// Cause is why, as far as people have different things to do about it.
 	Cause Cause `json:"cause,omitempty"`
-	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A turn that finds it
+	// Intended is an action that was announced in the log and not yet proved; empty otherwise. A reconcile that finds it
 	// takes the action up again. While it is disable and Action is delete, deleting waits for approval.
 	Intended Action `json:"intended,omitempty"`
 	// Rated is the severity that the decision gave; Severity is higher while something stands in the way.

@@ -51,8 +51,8 @@ type Step struct {
 	Quiet bool `json:"quiet,omitempty"`
 }
 
-// Entry is one message of the log: the steps of one turn, oldest first, and the incident as it stands after them.
-// Steps that a turn takes together share one entry, and so one disk flush.
+// Entry is one message of the log: the steps of one reconcile, oldest first, and the incident as it stands after them.
+// Steps that a reconcile takes together share one entry, and so one disk flush.
 type Entry struct {
 	V        int      `json:"v"`    // format version, 1
 	ID       string   `json:"id"`   // random; tells our own entry from another's after a lost acknowledgement
