@@ -77,7 +77,7 @@ func (h *house) revoke(tb testing.TB, token, body string) *http.Response {
 	return h.send(tb, http.MethodPost, "/hooks/gh/v1/revoke_tokens", header, strings.NewReader(body))
 }
 
-// TestRevocationAnswers: what GitLab is told of each request. Anything but success makes it send all of it again.
+// TestRevocationAnswers: the answer to each request. Anything but success makes GitLab send all of it again.
 func TestRevocationAnswers(t *testing.T) {
 	good := "[" + revocable(planted) + "]"
 	for name, row := range map[string]struct {
@@ -111,8 +111,8 @@ func TestRevocationAnswers(t *testing.T) {
 	}
 }
 
-// TestRevocationResends: GitLab sends the whole set until it succeeds. A store that was full for a while costs nothing, and of
-// what is sent twice nothing is stored twice.
+// TestRevocationResends: GitLab repeats the whole set until it succeeds. A store that is full for a while costs nothing, and
+// nothing is stored twice.
 func TestRevocationResends(t *testing.T) {
 	store := &failing{Store: memory.New(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
@@ -127,7 +127,7 @@ func TestRevocationResends(t *testing.T) {
 	h.wantStored(t, 2, 1)
 }
 
-// TestRevocationBusy: while bodies use up the memory, whoever has the token is told to come back, and nobody else is told.
+// TestRevocationBusy: while bodies use up the memory, only a sender with the token is asked to come back.
 func TestRevocationBusy(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := newHouse(t, withSource(newRevocation(t)), func(_ *house, c *receiver.Config) {
@@ -145,7 +145,7 @@ func TestRevocationBusy(t *testing.T) {
 	wg.Wait()
 }
 
-// TestRevocationTypes: GitLab asks for the types before it sends anything, and takes only success for an answer.
+// TestRevocationTypes: GitLab asks for the types before it sends anything, and accepts only success.
 func TestRevocationTypes(t *testing.T) {
 	h := newHouse(t, withSource(newRevocation(t)))
 	for token, want := range map[string]string{
@@ -170,7 +170,7 @@ func TestRevocationTypes(t *testing.T) {
 	}
 }
 
-// TestGitLabHookAnswers: GitLab switches a hook off that fails, so that what is ours to ignore is a success.
+// TestGitLabHookAnswers: GitLab switches off a hook that fails, so events that we ignore are answered with success.
 func TestGitLabHookAnswers(t *testing.T) {
 	signed := func(body string) http.Header { return feedfake.GitLabHook(signingToken, []byte(body)) }
 	for name, row := range map[string]struct {
@@ -203,8 +203,8 @@ func TestGitLabHookAnswers(t *testing.T) {
 	}
 }
 
-// TestGitLabHookReplay: a copy is refused, but only of what was stored; hooks of a group and of its project say the same under
-// different ids, and that is one pointer.
+// TestGitLabHookReplay: a copy is refused, but only of a stored delivery; hooks of a group and of its project report the same
+// thing under different ids, and that makes one pointer.
 func TestGitLabHookReplay(t *testing.T) {
 	store := &failing{Store: memory.New(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newGitLabHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })
@@ -225,7 +225,7 @@ func TestGitLabHookReplay(t *testing.T) {
 	}
 }
 
-// TestGitLabHookCopiesAtOnce sends copies at the same time, before any of them is stored: one pointer comes of them.
+// TestGitLabHookCopiesAtOnce sends copies at the same time, before any of them is stored: they make one pointer.
 func TestGitLabHookCopiesAtOnce(t *testing.T) {
 	h := newHouse(t, withSource(newGitLabHook(t)))
 	body := vulnerabilityHook(7, "detected")

@@ -28,7 +28,7 @@ func newGitLab(t *testing.T, o gitlabfake.Options) *gitlabfake.Server {
 	return server
 }
 
-// TestGitLabSendsHooks: whatever GitLab leaves open, its own hooks are taken, and what becomes of each is what it says.
+// TestGitLabSendsHooks: GitLab's own hooks are accepted in every position of the fake's switches, and make the right pointers.
 func TestGitLabSendsHooks(t *testing.T) {
 	for _, position := range gitlabfake.Positions() {
 		t.Run(fmt.Sprintf("%+v", position), func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestGitLabSendsHooks(t *testing.T) {
 	}
 }
 
-// TestGitLabSendsJobs: an older GitLab, which signs nothing, tells of the job that has the report.
+// TestGitLabSendsJobs: an older GitLab, which signs nothing, reports the job that has the report.
 func TestGitLabSendsJobs(t *testing.T) {
 	server := newGitLab(t, gitlabfake.Options{Version: "16.0"})
 	config := gitlab.HookConfig{Group: "acme", SecretTokenFiles: writeToken(t, "in-plain-text")}
@@ -88,8 +88,8 @@ func TestGitLabSendsJobs(t *testing.T) {
 	h.wantNothingPlanted(t)
 }
 
-// TestGitLabHookRecovers: while nothing can be stored GitLab switches the hook off. What it did not deliver can be had again
-// under the same ids, and comes to the same pointers.
+// TestGitLabHookRecovers: while nothing can be stored, GitLab switches the hook off. The lost deliveries can be sent again under the
+// same ids, and make the same pointers.
 func TestGitLabHookRecovers(t *testing.T) {
 	server := newGitLab(t, gitlabfake.Options{})
 	store := &failing{Store: memory.New(), err: queue.ErrFull}
@@ -131,7 +131,7 @@ func TestGitLabHookRecovers(t *testing.T) {
 	}
 }
 
-// TestGitLabRevokes: the whole set comes again until it is stored, the tokens of the types that were asked for.
+// TestGitLabRevokes: GitLab repeats the whole set of tokens of the wanted types until it is stored.
 func TestGitLabRevokes(t *testing.T) {
 	store := &failing{Store: memory.New(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newRevocation(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })

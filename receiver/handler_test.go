@@ -111,7 +111,7 @@ func TestHandlerAnswers(t *testing.T) {
 	}
 }
 
-// TestHandlerChunked sends bodies whose length nobody announced.
+// TestHandlerChunked sends bodies of unannounced length.
 func TestHandlerChunked(t *testing.T) {
 	h := newHouse(t, func(_ *house, c *receiver.Config) { c.Limits.Body = 40_000 })
 	for size, want := range map[int]int{100: 204, 20_000: 204, 40_000: 204, 40_001: 413, 100_000: 413} {
@@ -121,7 +121,7 @@ func TestHandlerChunked(t *testing.T) {
 	}
 }
 
-// TestHandlerLeavesTheBodyUnread checks that what the header tells is answered before a byte of the body is read.
+// TestHandlerLeavesTheBodyUnread checks that faults of the header are answered before a byte of the body is read.
 func TestHandlerLeavesTheBodyUnread(t *testing.T) {
 	h := newHouse(t)
 	for name, row := range map[string]struct {
@@ -174,8 +174,8 @@ func TestHandlerMetricsFromTheStart(t *testing.T) {
 	}
 }
 
-// TestHandlerLargeRecords checks that a record that no message can hold costs itself only, and that no name of a
-// place, however long, costs the token.
+// TestHandlerLargeRecords checks that a record that no message can hold costs only itself, and that a long place never costs the
+// token.
 func TestHandlerLargeRecords(t *testing.T) {
 	h := newHouse(t)
 	long := strings.Repeat("x", 1<<20)
@@ -233,7 +233,7 @@ func TestHandlerWithoutKeys(t *testing.T) {
 	h.wantStored(t, 1, 0)
 }
 
-// TestHandlerManyAlerts stores a batch as large as is allowed.
+// TestHandlerManyAlerts stores the largest batch that is allowed.
 func TestHandlerManyAlerts(t *testing.T) {
 	h := newHouse(t, func(_ *house, c *receiver.Config) { c.Limits.AlertsPerDelivery = 300 })
 	records := make([]string, 300)

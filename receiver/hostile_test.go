@@ -21,7 +21,7 @@ import (
 	"stanch/receiver/queue/memory"
 )
 
-// scripted is a source that does as a test says.
+// scripted is a source that does what a test says.
 type scripted struct {
 	receiver.Source
 	verify func() error
@@ -57,15 +57,15 @@ func TestHandlerSurvivesAPanic(t *testing.T) {
 	}
 }
 
-// TestHandlerUnclassifiedError checks that what nobody classified is sent again.
+// TestHandlerUnclassifiedError checks that an error that nobody classified makes the sender try again.
 func TestHandlerUnclassifiedError(t *testing.T) {
 	h := newHouse(t, withSource(scripted{verify: func() error { return errors.New("odd") }}))
 	wantStatus(t, h.deliver(t, "[]"), http.StatusServiceUnavailable)
 	h.wantCounted(t, "gh", "not_stored", 1)
 }
 
-// TestHandlerThrottles checks that an address that keeps failing is told so, and is heard all the same when it proves
-// a delivery: others may be behind the same address.
+// TestHandlerThrottles checks that an address that keeps failing gets 429, but that its deliveries are accepted if they verify:
+// others may use the same address.
 func TestHandlerThrottles(t *testing.T) {
 	h := newHouse(t)
 	forge := func() int {
@@ -188,7 +188,7 @@ func TestHandlerCutBody(t *testing.T) {
 	h.wantCounted(t, "gh", "unread", 1)
 }
 
-// TestHandlerSenderHangsUp checks that what arrived is stored though nobody waits for the answer.
+// TestHandlerSenderHangsUp checks that a delivery is stored although nobody waits for the answer.
 func TestHandlerSenderHangsUp(t *testing.T) {
 	h := newHouse(t)
 	body := "[" + record(planted) + "]"
@@ -200,7 +200,7 @@ func TestHandlerSenderHangsUp(t *testing.T) {
 	h.wantStored(t, 1, 0)
 }
 
-// TestHandlerPlantedToken looks for a token in everything that is kept or shown of good, bad and forged deliveries.
+// TestHandlerPlantedToken looks for a token in everything that is stored or shown of good, bad and forged deliveries.
 func TestHandlerPlantedToken(t *testing.T) {
 	h := newHouse(t)
 	good := "[" + record(planted) + `,{"token":7,"url":"` + planted + `"},"` + planted + `"]`
@@ -249,8 +249,8 @@ func (failingSeal) Seal(source string, _ time.Time, c leak.Content) (leak.Alert,
 	return leak.Alert{ID: "id", Source: source}, nil
 }
 
-// TestHandlerOddJSON sends signed bodies that are meant to cost more than they are worth. What is no delivery is answered 400,
-// and a good one afterwards is taken.
+// TestHandlerOddJSON sends signed bodies that are meant to be expensive. They are answered 400, and a good delivery afterwards is
+// accepted.
 func TestHandlerOddJSON(t *testing.T) {
 	h := newHouse(t)
 	keys := strings.Builder{}

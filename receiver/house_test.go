@@ -111,7 +111,7 @@ func (h *house) deliver(tb testing.TB, body string) *http.Response {
 	return h.send(tb, http.MethodPost, "/hooks/gh", h.signer.GitHubHeader([]byte(body)), strings.NewReader(body))
 }
 
-// send makes a request and checks what holds for every answer: it says nothing of the delivery.
+// send makes a request and checks that the answer holds nothing of the delivery.
 func (h *house) send(tb testing.TB, method, path string, header http.Header, body io.Reader) *http.Response {
 	tb.Helper()
 	request, err := http.NewRequestWithContext(tb.Context(), method, h.url+path, body)

@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/queue/memory"
 )
 
-// wide is a source with further paths, whose proof of origin is in the header alone.
+// wide is a source with further paths, whose whole proof of origin is in the header.
 type wide struct{ scripted }
 
 func (wide) Paths() map[string]string {
@@ -35,7 +35,7 @@ func newWide(tb testing.TB, change ...func(*house, *receiver.Config)) *house {
 	return newHouse(tb, append(change, withSource(s))...)
 }
 
-// TestHandlerPaths: a source's further paths read or take as they say, with the same checks in the same order.
+// TestHandlerPaths: a source's further paths read or accept deliveries, with the same checks in the same order.
 func TestHandlerPaths(t *testing.T) {
 	for _, row := range []struct {
 		method, path, token, kind string
@@ -95,7 +95,7 @@ func TestHandlerDocument(t *testing.T) {
 	}
 }
 
-// TestHandlerPathsUnread: what a stranger sends to a further path is refused before a byte of its body is read.
+// TestHandlerPathsUnread: a stranger's request to a further path is refused before a byte of its body is read.
 func TestHandlerPathsUnread(t *testing.T) {
 	h := newWide(t)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -108,7 +108,7 @@ func TestHandlerPathsUnread(t *testing.T) {
 	}
 }
 
-// remembering is a source that remembers deliveries by the names that they give themselves.
+// remembering is a source that remembers deliveries by the names in their headers.
 type remembering struct {
 	scripted
 	remembered *[]string
@@ -118,7 +118,7 @@ func (r remembering) Remember(header http.Header) {
 	*r.remembered = append(*r.remembered, header.Get("Webhook-Id"))
 }
 
-// TestHandlerRemembers: a source is told of what cannot be lost any more, and of nothing else.
+// TestHandlerRemembers: a source is told about deliveries that cannot be lost any more, and about no others.
 func TestHandlerRemembers(t *testing.T) {
 	var remembered []string
 	parsed := receiver.Parsed{Found: []leak.Content{{Secret: leak.NewSecret(planted)}}}

@@ -37,7 +37,7 @@ func TestPenaltiesCountAddressesApart(t *testing.T) {
 	}
 }
 
-// TestPenaltiesAreForgotten checks that who has addresses without end does not get memory without end.
+// TestPenaltiesAreForgotten checks that a sender with endless addresses does not use endless memory.
 func TestPenaltiesAreForgotten(t *testing.T) {
 	h := newHouse(t)
 	for range 200 {

@@ -54,7 +54,7 @@ func (h *house) deliverHook(tb testing.TB, kind, body string) *http.Response {
 	return h.send(tb, http.MethodPost, "/hooks/gh", header, strings.NewReader(body))
 }
 
-// pointers are what is queued for the collector.
+// pointers returns what is queued for the collector.
 func (h *house) pointers(tb testing.TB) (messages []queue.Message, pointers []leak.Pointer) {
 	tb.Helper()
 	messages = h.take(tb, queue.Pointers)
@@ -99,8 +99,8 @@ func TestHandlerStoresAPointer(t *testing.T) {
 	}
 }
 
-// TestHandlerAbsorbsRedeliveries sends one delivery a hundred times, each under a name of its own: one pointer. What
-// happens again to the same alert is another.
+// TestHandlerAbsorbsRedeliveries sends one delivery a hundred times, each under a name of its own: that makes one pointer. When
+// the same thing happens again, that makes another.
 func TestHandlerAbsorbsRedeliveries(t *testing.T) {
 	h := newHouse(t, withSource(newHook(t)))
 	for i := range 100 {
@@ -160,7 +160,7 @@ func TestHandlerHookAnswers(t *testing.T) {
 	}
 }
 
-// wantNothingPlanted looks for the planted token, which every delivery here carries, in all that is kept and shown.
+// wantNothingPlanted looks for the planted token, which is in every delivery here, in everything that is stored and shown.
 func (h *house) wantNothingPlanted(tb testing.TB) {
 	tb.Helper()
 	shown := h.log.String() + h.metrics(tb)
@@ -178,8 +178,8 @@ func (h *house) wantNothingPlanted(tb testing.TB) {
 	}
 }
 
-// TestHandlerHookUnread: a delivery without a signature that can be one, or of a type that is not taken, is refused
-// before a byte of its body is read.
+// TestHandlerHookUnread: a delivery without a well-formed signature, or of a wrong content type, is refused before a byte of its
+// body is read.
 func TestHandlerHookUnread(t *testing.T) {
 	h := newHouse(t, withSource(newHook(t)))
 	for name, row := range map[string]struct {
@@ -203,7 +203,7 @@ func TestHandlerHookUnread(t *testing.T) {
 	}
 }
 
-// TestHandlerPointersAreRecords: the limit of records holds for pointers too, beside alerts and bad ones.
+// TestHandlerPointersAreRecords: pointers count against the limit of records, together with alerts and bad records.
 func TestHandlerPointersAreRecords(t *testing.T) {
 	for most, want := range map[int]int{3: http.StatusNoContent, 2: http.StatusRequestEntityTooLarge} {
 		h := newHouse(t, withSource(scripted{parse: func() (receiver.Parsed, error) {
@@ -225,7 +225,7 @@ func TestHandlerPointersAreRecords(t *testing.T) {
 	}
 }
 
-// TestHandlerPointersOfOneDelivery: each thing that happened to each alert is a pointer, and what is said twice is one.
+// TestHandlerPointersOfOneDelivery: each event of each alert makes one pointer, also if it is reported twice.
 func TestHandlerPointersOfOneDelivery(t *testing.T) {
 	h := newHouse(t, withSource(scripted{parse: func() (receiver.Parsed, error) {
 		return receiver.Parsed{Pointers: []leak.Pointer{
@@ -238,7 +238,7 @@ func TestHandlerPointersOfOneDelivery(t *testing.T) {
 	}
 }
 
-// TestHandlerPointerNotStored: GitHub does not send a hook again, yet it lists it as failed, and so it can be asked for.
+// TestHandlerPointerNotStored: GitHub does not repeat a delivery by itself, but lists it as failed, so we can ask for it.
 func TestHandlerPointerNotStored(t *testing.T) {
 	store := &failing{Store: memory.New(), err: queue.ErrFull}
 	h := newHouse(t, withSource(newHook(t)), func(h *house, c *receiver.Config) { h.store, c.Store = store.Store, store })

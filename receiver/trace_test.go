@@ -36,7 +36,7 @@ func tracing(tb testing.TB, signer *feedfake.Signer, tracer trace.Tracer) http.H
 	})
 }
 
-// TestTrace: a verified delivery has a span, with its steps below; what strangers send has none, and crowds nothing out.
+// TestTrace: a verified delivery has a span, with its steps below; strangers' requests have none, and crowd nothing out.
 func TestTrace(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	signer := newSigner(t)

@@ -13,7 +13,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// TestUse changes the sources: a kept one goes on, a new one is served, one that is gone is not, and the metrics say so.
+// TestUse changes the sources: a kept one is still served, a new one is, a removed one is not, and the metrics agree.
 func TestUse(t *testing.T) {
 	gh := newPartner(t, feedfake.NewKeyServer(newSigner(t)))
 	h := newHouse(t, func(_ *house, c *receiver.Config) {
@@ -32,8 +32,8 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// TestUseLimits changes the limits: a smaller body is refused from then on, and one within the new budget is taken
-// while one that began before holds all of the old.
+// TestUseLimits changes the limits: a body over the new limit is refused from then on, and one within the new budget is accepted
+// while an earlier one holds all of the old budget.
 func TestUseLimits(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	slow := scripted{verify: func() error { entered <- struct{}{}; <-leave; return nil }}
@@ -57,8 +57,8 @@ func TestUseLimits(t *testing.T) {
 	wg.Wait()
 }
 
-// TestUseUnderWay takes a source away from a delivery that is under way: it is stored and answered all the same, and
-// does not bring the series of its source back.
+// TestUseUnderWay removes the source of a delivery under way: the delivery is stored and answered all the same, and does not bring
+// back the series of its source.
 func TestUseUnderWay(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := newHouse(t, withSource(scripted{
@@ -79,7 +79,7 @@ func TestUseUnderWay(t *testing.T) {
 	}
 }
 
-// TestUseUnderLoad changes sources and limits under deliveries to a source that is always there: none is refused or lost.
+// TestUseUnderLoad changes sources and limits while a source that stays gets deliveries: none is refused or lost.
 func TestUseUnderLoad(t *testing.T) {
 	var leaked atomic.Int64
 	always := scripted{parse: func() (receiver.Parsed, error) {

@@ -115,7 +115,7 @@ func (v *vendor) Reopen(_ context.Context, ref, comment string) error {
 	return v.call("reopen", ref, func(a *alert) { a.open = true; v.comments = append(v.comments, comment) })
 }
 
-// world is what a collector works in.
+// world is a collector's surroundings.
 type world struct {
 	t      *testing.T
 	store  queue.Store
@@ -188,7 +188,7 @@ func (w *world) point(ref string) {
 	w.append(queue.PointerSubject("acme"), leak.Pointer{V: 1, Source: "acme", Ref: ref, Event: "created", ReceivedAt: time.Now()})
 }
 
-// queued takes what waits for the engine off the queue.
+// queued takes the alerts for the engine off the queue.
 func (w *world) queued() (alerts []leak.Alert) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

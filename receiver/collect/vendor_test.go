@@ -13,7 +13,7 @@ import (
 	"stanch/receiver/queue"
 )
 
-// TestNoSecret: somebody must look at once, and nobody asks again.
+// TestNoSecret: the pointer becomes a dead letter at once, and is not fetched again.
 func TestNoSecret(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		w.vendor.add("acme/app/1", "https://example.com/a")
@@ -31,7 +31,7 @@ func TestNoSecret(t *testing.T) {
 	})
 }
 
-// TestNothingFound: what a pointer leads to may hold no leak at all, such as the report of a scan that found none.
+// TestNothingFound: a pointer may lead to no leak at all, such as the report of a scan that found none.
 func TestNothingFound(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		w.vendor.add("acme/app/1")
@@ -43,7 +43,7 @@ func TestNothingFound(t *testing.T) {
 	})
 }
 
-// caused is a vendor that notes which chain it is asked in.
+// caused is a vendor that notes the chain of its calls.
 type caused struct {
 	collect.Vendor
 	chains chan string
@@ -54,7 +54,7 @@ func (c caused) Fetch(ctx context.Context, ref string) ([]leak.Content, error) {
 	return c.Vendor.Fetch(ctx, ref)
 }
 
-// TestCause: what a pointer leads to is fetched in the chain that the pointer is a part of.
+// TestCause: an alert is fetched in the chain of its pointer.
 func TestCause(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		w.vendor.add("acme/app/1", "https://example.com/a")
@@ -82,7 +82,7 @@ type redeliverer struct {
 
 func (r *redeliverer) Redeliver(context.Context, time.Time) (int, error) { return 0, r.result }
 
-// TestSwitchedOff: that a source delivers nothing any more is told and measured, until it is known that it does again.
+// TestSwitchedOff: a source that has stopped delivering is logged and measured until it is known to deliver again.
 func TestSwitchedOff(t *testing.T) {
 	inFakeTime(t, func(w *world) {
 		v := &redeliverer{vendor: w.vendor}

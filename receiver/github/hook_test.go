@@ -51,7 +51,7 @@ func extended(token string) string {
 		`"repository":{"owner":{"login":"ACME","new":1},"name":"` + token + `","new":null}}` + "\n"
 }
 
-// hookRepositories is what tells the records of the suite apart.
+// hookRepositories tells the records of the suite apart.
 func hookRepositories(parsed receiver.Parsed) []string {
 	var found []string
 	for _, p := range parsed.Pointers {
@@ -192,7 +192,7 @@ func TestHookSignatureOfTheGuide(t *testing.T) {
 	}
 }
 
-// TestHookRotation: while a secret is replaced both are taken, whichever comes first; afterwards the new one alone.
+// TestHookRotation: during a rotation both secrets are accepted, in either order; afterwards only the new one.
 func TestHookRotation(t *testing.T) {
 	const before, after = "the secret before rotation", "the secret after rotation"
 	body := []byte("{}")

@@ -129,7 +129,7 @@ func appKeys(t *testing.T) (pkcs1, pkcs8, elliptical string) {
 	return pkcs1, pkcs8, encode("PRIVATE KEY", der, err)
 }
 
-// TestHookOpenReadsSecrets: the files are read when the source is opened, and one that is no good is an error then.
+// TestHookOpenReadsSecrets: the files are read when the source is opened, and a bad one is an error then.
 func TestHookOpenReadsSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "planted-token")
 	config := github.HookConfig{Organization: "acme", SecretFiles: []string{path}}

@@ -13,11 +13,11 @@ import (
 	"stanch/receiver/sourcetest"
 )
 
-// goodRef is what the collector may be told to ask for.
+// goodRef is the form of a pointer's ref and event.
 var goodRef = regexp.MustCompile(`^acme/[a-z0-9._-]{1,100}/[1-9][0-9]{0,18} (created|reopened|validated|publicly_leaked|location|)$`)
 
-// FuzzHookParse looks for a body of which something is made that is no pointer to an alert of the organisation, and for one
-// that means something else as a form.
+// FuzzHookParse looks for a body that makes a pointer to anything but an alert of the organisation, and for one that means
+// something else as a form.
 func FuzzHookParse(f *testing.F) {
 	for _, name := range []string{"created", "reopened", "resolved", "location"} {
 		f.Add("secret_scanning_alert", []byte(sourcetest.Encode(f, readHook(f, name))))
@@ -51,7 +51,7 @@ func FuzzHookParse(f *testing.F) {
 	})
 }
 
-// FuzzHookVerify looks for a signature that is taken and is not the one.
+// FuzzHookVerify looks for a wrong signature that is accepted.
 func FuzzHookVerify(f *testing.F) {
 	good := feedfake.GitHubHook(hookSecret, []byte("{}")).Get("X-Hub-Signature-256")
 	f.Add(good, []byte("{}"))

@@ -13,7 +13,7 @@ import (
 	"stanch/receiver/sourcetest"
 )
 
-// TestHookActions: what becomes of an event is what its body says, whatever the header, which nobody signed, calls it.
+// TestHookActions: the body decides what becomes of an event, whatever the unsigned header calls it.
 func TestHookActions(t *testing.T) {
 	source := openHook(t, "ACME", hookSecret)
 	for _, row := range []struct{ file, action, want string }{
@@ -42,7 +42,7 @@ func TestHookActions(t *testing.T) {
 	}
 }
 
-// TestHookOtherEvents: what is no alert of secret scanning is ignored, unless the header says that it is one.
+// TestHookOtherEvents: other events than those of secret scanning are ignored, unless the header says they are some.
 func TestHookOtherEvents(t *testing.T) {
 	source := openHook(t, "acme", hookSecret)
 	const repository = `"repository":{"full_name":"acme/rocket-shop"}`
@@ -65,8 +65,8 @@ func TestHookOtherEvents(t *testing.T) {
 	}
 }
 
-// TestHookFieldByField takes away each field of each payload, then gives it an odd value: what becomes of the payload
-// then is in the table, and every field that is not there makes no difference. So no URL is read, and no secret.
+// TestHookFieldByField removes each field of each payload, then gives it an odd value. The table says what becomes of the
+// payload; fields outside the table make no difference. So neither a URL nor a secret is read.
 func TestHookFieldByField(t *testing.T) {
 	const pointer = "pointer acme/rocket-shop/7 "
 	alert := func(intact, whatever string) map[string]string {
@@ -112,7 +112,7 @@ func TestHookFieldByField(t *testing.T) {
 	}
 }
 
-// became is what becomes of a signed body, in short.
+// became says in short what becomes of a signed body.
 func became(source receiver.Source, named, body string) string {
 	parsed, err := source.Parse(http.Header{"X-Github-Event": {named}}, []byte(body))
 	switch {
@@ -135,7 +135,7 @@ func became(source receiver.Source, named, body string) string {
 // login is what a user or an App of GitHub can be called.
 var login = regexp.MustCompile(`^[A-Za-z0-9._-]+(\[bot\])?$`)
 
-// TestHookSaysWhoDidIt: the sender tells our own changes from others'. One that is no login is nobody.
+// TestHookSaysWhoDidIt: the sender tells our own changes from others'. A malformed login counts as nobody.
 func TestHookSaysWhoDidIt(t *testing.T) {
 	source := openHook(t, "acme", hookSecret)
 	for sender, want := range map[any]string{"hubot": "hubot", "stanch[bot]": "stanch[bot]", "a b": "", "": "", 7: "", "x/../y": ""} {

@@ -126,8 +126,8 @@ func TestPartnerSamples(t *testing.T) {
 	}
 }
 
-// TestPartnerMalleable notes why a signature must not be used as the name of a delivery: anybody can write the same
-// one in another way.
+// TestPartnerMalleable shows why a signature must not identify a delivery: anybody can write the same signature in another
+// way.
 func TestPartnerMalleable(t *testing.T) {
 	source := open(t, documentServer(t))
 	der, err := base64.StdEncoding.DecodeString(signatureNow)
@@ -182,7 +182,7 @@ func TestPartnerRecordsWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestPartnerRuns checks that the source fetches its keys by itself while it is served, and ends when it is told to.
+// TestPartnerRuns checks that the source fetches its keys by itself while it is served, and stops when its context ends.
 func TestPartnerRuns(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	source := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel() }))

@@ -41,11 +41,11 @@ func FuzzRevocationParse(f *testing.F) {
 	})
 }
 
-// goodRef is what the collector may be told to ask for, and why.
+// goodRef is the form of a pointer's ref and event.
 var goodRef = regexp.MustCompile(`^acme(/[a-z0-9._-]{1,255})+/-/(vulnerabilities/[1-9][0-9]{0,18} ` +
 	`(detected|confirmed|dismissed|resolved|changed)( by [1-9][0-9]{0,18})?|jobs/[1-9][0-9]{0,18} (success|failed))$`)
 
-// FuzzHookParse looks for a body of which something is made that is no pointer into the group.
+// FuzzHookParse looks for a body that makes a pointer out of the group.
 func FuzzHookParse(f *testing.F) {
 	for _, name := range []string{"detected", "confirmed", "dependency", "job", "old-job"} {
 		f.Add([]byte(sourcetest.Encode(f, readHook(f, name))))
@@ -81,7 +81,7 @@ func FuzzHookParse(f *testing.F) {
 	})
 }
 
-// FuzzHookVerify looks for a header that is taken and that nobody signed.
+// FuzzHookVerify looks for a header that is accepted although nobody signed it.
 func FuzzHookVerify(f *testing.F) {
 	now := time.Now()
 	good := func(id, body string) string {

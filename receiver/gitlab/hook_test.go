@@ -37,7 +37,7 @@ func TestHookConformance(t *testing.T) {
 	sourcetest.Run(t, h)
 }
 
-// TestPlainHookConformance is about an older GitLab, whose deliveries bring the token along.
+// TestPlainHookConformance is about an older GitLab, whose deliveries hold the token.
 func TestPlainHookConformance(t *testing.T) {
 	token := strings.ReplaceAll(secretToken, " ", "-")
 	bring := func(tokens ...string) func([]byte) http.Header {
@@ -57,7 +57,7 @@ func TestPlainHookConformance(t *testing.T) {
 	sourcetest.Run(t, h)
 }
 
-// hookHarness is what hooks deliver, however they prove it.
+// hookHarness describes what hooks deliver, whatever their proof is.
 func hookHarness() sourcetest.Harness {
 	return sourcetest.Harness{
 		Single:    true,
@@ -85,7 +85,7 @@ func extended(token string) string {
 		`"url":"https://another.example/Acme/` + token + `/-/security/vulnerabilities/7?tab=code#x"}}` + "\n"
 }
 
-// hookProjects is what tells the records of the suite apart.
+// hookProjects tells the records of the suite apart.
 func hookProjects(parsed receiver.Parsed) []string {
 	var found []string
 	for _, p := range parsed.Pointers {
@@ -273,7 +273,7 @@ func TestStandardWebhooksVectors(t *testing.T) {
 	}
 }
 
-// TestHookRotation: while a token is replaced both are taken, whichever comes first; afterwards the new one alone.
+// TestHookRotation: during a rotation both tokens are accepted, in either order; afterwards only the new one.
 func TestHookRotation(t *testing.T) {
 	body := []byte("{}")
 	for _, row := range []struct {
@@ -312,7 +312,7 @@ func TestHookUnsigned(t *testing.T) {
 	}
 }
 
-// TestHookExamine: doctor says how deliveries are proved, and whether that is as good as it could be.
+// TestHookExamine: doctor says how deliveries are proved, and whether a better proof is possible.
 func TestHookExamine(t *testing.T) {
 	signing, secret := writeFiles(t, signingToken, otherToken), writeFiles(t, "legacy")
 	for name, row := range map[string]struct {
@@ -333,8 +333,8 @@ func TestHookExamine(t *testing.T) {
 	}
 }
 
-// TestHookReplay: a copy of what was taken is refused for as long as its time would let it pass. What could not be stored can
-// come again, and so can what GitLab sends once more, with the same id and another time.
+// TestHookReplay: a copy of an accepted delivery is refused for as long as its time is acceptable. A delivery that could not be
+// stored may come again, and so may one that GitLab repeats with the same id and another time.
 func TestHookReplay(t *testing.T) {
 	files := writeFiles(t, signingToken)
 	synctest.Test(t, func(t *testing.T) {

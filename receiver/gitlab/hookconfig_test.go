@@ -61,7 +61,7 @@ func TestHookConfigCheck(t *testing.T) {
 	}
 }
 
-// TestHookOpenReadsTokens: the files are read when the source is opened, and one that is no good is an error then.
+// TestHookOpenReadsTokens: the files are read when the source is opened, and a bad one is an error then.
 func TestHookOpenReadsTokens(t *testing.T) {
 	for _, text := range []string{"", planted, "whsec_" + planted} {
 		files := writeFiles(t, signingToken, text)

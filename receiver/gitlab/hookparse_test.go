@@ -19,7 +19,7 @@ const (
 	aJob           = "acme/platform/rocket-shop/-/jobs/1977"
 )
 
-// TestHookEvents: what becomes of each payload is what its body says, whatever the header, which nobody signed, calls it.
+// TestHookEvents: the body decides what becomes of a payload, whatever the unsigned header calls it.
 func TestHookEvents(t *testing.T) {
 	source := openHook(t, "ACME", signingToken)
 	for _, row := range []struct{ file, field, value, want string }{
@@ -55,8 +55,8 @@ func TestHookEvents(t *testing.T) {
 	}
 }
 
-// TestHookFieldByField takes away each field of each payload, then gives it an odd value: what becomes of the payload
-// then is in the table, and every field that is not there makes no difference. So no secret is read, and no host.
+// TestHookFieldByField removes each field of each payload, then gives it an odd value. The table says what becomes of the
+// payload; fields outside the table make no difference. So neither a secret nor a host is read.
 func TestHookFieldByField(t *testing.T) {
 	source := openHook(t, "acme", signingToken)
 	for _, row := range []struct {
@@ -109,8 +109,8 @@ func TestHookFieldByField(t *testing.T) {
 	}
 }
 
-// TestHookConfined: only what is below the group makes a pointer, whatever host an address names and below whatever path of
-// its host the instance is.
+// TestHookConfined: only projects below the group make pointers, whatever host an address names and whatever path the instance
+// has on its host.
 func TestHookConfined(t *testing.T) {
 	const path = "/-/security/vulnerabilities/7"
 	for _, row := range []struct{ group, api, address, want string }{
@@ -137,7 +137,7 @@ func TestHookConfined(t *testing.T) {
 	}
 }
 
-// TestHookCause: the chain that a delivery says it is a part of goes along, and nothing else that stands in its place.
+// TestHookCause: a pointer keeps the chain that its delivery names, and nothing malformed in its place.
 func TestHookCause(t *testing.T) {
 	source := openHook(t, "acme", signingToken)
 	const chain = "9cebe914-4827-408f-b014-cfa23a47a35f"
@@ -160,7 +160,7 @@ func TestHookCause(t *testing.T) {
 	}
 }
 
-// became is what becomes of a signed body, in short.
+// became says in short what becomes of a signed body.
 func became(source receiver.Source, named, body string) string {
 	parsed, err := source.Parse(http.Header{"X-Gitlab-Event": {named}}, []byte(body))
 	switch {

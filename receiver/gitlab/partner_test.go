@@ -49,7 +49,7 @@ func TestPartnerConformance(t *testing.T) {
 	})
 }
 
-// TestPartnerRecords takes the shape of the request in GitLab's documentation, and of one that says more than we ask.
+// TestPartnerRecords reads the request in GitLab's documentation, and one with more fields than we ask for.
 func TestPartnerRecords(t *testing.T) {
 	source := openPartner(t, http.NotFoundHandler())
 	parsed, err := source.Parse(http.Header{}, []byte(`[
@@ -69,7 +69,7 @@ func TestPartnerRecords(t *testing.T) {
 	}
 }
 
-// TestPartnerKeepsKeys: whoever serves the source can have it fetch its keys, and ask how it stands.
+// TestPartnerKeepsKeys: the source can be run to fetch its keys, and examined.
 func TestPartnerKeepsKeys(t *testing.T) {
 	signer := newSigner(t)
 	source := openPartner(t, feedfake.NewKeyServer(signer))

@@ -50,7 +50,7 @@ func authorized(tokens ...string) func([]byte) http.Header {
 	return func([]byte) http.Header { return authorization(tokens...) }
 }
 
-// TestRevocationRecords takes the shape of the request in GitLab's documentation.
+// TestRevocationRecords reads the request in GitLab's documentation.
 func TestRevocationRecords(t *testing.T) {
 	source := openRevocation(t, revocationToken)
 	parsed, err := source.Parse(http.Header{}, []byte(`[{
@@ -81,7 +81,7 @@ func TestRevocationPaths(t *testing.T) {
 	}
 }
 
-// TestRevocationRotation: while a token is replaced both are taken; afterwards the new one alone.
+// TestRevocationRotation: during a rotation both tokens are accepted; afterwards only the new one.
 func TestRevocationRotation(t *testing.T) {
 	const before, after = "the-token-before", "the-token-after"
 	for _, row := range []struct {
@@ -138,7 +138,7 @@ func TestRevocationOpenReadsTokens(t *testing.T) {
 	}
 }
 
-// openRevocation makes a source that these tokens open.
+// openRevocation makes a source with these tokens.
 func openRevocation(tb testing.TB, tokens ...string) receiver.Source {
 	tb.Helper()
 	config := gitlab.RevocationConfig{TokenFiles: writeFiles(tb, tokens...), Types: []string{ibmType, "gitleaks_rule_id_aws"}}

@@ -19,7 +19,7 @@ import (
 	"stanch/receiver/publickeys"
 )
 
-// TestKeyDocumentNotUsable checks that no answer that holds no usable key takes the place of good keys.
+// TestKeyDocumentNotUsable checks that an answer without a usable key never replaces good keys.
 func TestKeyDocumentNotUsable(t *testing.T) {
 	signer := newSigner(t)
 	for name, document := range notUsable(t) {
@@ -37,7 +37,7 @@ func TestKeyDocumentNotUsable(t *testing.T) {
 	}
 }
 
-// TestKeyDocumentBrokenEntries checks that entries that are of no use do not cost those that are.
+// TestKeyDocumentBrokenEntries checks that broken entries do not cost the good ones.
 func TestKeyDocumentBrokenEntries(t *testing.T) {
 	signer := newSigner(t)
 	good := goodEntry(t, signer)
@@ -63,7 +63,7 @@ func TestKeyServerAnswers(t *testing.T) {
 	}
 }
 
-// FuzzDocument checks that no document breaks what was there, and that none of a stranger's is trusted half.
+// FuzzDocument checks that no document breaks the keys that were there, and that none is trusted in part.
 func FuzzDocument(f *testing.F) {
 	signer, err := feedfake.NewSigner()
 	if err != nil {

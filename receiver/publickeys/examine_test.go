@@ -62,7 +62,7 @@ func TestExaminePublicKeys(t *testing.T) {
 	}
 }
 
-// TestExamineOneOfTwo counts what is current, whatever else the document holds.
+// TestExamineOneOfTwo counts the current keys, whatever else the document holds.
 func TestExamineOneOfTwo(t *testing.T) {
 	first, second := feedfake.Document(newSigner(t)), feedfake.Document(newSigner(t))
 	entry := func(document []byte, current string) string {

@@ -55,7 +55,7 @@ func TestPublicKeysConfirmUnchangedDocument(t *testing.T) {
 	})
 }
 
-// TestPublicKeysReady: a server that is down does not make them ready, its first document does, and for good.
+// TestPublicKeysReady: the first document makes the cache ready, for good; a server that is down does not.
 func TestPublicKeysReady(t *testing.T) {
 	server := feedfake.NewKeyServer(newSigner(t))
 	keys := newKeys(t, server)
@@ -149,8 +149,8 @@ func TestPublicKeysRequestBudget(t *testing.T) {
 	}
 }
 
-// TestPublicKeysThrottled: for as long as nobody may ask again, an id that the document lacked is unknown. A new key counts as
-// soon as somebody may, and while the server is down an unknown id may be one.
+// TestPublicKeysThrottled: until the next request is allowed, an id that the document lacks is unknown. Then a new key is found, and
+// while the server is down an unknown id may be a new key.
 func TestPublicKeysThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
@@ -180,7 +180,7 @@ func TestPublicKeysThrottled(t *testing.T) {
 	})
 }
 
-// TestPublicKeysPoisoned has forgers at work for an hour: the server is asked because of them once a minute at most, and rarely.
+// TestPublicKeysPoisoned has forgers at work for an hour: they cause one request a minute at most, and few in all.
 func TestPublicKeysPoisoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signer, stranger := newSigner(t), newSigner(t)
@@ -204,7 +204,7 @@ func TestPublicKeysPoisoned(t *testing.T) {
 	})
 }
 
-// TestPublicKeysSingleFlight lets the server answer only when all hundred wait for it.
+// TestPublicKeysSingleFlight lets the server answer only when all hundred callers wait for it.
 func TestPublicKeysSingleFlight(t *testing.T) {
 	signer := newSigner(t)
 	server := feedfake.NewKeyServer(signer)
@@ -244,7 +244,7 @@ func (w waiter) Done() <-chan struct{} {
 	return w.Context.Done()
 }
 
-// TestPublicKeysHangUp checks that one who hangs up gets its answer, and the others get theirs.
+// TestPublicKeysHangUp checks that a caller that hangs up is answered at once, and the others get theirs.
 func TestPublicKeysHangUp(t *testing.T) {
 	signer := newSigner(t)
 	server := feedfake.NewKeyServer(signer)

@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// planted is a secret that must be nowhere but in a Content.
+// planted is a secret that must appear only in a Content.
 var planted = leak.NewSecret("acme_planted_7f3a9c")
 
 const alertPage = "https://github.example/acme/shop/security/secret-scanning/1"
@@ -34,7 +34,7 @@ func (w *world) mustFetch(t *testing.T, ref string) []leak.Content {
 	return found
 }
 
-// silent fails the test if the log or a text shows what nobody may see.
+// silent fails the test if the log or a text shows a secret.
 func (w *world) silent(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range append(texts, w.log.String()) {
@@ -110,7 +110,7 @@ func TestFetchPlaces(t *testing.T) {
 	}
 }
 
-// TestFetchOddPlaces: what leads nowhere, or to somebody else, becomes the alert's own page.
+// TestFetchOddPlaces: a link that leads nowhere, or to another host, is replaced by the alert's own page.
 func TestFetchOddPlaces(t *testing.T) {
 	for name, row := range map[string]struct{ location, want string }{
 		"new type":              {`{"type":"moon_base","details":{"moon_base_url":"` + "https://github.example/acme/moon" + `"}}`, "https://github.example/acme/moon"},
@@ -149,7 +149,7 @@ func (w *world) answer(op githubfake.Operation, body string) {
 	w.AddFault(githubfake.Fault{Op: op, Times: vendorfake.Forever, Status: http.StatusOK, Body: body})
 }
 
-// TestFetchOddAlerts: no field but the number and the secret is needed.
+// TestFetchOddAlerts: only the number and the secret are needed.
 func TestFetchOddAlerts(t *testing.T) {
 	for name, row := range map[string]struct {
 		body string
@@ -183,7 +183,7 @@ func TestFetchOddAlerts(t *testing.T) {
 	}
 }
 
-// TestFetchWithoutPlaces: containment does not wait for where the secret was seen.
+// TestFetchWithoutPlaces: containment does not wait for the places.
 func TestFetchWithoutPlaces(t *testing.T) {
 	for name, fault := range map[string]githubfake.Fault{
 		"500":       {Status: 500},
@@ -206,7 +206,7 @@ func TestFetchWithoutPlaces(t *testing.T) {
 	}
 }
 
-// TestFetchManyPlaces: the places of one alert are bounded, and no page is asked for that is not wanted.
+// TestFetchManyPlaces: the places of one alert are bounded, and no page beyond them is fetched.
 func TestFetchManyPlaces(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	var locations []githubfake.Location
@@ -221,7 +221,7 @@ func TestFetchManyPlaces(t *testing.T) {
 	}
 }
 
-// TestFetchWithoutSecret: what a token may not see is said in words that help.
+// TestFetchWithoutSecret: the error says which right our token lacks.
 func TestFetchWithoutSecret(t *testing.T) {
 	for name, body := range map[string]string{
 		"left out": `{"number":1}`, "null": `{"number":1,"secret":null}`, "empty": `{"number":1,"secret":""}`,
@@ -236,7 +236,7 @@ func TestFetchWithoutSecret(t *testing.T) {
 	}
 }
 
-// TestFetchAnother: an answer about another alert, or with a secret that is no text, is no answer.
+// TestFetchAnother: an answer about another alert, or with a secret that is not text, is an error.
 func TestFetchAnother(t *testing.T) {
 	for _, body := range []string{`{"number":2,"secret":"s"}`, `{"number":1,"secret":{"planted":"x"}}`, `{"number":1,"secret":7}`} {
 		w := newWorld(t, githubfake.Options{})
@@ -248,7 +248,7 @@ func TestFetchAnother(t *testing.T) {
 	}
 }
 
-// TestFetchAsks: one alert costs two calls, and none of them is for another place than the configured one.
+// TestFetchAsks: one alert costs two calls, both to the configured server.
 func TestFetchAsks(t *testing.T) {
 	w := newWorld(t, githubfake.Options{Enterprise: true})
 	w.mustFetch(t, w.add(githubfake.Alert{Locations: []githubfake.Location{{}}}))

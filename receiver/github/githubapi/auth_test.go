@@ -47,7 +47,7 @@ func TestTokenFile(t *testing.T) {
 	w.silent(t)
 }
 
-// TestTokenFileRefused: what the file holds then may be wrong as well.
+// TestTokenFileRefused: the next token in the file may be wrong as well.
 func TestTokenFileRefused(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"gone":    os.Remove,
@@ -95,7 +95,7 @@ func TestOpenVendorRefuses(t *testing.T) {
 	}
 }
 
-// TestApp: what an App needs is asked for when it is needed, and used again.
+// TestApp: an App's installation and tokens are fetched when they are needed, and used again.
 func TestApp(t *testing.T) {
 	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
 	ref := w.add(githubfake.Alert{})
@@ -124,7 +124,7 @@ func TestAppReads(t *testing.T) {
 	}
 }
 
-// TestAppInstallation: a configured installation is not looked up, and one that is wrong is refused in words.
+// TestAppInstallation: a configured installation is not looked up, and a wrong one is refused with a helpful error.
 func TestAppInstallation(t *testing.T) {
 	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
 	ref := w.add(githubfake.Alert{})
@@ -174,7 +174,7 @@ func TestAppDrift(t *testing.T) {
 	}
 }
 
-// TestAppTokenRenewed: a token is used until five minutes before its end, and given up when it is refused.
+// TestAppTokenRenewed: a token is used until five minutes before its end, and dropped when it is refused.
 func TestAppTokenRenewed(t *testing.T) {
 	for name, row := range map[string]struct {
 		life time.Duration
@@ -201,7 +201,7 @@ func TestAppTokenRenewed(t *testing.T) {
 	}
 }
 
-// TestAppTokenShared: who needs a token at the same time shares one, and waits no longer than it may.
+// TestAppTokenShared: calls that need a token at the same time share one, and each waits no longer than its context.
 func TestAppTokenShared(t *testing.T) {
 	w := newAppWorld(t, githubfake.Options{}, githubfake.App{})
 	ref := w.add(githubfake.Alert{})
@@ -232,7 +232,7 @@ func TestAppTokenShared(t *testing.T) {
 	}
 }
 
-// TestAppFormats: tokens grow, and what is none is not sent.
+// TestAppFormats: long tokens are accepted, and malformed ones are not sent.
 func TestAppFormats(t *testing.T) {
 	for name, token := range map[string]string{
 		"none": `null`, "empty": `""`, "with a line break": `"ghs_a\nb"`, "a number": `7`,

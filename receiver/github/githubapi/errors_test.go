@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// fetchFails fetches an alert and returns the error that must come of it.
+// fetchFails fetches an alert and returns the error, which must not be nil.
 func (w *world) fetchFails(t *testing.T) error {
 	t.Helper()
 	found, err := w.vendor.Fetch(t.Context(), "acme/shop/1")
@@ -44,7 +44,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// TestLimits: GitHub asks to be left alone in several ways.
+// TestLimits: GitHub asks us to wait in several ways.
 func TestLimits(t *testing.T) {
 	in := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
 	const message = `{"message":"Slow down"}`
@@ -87,8 +87,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestResetAbsurd: a header that is out of its mind does not keep the collector silent for years, without a word on
-// the wire.
+// TestResetAbsurd: an absurd header does not keep the collector from calling for years.
 func TestResetAbsurd(t *testing.T) {
 	w := newWorld(t, githubfake.Options{Enterprise: true})
 	w.add(githubfake.Alert{})
@@ -103,7 +102,7 @@ func TestResetAbsurd(t *testing.T) {
 	}
 }
 
-// TestErrorsSayWhatHelps: people who read an error know what to do.
+// TestErrorsSayWhatHelps: an error tells people what to do.
 func TestErrorsSayWhatHelps(t *testing.T) {
 	for name, row := range map[string]struct {
 		fault githubfake.Fault
@@ -144,7 +143,7 @@ func TestErrorsSayWhatHelps(t *testing.T) {
 	}
 }
 
-// TestAnswerTooLong: an answer without end is cut, and no answer then.
+// TestAnswerTooLong: an endless answer is cut, and is then an error.
 func TestAnswerTooLong(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.add(githubfake.Alert{})
@@ -154,7 +153,7 @@ func TestAnswerTooLong(t *testing.T) {
 	}
 }
 
-// TestServerDown: nobody is there at all.
+// TestServerDown: nothing listens.
 func TestServerDown(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.Close()

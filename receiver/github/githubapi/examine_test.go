@@ -10,7 +10,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// examine returns what is found, by check.
+// examine returns the findings, by check.
 func (w *world) examine(t *testing.T) map[string]leak.Finding {
 	t.Helper()
 	found := map[string]leak.Finding{}
@@ -76,7 +76,7 @@ func TestExamineApp(t *testing.T) {
 	mustFind(t, found, "clock", leak.Good, "agrees") // which may be why a claim is refused
 }
 
-// TestExamineHook: a hook that is set up in a way that loses alerts is told of.
+// TestExamineHook: a hook whose setup loses alerts is reported.
 func TestExamineHook(t *testing.T) {
 	for name, row := range map[string]struct {
 		hook  githubfake.Hook
@@ -128,7 +128,7 @@ func TestExamineDeliveries(t *testing.T) {
 	mustFind(t, w.examine(t), "deliveries", leak.Doubt, "2 of the last 3")
 }
 
-// TestExamineCredential: what is wrong with the token ends it, or is told.
+// TestExamineCredential: a fault of the token is reported, and ends the examination if nothing works without it.
 func TestExamineCredential(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.RevokeTokens()

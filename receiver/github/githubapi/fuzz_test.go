@@ -22,8 +22,8 @@ type said struct {
 	link, body string
 }
 
-// FuzzAnswers: whatever GitHub answers, nobody panics, nothing goes on for ever, no error shows our token or a piece of
-// the answer, and links that people are shown are links.
+// FuzzAnswers: whatever GitHub answers, nothing panics or goes on for ever, no error shows our token or a piece of the answer,
+// and the links for people are links.
 func FuzzAnswers(f *testing.F) {
 	f.Add(200, "", `{"number":1,"secret":"s","state":"open","html_url":"`+alertPage+`"}`)
 	f.Add(200, `<https://x/?after=a>; rel="next"`, "["+someAlert+"]")

@@ -28,7 +28,7 @@ func (w *world) list(t *testing.T, since time.Time) (refs []string, err error) {
 	return refs, nil
 }
 
-// TestOpenAsks: secrets are hidden, and every page after the first is asked for by what the one before said.
+// TestOpenAsks: secrets are hidden, and every page after the first is fetched with the cursor of the one before.
 func TestOpenAsks(t *testing.T) {
 	for _, cursors := range []string{"asked", "always", "never"} {
 		w := newWorld(t, githubfake.Options{Switches: githubfake.Switches{Cursors: cursors}})
@@ -51,7 +51,7 @@ func TestOpenAsks(t *testing.T) {
 	}
 }
 
-// TestOpenSince: no page is asked for that can only hold what is older.
+// TestOpenSince: no page is fetched that can only hold older alerts.
 func TestOpenSince(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	at := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
@@ -67,7 +67,7 @@ func TestOpenSince(t *testing.T) {
 	}
 }
 
-// TestOpenOddEntries: what cannot be read is told of, and does not hide the rest.
+// TestOpenOddEntries: entries that cannot be read are logged, and do not hide the rest.
 func TestOpenOddEntries(t *testing.T) {
 	entry := func(number int, repository string) string {
 		return fmt.Sprintf(`{"number":%d,"state":"open","repository":{"full_name":%q}}`, number, repository)
@@ -86,7 +86,7 @@ func TestOpenOddEntries(t *testing.T) {
 	}
 }
 
-// TestOpenLinks: of a link the cursor is taken, and the host is not.
+// TestOpenLinks: only the cursor of a link is used, not its host.
 func TestOpenLinks(t *testing.T) {
 	var asked atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
@@ -109,7 +109,7 @@ func TestOpenLinks(t *testing.T) {
 	}
 }
 
-// TestOpenRepeats: a list without end is left, however it is made.
+// TestOpenRepeats: an endless list is an error, in whatever way it repeats itself.
 func TestOpenRepeats(t *testing.T) {
 	links := map[string]func(n int) string{
 		"the same cursor":       func(int) string { return "after=again" },
@@ -139,7 +139,7 @@ func TestOpenRepeats(t *testing.T) {
 	}
 }
 
-// TestOpenRefused: a list that is not shown is nothing that is gone.
+// TestOpenRefused: a list that we may not see is refused, not gone.
 func TestOpenRefused(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.config.TokenFile = writeFile(t, w.AddToken(githubfake.Token{Organisations: []string{"globex"}}).Reveal())
@@ -151,7 +151,7 @@ func TestOpenRefused(t *testing.T) {
 	}
 }
 
-// TestOpenMissing: a list that is missing is not one that is empty.
+// TestOpenMissing: a missing list is not an empty one.
 func TestOpenMissing(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.answer(githubfake.ListOrgAlerts, "null")

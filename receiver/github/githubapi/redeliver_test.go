@@ -52,7 +52,7 @@ func (r *receiverAt) count() (guids, deliveries int) {
 	return len(r.arrived), deliveries
 }
 
-// redeliver asks for what failed, and waits until it has been sent.
+// redeliver asks for failed deliveries, and waits until they have been sent.
 func (w *world) redeliver(t *testing.T, since time.Time) (int, error) {
 	t.Helper()
 	n, err := w.vendor.(collect.Redeliverer).Redeliver(t.Context(), since)
@@ -105,7 +105,7 @@ func TestRedeliverUnreached(t *testing.T) {
 	}
 }
 
-// TestRedeliverSince: what is older is not asked for, nor are its pages.
+// TestRedeliverSince: older deliveries are not asked for, and their pages are not fetched.
 func TestRedeliverSince(t *testing.T) {
 	var ago atomic.Int64
 	now := func() time.Time { return time.Now().Add(-time.Duration(ago.Load())) }
@@ -126,7 +126,7 @@ func TestRedeliverSince(t *testing.T) {
 	w.mustRedeliver(t, time.Time{}, 252)
 }
 
-// TestRedeliverHooks: whose hook it is is told by the end of its URL.
+// TestRedeliverHooks: the end of a hook's URL tells whether it is ours.
 func TestRedeliverHooks(t *testing.T) {
 	w, r := newWorld(t, githubfake.Options{}), newReceiver(t)
 	r.down.Store(true)
@@ -144,7 +144,7 @@ func TestRedeliverHooks(t *testing.T) {
 	w.mustRedeliver(t, time.Time{}, 2) // one for each hook
 }
 
-// TestRedeliverApp: an App's hook is asked about as the App.
+// TestRedeliverApp: calls about an App's hook are made as the App.
 func TestRedeliverApp(t *testing.T) {
 	r := newReceiver(t)
 	w := newAppWorld(t, githubfake.Options{}, githubfake.App{Hook: githubfake.Hook{URL: r.url}})
@@ -188,7 +188,7 @@ func TestRedeliverRefused(t *testing.T) {
 	}
 }
 
-// TestRedeliverOneFails: what one delivery is refused does not cost the others, but a limit ends it.
+// TestRedeliverOneFails: the refusal of one delivery does not cost the others, but a limit ends the round.
 func TestRedeliverOneFails(t *testing.T) {
 	for name, row := range map[string]struct {
 		fault   githubfake.Fault
@@ -212,7 +212,7 @@ func TestRedeliverOneFails(t *testing.T) {
 	}
 }
 
-// TestRedeliverMissingList: an answer that is no list is not an empty list, whatever go-github makes of it.
+// TestRedeliverMissingList: an answer that is not a list does not count as an empty one, whatever go-github makes of it.
 func TestRedeliverMissingList(t *testing.T) {
 	for name, body := range map[string]string{"nothing": "", "null": "null", "cut": `[{"id":1`, "an object": "{}"} {
 		w := newWorld(t, githubfake.Options{})

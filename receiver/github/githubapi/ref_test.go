@@ -16,7 +16,7 @@ import (
 	"stanch/receiver/github/githubclient"
 )
 
-// TestRefs: the API is asked for what Parse wrote, and for nothing else that stands in the queue.
+// TestRefs: the API is only asked for refs that Parse can have written.
 func TestRefs(t *testing.T) {
 	var asked atomic.Value
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

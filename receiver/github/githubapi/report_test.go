@@ -19,7 +19,7 @@ func (w *world) mustHave(t *testing.T, state, resolution, comment, validity stri
 	}
 }
 
-// TestResolve: what closes an alert, and what opens it again, in every position of the fake's switches.
+// TestResolve: closing and reopening an alert, in every position of the fake's switches.
 func TestResolve(t *testing.T) {
 	for _, s := range githubfake.Positions() {
 		if s.DelegatedDismissal {
@@ -82,7 +82,7 @@ func TestResolveRace(t *testing.T) {
 	}
 }
 
-// TestResolveAnswers: what is no proof in the answer is no success.
+// TestResolveAnswers: without a proof in the answer there is no success.
 func TestResolveAnswers(t *testing.T) {
 	for _, body := range []string{
 		"", "{}", "null", "[]", `{"number":1}`, `{"number":1,"state":"open"}`, `{"number":2,"state":"resolved"}`, `{"number":1,"state":"resolved`,
@@ -96,7 +96,7 @@ func TestResolveAnswers(t *testing.T) {
 	}
 }
 
-// TestResolveLost: a change whose answer was lost is seen as made by the next try.
+// TestResolveLost: the next try sees a change whose answer was lost.
 func TestResolveLost(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	ref := w.add(githubfake.Alert{})
@@ -131,7 +131,7 @@ func TestResolveComment(t *testing.T) {
 	}
 }
 
-// TestReopenRevoked: only a claim of ours is taken back.
+// TestReopenRevoked: only our own claim is taken back.
 func TestReopenRevoked(t *testing.T) {
 	for _, resolution := range []string{"false_positive", "wont_fix", "used_in_tests", "pattern_deleted", "revoked"} {
 		w := newWorld(t, githubfake.Options{})

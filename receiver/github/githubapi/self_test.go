@@ -7,7 +7,7 @@ import (
 	"stanch/receiver/githubfake"
 )
 
-// TestSelf: who we are is asked for once, and is as GitHub names who did something in a delivery.
+// TestSelf: GitHub is asked once who we are, and its deliveries use the same name.
 func TestSelf(t *testing.T) {
 	for want, w := range map[string]*world{
 		"acme-admin":        newWorld(t, githubfake.Options{}),
@@ -24,7 +24,7 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-// TestSelfUnknown: an answer without a name is none, and is not remembered.
+// TestSelfUnknown: an answer without a name is an error, and is not remembered.
 func TestSelfUnknown(t *testing.T) {
 	for _, w := range []*world{
 		newWorld(t, githubfake.Options{}), newAppWorld(t, githubfake.Options{}, githubfake.App{}),

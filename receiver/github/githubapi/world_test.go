@@ -36,7 +36,7 @@ type world struct {
 	log          *strings.Builder
 }
 
-// newWorld starts a fake and opens a vendor with a token that may everything.
+// newWorld starts a fake and opens a vendor with a token that may do everything.
 func newWorld(t *testing.T, o githubfake.Options) *world {
 	t.Helper()
 	w := startFake(t, o)
@@ -144,7 +144,7 @@ const (
 	someAlert = `{"number":1,"state":"open","updated_at":"2026-01-02T03:04:05Z","repository":{"full_name":"acme/shop"}}`
 )
 
-// spoil makes every answer go wrong in one way.
+// spoil breaks every answer in one way.
 func (w *world) spoil(how collecttest.Breakage) {
 	inJSON, inHTML := map[string]string{"Content-Type": "application/json"}, map[string]string{"Content-Type": "text/html"}
 	days := strconv.FormatInt(time.Now().Add(1000*24*time.Hour).Unix(), 10)

@@ -28,7 +28,7 @@ func TestFromMatch(t *testing.T) {
 	}
 }
 
-// TestFromLine: of a line of source only what is clearly the token is taken.
+// TestFromLine: only what is clearly the token is taken from a line of source.
 func TestFromLine(t *testing.T) {
 	for line, want := range map[string]string{
 		"IBM_KEY=" + key44: key44, `  "apikey": "` + key44 + `",`: key44, "\tkey: " + key44 + "\r": key44, key44: key44,
@@ -49,7 +49,7 @@ func TestFromLine(t *testing.T) {
 	}
 }
 
-// FuzzFromLine: what is taken stands in the line that was asked for, is no line with blanks, and is bounded.
+// FuzzFromLine: the token stands in the line, holds no blanks, and is bounded.
 func FuzzFromLine(f *testing.F) {
 	f.Add("A="+key44+"\nB=2", 1)
 	f.Add("\n-----BEGIN X-----\n\n-----END X-----\n", 2)
@@ -66,7 +66,7 @@ func FuzzFromLine(f *testing.F) {
 	})
 }
 
-// FuzzFromMatch: what is taken is a part of what was matched, or of the URL that it is.
+// FuzzFromMatch: the token is part of the match, or of the URL that the match is.
 func FuzzFromMatch(f *testing.F) {
 	for _, seed := range []string{key44, "https://u:p%20w@h", "a = '" + key44 + "'", "-----BEGIN X-----\nq\n-----END", "://", "x\x00y"} {
 		f.Add(seed)

@@ -15,7 +15,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// TestErrors: what each answer means, whose words count, and that nothing of a body is shown.
+// TestErrors: what each answer means, whose answers count, and that nothing of a body is shown.
 func TestErrors(t *testing.T) {
 	inHTML := map[string]string{"Content-Type": "text/html"}
 	for name, row := range map[string]struct {
@@ -60,7 +60,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestThrottled: how long GitLab wants to be left alone, in all ways in which it says so.
+// TestThrottled: how long GitLab wants us to wait, in all the ways in which it says so.
 func TestThrottled(t *testing.T) {
 	in := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
 	for name, row := range map[string]struct {
@@ -117,7 +117,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// TestOnce: a vendor tries once; the queue tries again.
+// TestOnce: a vendor tries once; the queue retries.
 func TestOnce(t *testing.T) {
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		w := newWorld(t, gitlabfake.Options{})

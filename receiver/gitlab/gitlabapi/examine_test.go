@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// examine returns what an examination finds, a line a finding.
+// examine returns the findings, one a line.
 func (w *world) examine(t *testing.T) string {
 	t.Helper()
 	var lines []string
@@ -45,7 +45,7 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// TestExamineFaults: each thing that is wrong is found, in words that help.
+// TestExamineFaults: every fault is reported, with what to do.
 func TestExamineFaults(t *testing.T) {
 	for want, spoil := range map[string]func(t *testing.T, w *world){
 		"failure: credential: ": func(_ *testing.T, w *world) { w.RevokeTokens() },
@@ -112,7 +112,7 @@ func (w *world) hook(trigger string) {
 	w.AddHook(h)
 }
 
-// TestOpenRefuses: what cannot work is said when the source is opened, and nothing is shown.
+// TestOpenRefuses: a configuration that cannot work is an error at once, which shows nothing.
 func TestOpenRefuses(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	for name, spoil := range map[string]func(){

@@ -14,7 +14,7 @@ import (
 	"stanch/receiver/outbound/vendorfake"
 )
 
-// plantedToken is a secret that must be nowhere but in a Content.
+// plantedToken is a secret that must appear only in a Content.
 var plantedToken = leak.NewSecret("acme_planted_7f3a9c51d2")
 
 // add adds a vulnerability of Acme/Shop with the planted secret, and returns its ref.
@@ -32,7 +32,7 @@ func (w *world) mustFetch(t *testing.T, ref string) leak.Content {
 	return found[0]
 }
 
-// silent fails the test if the log or a text shows what nobody may see.
+// silent fails the test if the log or a text shows a secret.
 func (w *world) silent(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range append(texts, w.log.String()) {
@@ -44,7 +44,7 @@ func (w *world) silent(t *testing.T, texts ...string) {
 	}
 }
 
-// operations are what the fake was asked, in order.
+// operations are the calls that the fake got, in order.
 func (w *world) operations() []gitlabfake.Operation {
 	var asked []gitlabfake.Operation
 	for _, e := range w.Journal() {
@@ -75,7 +75,7 @@ func TestFetch(t *testing.T) {
 	w.silent(t)
 }
 
-// TestFetchWhatever: whatever of the finding GitLab leaves out, the rest is enough while there is the file.
+// TestFetchWhatever: whatever GitLab leaves out of the finding, the rest is enough while the file exists.
 func TestFetchWhatever(t *testing.T) {
 	for _, extract := range []string{"secret", "absent", "url"} {
 		for _, raw := range []string{"present", "absent"} {
@@ -94,7 +94,7 @@ func TestFetchWhatever(t *testing.T) {
 	}
 }
 
-// TestFetchFromReport: when the file is gone, the report of the pipeline is asked.
+// TestFetchFromReport: when the file is gone, the report of the pipeline is used.
 func TestFetchFromReport(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{RawMetadata: "absent"}})
 	scanned := w.Scan(gitlabfake.Scan{Project: "Acme/Shop", Findings: []gitlabfake.Vulnerability{
@@ -108,7 +108,7 @@ func TestFetchFromReport(t *testing.T) {
 	}
 }
 
-// TestFetchAmbiguousReport: of two findings in one line nobody can tell which one it is.
+// TestFetchAmbiguousReport: two findings in one line cannot be told apart.
 func TestFetchAmbiguousReport(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{RawMetadata: "absent", NoCommit: true}})
 	scanned := w.Scan(gitlabfake.Scan{Project: "Acme/Shop", Findings: []gitlabfake.Vulnerability{
@@ -140,7 +140,7 @@ func TestFetchNoSecret(t *testing.T) {
 	}
 }
 
-// TestFetchPrivateKey: of a key in text every line is the secret, or all of them would look the same.
+// TestFetchPrivateKey: all lines of a key in PEM are the secret, or all keys would look the same.
 func TestFetchPrivateKey(t *testing.T) {
 	const key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----"
 	w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{Extract: "absent"}})
@@ -150,7 +150,7 @@ func TestFetchPrivateKey(t *testing.T) {
 	}
 }
 
-// TestFetchForeign: the number of a vulnerability leads anywhere, so what it leads to is looked at.
+// TestFetchForeign: the number of a vulnerability may lead anywhere, so the answer is checked.
 func TestFetchForeign(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	for name, row := range map[string]struct {
@@ -175,7 +175,7 @@ func TestFetchForeign(t *testing.T) {
 	}
 }
 
-// TestConfirm: what nobody has looked at is confirmed, and nothing else is changed.
+// TestConfirm: a vulnerability that nobody has looked at is confirmed, and no other is changed.
 func TestConfirm(t *testing.T) {
 	for before, after := range map[gitlabfake.State]gitlabfake.State{
 		gitlabfake.Detected: gitlabfake.Confirmed, gitlabfake.Confirmed: gitlabfake.Confirmed,
@@ -210,7 +210,7 @@ func TestConfirmRefused(t *testing.T) {
 	}
 }
 
-// TestCause: what we change is part of the chain that the pointer came from, and is not delivered to us.
+// TestCause: our change belongs to the chain of the pointer, and is not delivered to us.
 func TestCause(t *testing.T) {
 	const chain = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	w := newWorld(t, gitlabfake.Options{})
@@ -229,7 +229,7 @@ func (w *world) answer(op gitlabfake.Operation, body string) {
 	w.AddFault(gitlabfake.Fault{Op: op, Times: vendorfake.Forever, Status: http.StatusOK, Body: body})
 }
 
-// TestFetchOddAnswers: what is not about what was asked, or cannot be read, is no answer.
+// TestFetchOddAnswers: an answer about something else, or one that cannot be read, is an error.
 func TestFetchOddAnswers(t *testing.T) {
 	const good = `{"id":1,"state":"detected","report_type":"secret_detection","project":{"id":2,"path_with_namespace":"acme/shop"}`
 	for _, body := range []string{
@@ -246,7 +246,7 @@ func TestFetchOddAnswers(t *testing.T) {
 	}
 }
 
-// TestFetchOddFiles: a file that is another one, or cut, is none.
+// TestFetchOddFiles: another file, or one that is cut, is an error.
 func TestFetchOddFiles(t *testing.T) {
 	const token = "QUNNRV9LRVk9YWNtZV9wbGFudGVkXzdmM2E5YzUxZDI=" // ACME_KEY= and the planted token, in base64
 	for name, body := range map[string]string{

@@ -13,7 +13,7 @@ import (
 	"stanch/receiver/leak"
 )
 
-// inbox is our end of a hook: it verifies and parses what comes, and answers as it is told to.
+// inbox is our end of a hook: it verifies and parses deliveries, and answers as it is told to.
 type inbox struct {
 	hook   int64
 	source receiver.Source
@@ -57,14 +57,14 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(in.status)
 }
 
-// answer makes the inbox answer so from now on; it takes nothing with a failure.
+// answer sets the status that the inbox answers from now on; with a failure it accepts nothing.
 func (in *inbox) answer(status int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.status = status
 }
 
-// pointers returns what came since the last time.
+// pointers returns the pointers since the last call.
 func (in *inbox) pointers(t *testing.T) []leak.Pointer {
 	t.Helper()
 	in.mu.Lock()

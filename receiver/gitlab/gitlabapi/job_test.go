@@ -39,7 +39,7 @@ func TestFetchJob(t *testing.T) {
 	}
 }
 
-// TestFetchJobEnds: what a job leaves behind, and what it means.
+// TestFetchJobEnds: what a job leaves behind, and what that means.
 func TestFetchJobEnds(t *testing.T) {
 	for name, row := range map[string]struct {
 		scan gitlabfake.Scan
@@ -62,8 +62,7 @@ func TestFetchJobEnds(t *testing.T) {
 	}
 }
 
-// TestFetchJobPartly: one finding of which nobody can tell the secret does not keep the others; without others, somebody must
-// look.
+// TestFetchJobPartly: a finding whose secret cannot be told does not keep the others; without others, somebody must look.
 func TestFetchJobPartly(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{Switches: gitlabfake.Switches{Extract: "absent"}})
 	short := gitlabfake.Vulnerability{Secret: leak.NewSecret("hunter2"), File: "y"}
@@ -81,7 +80,7 @@ func TestFetchJobPartly(t *testing.T) {
 	w.silent(t)
 }
 
-// TestFetchJobOddReports: what is no report says nothing of leaks, and certainly not that there are none.
+// TestFetchJobOddReports: a malformed report says nothing about leaks, and certainly not that there are none.
 func TestFetchJobOddReports(t *testing.T) {
 	for _, body := range []string{"", "null", "{}", "[]", `{"vulnerabilities":null}`, `{"vulnerabilities":[{`, plainPage} {
 		w := newWorld(t, gitlabfake.Options{})

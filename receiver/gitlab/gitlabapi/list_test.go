@@ -22,7 +22,7 @@ func (w *world) opened(ctx context.Context, since time.Time) (refs []string, err
 	return refs, nil
 }
 
-// TestOpen: of all that there is, the open secrets of the group and of those below it.
+// TestOpen: the list holds the open secrets of the group and its subgroups, and nothing else.
 func TestOpen(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	at := time.Now().Add(-time.Hour)
@@ -46,7 +46,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestOpenRefused: no list is not an empty one.
+// TestOpenRefused: a missing list is not an empty one.
 func TestOpenRefused(t *testing.T) {
 	for name, row := range map[string]struct {
 		token gitlabfake.Token
@@ -67,7 +67,7 @@ func TestOpenRefused(t *testing.T) {
 	}
 }
 
-// TestOpenOddAnswers: what is no page is no end of the list, and what is of somebody else is left out.
+// TestOpenOddAnswers: a malformed page does not end the list, and vulnerabilities of others are left out.
 func TestOpenOddAnswers(t *testing.T) {
 	const page = `{"data":{"group":{"vulnerabilities":{"nodes":[X],"pageInfo":{"endCursor":null,"hasNextPage":false}}}}}`
 	for node, want := range map[string]int{

@@ -57,7 +57,7 @@ func TestRefs(t *testing.T) {
 	}
 }
 
-// FuzzRef looks for a text that is read as a ref and is written in another way.
+// FuzzRef looks for a text that is read as a ref but is not written like one.
 func FuzzRef(f *testing.F) {
 	f.Add("acme/shop/-/vulnerabilities/7")
 	f.Add("acme/platform/shop/-/jobs/1")

@@ -17,7 +17,7 @@ func (w *world) mustBe(t *testing.T, ref string, state gitlabfake.State, comment
 	}
 }
 
-// TestResolve: what resolves a vulnerability, and what opens it again, in every position of the fake's switches.
+// TestResolve: resolving and reopening a vulnerability, in every position of the fake's switches.
 func TestResolve(t *testing.T) {
 	for _, s := range gitlabfake.Positions() {
 		w := newWorld(t, gitlabfake.Options{Switches: s})
@@ -63,7 +63,7 @@ func TestResolveRace(t *testing.T) {
 	}
 }
 
-// TestResolveAnswers: what is no proof in the answer is no success, and of what it says nothing is shown.
+// TestResolveAnswers: without a proof in the answer there is no success, and nothing of the answer is shown.
 func TestResolveAnswers(t *testing.T) {
 	for _, body := range []string{
 		"", "{}", "null", "[]", `{"data":null}`, `{"data":{}}`, `{"data":{"vulnerabilityResolve":null}}`, `{"data":[]}`,
@@ -94,7 +94,7 @@ func TestResolveRefused(t *testing.T) {
 	w.mustBe(t, id, gitlabfake.Detected, "")
 }
 
-// TestResolveLost: a change whose answer was lost is seen as made by the next try.
+// TestResolveLost: the next try sees a change whose answer was lost.
 func TestResolveLost(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	id := w.add(gitlabfake.Vulnerability{})
@@ -141,7 +141,7 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestSelf: who we are is asked for once, and is as a hook names who changed a vulnerability.
+// TestSelf: GitLab is asked once who we are, and its hooks use the same number.
 func TestSelf(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	self := w.vendor.(collect.Selfaware)

@@ -23,7 +23,7 @@ import (
 // sourceName is what the source is called in these tests; its hooks deliver to a URL that ends with it.
 const sourceName = "acme-hooks"
 
-// ourHook is the group's hook that delivers to the source, to nobody who listens.
+// ourHook is the group's hook that delivers to the source, where nobody listens.
 var ourHook = gitlabfake.Hook{URL: "http://127.0.0.1:1/hooks/" + sourceName}
 
 // world is a fake GitLab and a vendor that asks it.
@@ -36,7 +36,7 @@ type world struct {
 	log    *strings.Builder
 }
 
-// newWorld starts a fake with the group acme and opens a vendor with a token that may everything there.
+// newWorld starts a fake with the group acme and opens a vendor with a token that may do everything there.
 func newWorld(t *testing.T, o gitlabfake.Options) *world {
 	t.Helper()
 	server, err := gitlabfake.Start(o)
@@ -62,7 +62,7 @@ func (w *world) open(t *testing.T) {
 	w.vendor = vendor
 }
 
-// ref is what a vulnerability of Acme/Shop is called.
+// ref is the ref of a vulnerability of Acme/Shop.
 func ref(id int64) string { return fmt.Sprintf("acme/shop/-/vulnerabilities/%d", id) }
 
 // number reads the number in a ref.
@@ -71,7 +71,7 @@ func number(ref string) int64 {
 	return n
 }
 
-// isOpen reports whether a state is that of something that nobody closed.
+// isOpen reports whether a state is an open one.
 func isOpen(state gitlabfake.State) bool {
 	return state == gitlabfake.Detected || state == gitlabfake.Confirmed
 }
@@ -103,7 +103,7 @@ func (w *world) conforming() collecttest.World {
 
 const plainPage = "<html><title>Welcome</title></html>"
 
-// spoil makes every answer go wrong in one way.
+// spoil breaks every answer in one way.
 func (w *world) spoil(how collecttest.Breakage) {
 	inJSON, inHTML := map[string]string{"Content-Type": "application/json"}, map[string]string{"Content-Type": "text/html"}
 	days := strconv.FormatInt(time.Now().Add(1000*24*time.Hour).Unix(), 10)

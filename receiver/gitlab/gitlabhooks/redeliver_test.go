@@ -36,7 +36,7 @@ func (w *world) detect(n int) {
 	w.Wait()
 }
 
-// TestRedeliver: what failed is sent again, once, and what came otherwise is not.
+// TestRedeliver: failed deliveries are sent again, once, and others are not.
 func TestRedeliver(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
@@ -59,7 +59,7 @@ func TestRedeliver(t *testing.T) {
 	w.silent(t)
 }
 
-// TestRedeliverPages: what succeeded is looked at back to the oldest failure, and no further.
+// TestRedeliverPages: successes are listed back to the oldest failure, and no further.
 func TestRedeliverPages(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
@@ -73,7 +73,7 @@ func TestRedeliverPages(t *testing.T) {
 	}
 }
 
-// TestRedeliverLimit: GitLab sends five again in a minute; the next call goes on where the last one had to stop.
+// TestRedeliverLimit: GitLab repeats five a minute; the next call continues where the last one had to stop.
 func TestRedeliverLimit(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	w.hooks.SetMinute(time.Nanosecond)
@@ -95,7 +95,7 @@ func TestRedeliverLimit(t *testing.T) {
 	}
 }
 
-// TestReserve: we ask for no more than GitLab takes.
+// TestReserve: we ask for no more than GitLab accepts.
 func TestReserve(t *testing.T) {
 	waits := gitlabhooks.Reserve(12)
 	for n, wait := range waits {
@@ -105,7 +105,7 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-// TestRedeliverStops: a delivery that fails again ends it, or the hook would be switched off; so does the end of the context.
+// TestRedeliverStops: a delivery that fails again ends the round, or the hook would be switched off.
 func TestRedeliverStops(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
@@ -151,7 +151,7 @@ func TestRedeliverWaits(t *testing.T) {
 	}
 }
 
-// TestRedeliverOff: a hook that is switched off is tested, and is on again when we take the test; otherwise there is an alarm.
+// TestRedeliverOff: a hook that is switched off is tested, and is on again if we take the test; otherwise there is an error.
 func TestRedeliverOff(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	in := newInbox(t, w)
@@ -178,7 +178,7 @@ func TestRedeliverOff(t *testing.T) {
 	w.silent(t)
 }
 
-// TestRedeliverProjects: without a hook of the group, those of its projects are looked for, where we may see them.
+// TestRedeliverProjects: without a hook of the group, those of its projects are used, as far as we may see them.
 func TestRedeliverProjects(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	for n := range 150 {
@@ -206,7 +206,7 @@ func TestRedeliverProjects(t *testing.T) {
 	}
 }
 
-// TestRedeliverNoHook: that nothing delivers to us is said, and by whom it may be that we do not see it.
+// TestRedeliverNoHook: the error says that nothing delivers to us, and which role may be missing to see it.
 func TestRedeliverNoHook(t *testing.T) {
 	w := newWorld(t, gitlabfake.Options{})
 	w.AddHook(gitlabfake.Hook{URL: "http://127.0.0.1:1/hooks/another"})

@@ -54,7 +54,7 @@ func (w *world) open(t *testing.T) {
 	w.hooks = gitlabhooks.New(client, sourceName, "acme", slog.New(slog.NewTextHandler(w.log, nil)))
 }
 
-// silent fails the test if the log or a text shows what nobody may see.
+// silent fails the test if the log or a text shows a secret.
 func (w *world) silent(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range append(texts, w.log.String()) {
