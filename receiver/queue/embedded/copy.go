@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
-	"github.com/nats-io/nats-server/v2/server"
 
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/layout"
@@ -79,11 +78,6 @@ func copyLog(ctx context.Context, to, from string) error {
 		}
 	}
 	return nil
-}
-
-// streamDir is where the server keeps a stream.
-func streamDir(dir, stream string) string {
-	return filepath.Join(dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", stream)
 }
 
 // lockCopied keeps processes out of a store while it is copied, without writing to it. A backup may have no lock.

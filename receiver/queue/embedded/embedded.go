@@ -170,6 +170,11 @@ func vacantIn(dir string) func(string) error {
 	}
 }
 
+// streamDir is where the server keeps a stream.
+func streamDir(dir, stream string) string {
+	return filepath.Join(dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", stream)
+}
+
 // Close ends the server and frees the directory, within 15 seconds. Everything that uses the store must have returned. What
 // is not done in that time, the lock included, is left to the end of the process.
 func (s *Store) Close() error {

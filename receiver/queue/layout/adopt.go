@@ -22,15 +22,15 @@ const (
 // a leaked key must not wait for that. No consumer may be at work yet; Work sets it right again. A message that was
 // sent back for later comes back up to a lease too early.
 func Adopt(ctx context.Context, laid map[string]jetstream.Stream) error {
-	var any bool
+	var some bool
 	for _, s := range streams.All() {
 		found, err := adoptIn(ctx, laid[s.Name])
 		if err != nil {
 			return fmt.Errorf("adopting what is unsettled in %s: %w", s.Name, err)
 		}
-		any = any || found
+		some = some || found
 	}
-	if !any {
+	if !some {
 		return nil
 	}
 	select {

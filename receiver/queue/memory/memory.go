@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -168,27 +166,4 @@ func (m *Store) Work(ctx context.Context, c queue.Consumer, handle func(context.
 		return fmt.Errorf("consuming %s as %s: %w", c.Stream, c.Name, err)
 	}
 	return nil
-}
-
-// matches reports whether a subject matches a filter: * stands for one token, > for all that follow, one at least.
-func matches(filter, subject string) bool {
-	want, got := strings.Split(filter, "."), strings.Split(subject, ".")
-	for i, token := range want {
-		if i >= len(got) {
-			return false
-		}
-		if token == ">" {
-			return true
-		}
-		if token != "*" && token != got[i] {
-			return false
-		}
-	}
-	return len(want) == len(got)
-}
-
-// copied is a message whose data nobody else holds.
-func copied(m queue.Message) queue.Message {
-	m.Data = slices.Clone(m.Data)
-	return m
 }

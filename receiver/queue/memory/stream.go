@@ -236,3 +236,26 @@ func (s *stream) after(seen uint64, filter string, since time.Time) (queue.Messa
 	}
 	return queue.Message{}, s.changed, false
 }
+
+// matches reports whether a subject matches a filter: * stands for one token, > for all that follow, one at least.
+func matches(filter, subject string) bool {
+	want, got := strings.Split(filter, "."), strings.Split(subject, ".")
+	for i, token := range want {
+		if i >= len(got) {
+			return false
+		}
+		if token == ">" {
+			return true
+		}
+		if token != "*" && token != got[i] {
+			return false
+		}
+	}
+	return len(want) == len(got)
+}
+
+// copied is a message whose data nobody else holds.
+func copied(m queue.Message) queue.Message {
+	m.Data = slices.Clone(m.Data)
+	return m
+}

@@ -94,16 +94,16 @@ func waitingOn(subject string) string {
 }
 
 // deny ends the operations that wait on a subject, and reports whether there were any. Without a subject it ends all.
-func (r *rights) deny(subject string, why error) (any bool) {
+func (r *rights) deny(subject string, why error) (some bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for w := range r.watching {
 		if subject == "" || w.concerns(subject) {
 			w.cancel(why)
-			any = true
+			some = true
 		}
 	}
-	return any
+	return some
 }
 
 func (w *watch) concerns(subject string) bool {

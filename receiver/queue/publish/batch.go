@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+	"go.opentelemetry.io/otel/propagation"
 
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/natsclient"
@@ -158,4 +160,20 @@ func (p *Publisher) appendBatch(ctx context.Context, messages []*nats.Msg) (uint
 		return 0, err
 	}
 	return ack.Sequence, nil
+}
+
+// outgoing is a message as NATS carries it, with the trace context of ctx.
+func outgoing(ctx context.Context, m queue.Message) *nats.Msg {
+	out := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+	if m.ID != "" {
+		out.Header.Set(jetstream.MsgIDHeader, m.ID)
+	}
+	label(ctx, out.Header)
+	return out
+}
+
+// label puts the trace context of ctx into the headers of a message; without one they stay as they are. Baggage is not
+// carried.
+func label(ctx context.Context, h nats.Header) {
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(http.Header(h)))
 }

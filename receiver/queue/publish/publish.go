@@ -4,12 +4,10 @@ package publish
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/propagation"
 
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/natsclient"
@@ -75,17 +73,6 @@ func (p *Publisher) store(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return alone()
 }
 
-// againFor says after which errors messages may be sent again. The stream ignores a second one with the same id, and one that
-// replaces what its subject holds replaces itself. Any other might be stored twice.
-func againFor(messages ...queue.Message) func(error) bool {
-	for _, m := range messages {
-		if s, err := streams.Of(m.Subject); err != nil || m.ID == "" && s.PerSubject != 1 {
-			return natsclient.Unsent
-		}
-	}
-	return natsclient.Unanswered
-}
-
 // AppendAfter implements [queue.Store].
 func (p *Publisher) AppendAfter(ctx context.Context, m queue.Message, last uint64) (uint64, error) {
 	s, err := streams.Of(m.Subject)
@@ -109,20 +96,4 @@ func (p *Publisher) AppendAfter(ctx context.Context, m queue.Message, last uint6
 		return 0, storing(err)
 	}
 	return seq, nil
-}
-
-// outgoing is a message as NATS carries it, with the trace context of ctx.
-func outgoing(ctx context.Context, m queue.Message) *nats.Msg {
-	out := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	if m.ID != "" {
-		out.Header.Set(jetstream.MsgIDHeader, m.ID)
-	}
-	label(ctx, out.Header)
-	return out
-}
-
-// label puts the trace context of ctx into the headers of a message; without one they stay as they are. Baggage is not
-// carried.
-func label(ctx context.Context, h nats.Header) {
-	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(http.Header(h)))
 }

@@ -9,6 +9,7 @@ import (
 
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/natsclient"
+	"stanch/receiver/queue/streams"
 )
 
 // Codes with which JetStream refuses a message.
@@ -22,6 +23,17 @@ const (
 	codeWrongSequenceNow = 10164 // with replicas
 	codeInFlight         = 10158 // with replicas: another write on the subject is under way
 )
+
+// againFor says after which errors messages may be sent again. The stream ignores a second one with the same id, and one that
+// replaces what its subject holds replaces itself. Any other might be stored twice.
+func againFor(messages ...queue.Message) func(error) bool {
+	for _, m := range messages {
+		if s, err := streams.Of(m.Subject); err != nil || m.ID == "" && s.PerSubject != 1 {
+			return natsclient.Unsent
+		}
+	}
+	return natsclient.Unanswered
+}
 
 // storing turns what kept a message from being stored into an error that callers know.
 func storing(err error) error {

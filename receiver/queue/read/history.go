@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +28,50 @@ const (
 	// readerIdle is how long the server remembers a reader that asks for nothing.
 	readerIdle = 15 * time.Second
 )
+
+// Scan implements [queue.Store]. A filter that does not match a whole stream takes one message after the other from the
+// leader: a consumer, which a cluster has to agree on, costs more than a few messages.
+func (r *Reader) Scan(ctx context.Context, filter string) iter.Seq2[queue.Message, error] {
+	if whole(filter) {
+		return consume.Scan(r.history(ctx, filter, time.Time{}))
+	}
+	return r.walk(ctx, filter)
+}
+
+// whole reports whether a filter matches all of a stream, or most of it.
+func whole(filter string) bool {
+	_, rest, _ := strings.Cut(filter, ".")
+	return strings.HasPrefix(rest, "*") || strings.HasPrefix(rest, ">")
+}
+
+// walk yields what matches a filter, one request a message.
+func (r *Reader) walk(ctx context.Context, filter string) iter.Seq2[queue.Message, error] {
+	return func(yield func(queue.Message, error) bool) {
+		s, err := streams.Readable(filter)
+		if err != nil {
+			yield(queue.Message{}, err)
+			return
+		}
+		newest, err := r.Last(ctx, filter)
+		for seq := uint64(1); err == nil && seq <= newest.Seq; {
+			var m queue.Message
+			if m, err = r.following(ctx, s, filter, seq); err != nil || m.Seq > newest.Seq || !yield(m, nil) {
+				break
+			}
+			seq = m.Seq + 1
+		}
+		if err != nil && !errors.Is(err, queue.ErrNoMessage) {
+			yield(queue.Message{}, err)
+		}
+	}
+}
+
+// Follow implements [queue.Store].
+func (r *Reader) Follow(
+	ctx context.Context, filter string, since time.Time, caughtUp func(), handle func(queue.Message) error,
+) error {
+	return consume.Follow(ctx, r.history(ctx, filter, since), caughtUp, handle)
+}
 
 // history is the history of a filter since a time.
 func (r *Reader) history(ctx context.Context, filter string, since time.Time) consume.History {
