@@ -64,6 +64,14 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestBoundedDecisionSaysBoth(t *testing.T) {
+	got := decide(t, policy.Config{}, policy.Case{Key: leak.Key{Setting: leak.Delete}, Abilities: disableOnly})
+	const want = "the key's own setting for a leak is delete; its issuer cannot delete a key, so: disable"
+	if got.Reason != want {
+		t.Errorf("got %q, want %q", got.Reason, want)
+	}
+}
+
 func TestDryRunSaysWhatWouldHaveBeenDone(t *testing.T) {
 	got := decide(t, policy.Config{DryRun: true}, policy.Case{Key: leak.Key{Setting: leak.Delete}, Abilities: everything})
 	if !strings.Contains(got.Reason, "delete") {

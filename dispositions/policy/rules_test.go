@@ -212,9 +212,11 @@ func TestDecideConcurrently(t *testing.T) {
 
 func TestReason(t *testing.T) {
 	long := `key.name == "` + strings.Repeat("x", 500) + `"`
+	whole := `key.name == "` + strings.Repeat("y", 286) + `"` // 300 characters, which are kept
 	config := policy.Config{Rules: []policy.Rule{
 		{Name: "folded", When: "key.kind ==\n    \"user\"", Action: leak.Nothing},
 		{Name: "long", When: long, Action: leak.Nothing},
+		{Name: "whole", When: whole, Action: leak.Nothing},
 		{Name: "wiki", When: `alert.place == "wiki"`, Action: leak.Delete, Approval: true},
 	}}
 	for _, test := range []struct {
@@ -223,6 +225,7 @@ func TestReason(t *testing.T) {
 	}{
 		{leak.Key{Kind: "user"}, `rule folded matches: key.kind == "user"`},
 		{leak.Key{Name: strings.Repeat("x", 500)}, "rule long matches: " + long[:300] + " ..."},
+		{leak.Key{Name: strings.Repeat("y", 286)}, "rule whole matches: " + whole},
 		{leak.Key{}, `rule wiki matches: alert.place == "wiki"`},
 		{
 			leak.Key{Setting: leak.Delete},
