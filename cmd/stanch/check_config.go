@@ -12,7 +12,7 @@ func newCheckConfig() *cobra.Command {
 	var roles role.Roles
 	command := &cobra.Command{
 		Use:   "check-config FILE",
-		Short: "Check a configuration file and print every fault of it",
+		Short: "Check a configuration file and print every fault in it",
 		Long: "Check a configuration file, and whether the secret files that it names are there. Every fault is printed\n" +
 			"on standard error as FILE:LINE: TEXT, with the column after the line where it is known, and the exit code is 1\n" +
 			"then. No value of the file is ever printed.",

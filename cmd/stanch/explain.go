@@ -27,7 +27,7 @@ type question struct{ key, alert, incident, source string }
 func newExplain() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain",
-		Short: "Tell which action a key would meet, by which rule, and why",
+		Short: "Say what would be done with a key, by which rule, and why",
 		Long: `Explain tells which rules are looked at for a key, which one matches and why, what would be done, and what would
 follow. It reads the key at its issuer and changes nothing.
 

@@ -41,7 +41,7 @@ func newNotify() *cobra.Command {
 func newNotifyRender() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "render",
-		Short: "Print a notice as people would be told it",
+		Short: "Print a notice as people would see it",
 		Long: `Render prints the notice of an incident of the running serve or, without --incident, examples of every kind. With
 --notifier they are in the words of its templates, and without what that channel may not be told. As JSON they are the
 data that templates see.`,

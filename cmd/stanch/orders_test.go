@@ -119,7 +119,7 @@ func TestOrdersOverTheSocket(t *testing.T) {
 		{[]string{"close", id, "--reason", "\x1b[2J"}, 1, "one line of text"},
 		{[]string{"close", id, "--reason", strings.Repeat("x", 501)}, 1, "500 characters at most"},
 		{[]string{"close", id, "--reason", secretReason}, 1, "the reason holds a leaked secret"},
-		{[]string{"close", "xyz", "--reason", "x"}, 2, "ID must be of the digits"},
+		{[]string{"close", "xyz", "--reason", "x"}, 2, "ID must consist of the digits"},
 		{[]string{"close", strings.Repeat("0", 64), "--reason", "x"}, 1, "no such incident"},
 		{[]string{"approve", id, "--reason", "x"}, 1, "the incident is failed: nothing waits for approval"},
 		{[]string{"approve", id, "--issuer", "ibm", "--account", "a", "--reason", "x"}, 2, "not both"},

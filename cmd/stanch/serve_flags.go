@@ -82,4 +82,4 @@ func idArg(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-var errID = errors.New("ID must be of the digits 0-9 and a-f, as 'stanch incidents list' prints it")
+var errID = errors.New("ID must consist of the digits 0-9 and a-f, as 'stanch incidents list' prints it")

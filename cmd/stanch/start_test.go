@@ -111,8 +111,8 @@ func TestStoreInUse(t *testing.T) {
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]func(*site) string{
-		"publicly":  func(s *site) string { return s.public },
-		"privately": func(s *site) string { return s.private },
+		"public":  func(s *site) string { return s.public },
+		"private": func(s *site) string { return s.private },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +121,7 @@ func TestPortTaken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := "stanch: listening " + name + ": listen tcp " + address(s) + ": bind: address already in use"
+			want := "stanch: opening the " + name + " listener: listen tcp " + address(s) + ": bind: address already in use"
 			if got := s.refuses("stanch.yaml"); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}

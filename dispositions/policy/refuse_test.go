@@ -26,7 +26,7 @@ func TestRefusals(t *testing.T) {
 			Field: "name", Text: "is missing; decisions and the log call the rule by it",
 		}},
 		{"bad name", []rule{named("It's", "true", leak.Delete)}, policy.Fault{
-			Field: "name", Text: "must be of lower-case letters, digits and hyphens, and not begin with a hyphen",
+			Field: "name", Text: "must consist of lower-case letters, digits and hyphens, and not begin with a hyphen",
 		}},
 		{"taken name", []rule{named("it", "key.locked", leak.Delete), named("it", "true", leak.Delete)}, policy.Fault{
 			Field: "name", Text: "is the name of policy.rules[0] already",

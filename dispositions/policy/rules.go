@@ -59,7 +59,7 @@ func (r Rule) check() []Fault {
 	case slices.Contains(leak.BuiltInRules, r.Name):
 		fault("name", "is what stanch calls a decision of its own; choose another")
 	case !goodName.MatchString(r.Name):
-		fault("name", "must be of lower-case letters, digits and hyphens, and not begin with a hyphen")
+		fault("name", "must consist of lower-case letters, digits and hyphens, and not begin with a hyphen")
 	}
 	if !slices.Contains(actions, r.Action) {
 		fault("action", "must be nothing, disable or delete"+meant(r.Action, actions))

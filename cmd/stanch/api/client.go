@@ -102,7 +102,7 @@ func (c *Client) Explain(err error) error {
 	}
 	socket := c.base == "http://localhost"
 	if socket && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)) {
-		return errors.New("no stanch is running on that store: start it with 'stanch serve', or name another by --config.file or --store.dir")
+		return errors.New("no stanch is running on that store: start it with 'stanch serve', or name another one with --config.file or --store.dir")
 	}
 	return fmt.Errorf("asking stanch: %w", err)
 }

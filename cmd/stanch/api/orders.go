@@ -126,7 +126,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, by string, verbs []di
 ) (order dispositions.Order, body orderBody, ok bool) {
 	order = dispositions.Order{Verb: dispositions.Verb(r.PathValue("verb")), By: by}
 	if !slices.Contains(verbs, order.Verb) {
-		a.refuse(w, http.StatusNotFound, fmt.Errorf("there is no such action; there are %v", verbs))
+		a.refuse(w, http.StatusNotFound, fmt.Errorf("there is no such action; the actions are %v", verbs))
 		return order, body, false
 	}
 	if !a.decode(w, r, maxOrder, &body, `{"reason": "rotated this morning"}`) {

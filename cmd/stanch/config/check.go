@@ -80,7 +80,7 @@ func (n NATS) check(fault faultFunc) {
 		fault("cert_file", "needs key_file, and key_file needs cert_file")
 	}
 	if !slices.Contains([]int{1, 3, 5}, n.Replicas) {
-		fault("replicas", "must be 1, 3 or 5: most of them must be there for anything to be stored")
+		fault("replicas", "must be 1, 3 or 5: a majority of them must be up for anything to be stored")
 	}
 	checkMaxBytes(fault, "max_bytes", n.MaxBytes)
 	for i, address := range n.MonitoringURLs {
@@ -102,7 +102,7 @@ func checkServers(fault faultFunc, urls string) {
 		case err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
 			fault("url", "must be nats or tls URLs, separated by commas")
 		case u.User != nil:
-			fault("url", "must hold no user and no password: they belong into creds_file or nkey_file")
+			fault("url", "must hold no user and no password: they belong in creds_file or nkey_file")
 		}
 	}
 }
@@ -125,7 +125,7 @@ func checkEntries[E named](fault faultFunc, field string, entries []E) {
 		case e.name() == "":
 			here("name", "is missing")
 		case !goodName.MatchString(e.name()):
-			here("name", "must be of lower-case letters, digits and hyphens, and not begin with a hyphen")
+			here("name", "must consist of lower-case letters, digits and hyphens, and not begin with a hyphen")
 		case taken:
 			here("name", fmt.Sprintf("is the name of %s[%d] already", field, earlier))
 		default:
@@ -198,7 +198,7 @@ func (l Listener) check(fault faultFunc) {
 		fault("address", "must be host:port with a number as port")
 	}
 	if err := web.Validate(l.ConfigFile); err != nil {
-		fault("config_file", "is not a web configuration that works; the exporter toolkit documents its fields")
+		fault("config_file", "is not a working web configuration; the exporter toolkit documents its fields")
 	}
 }
 
@@ -210,7 +210,7 @@ func (l Limits) check(fault faultFunc) {
 		fault("connections", "must be positive")
 	}
 	if l.InFlightBytes < l.Body {
-		fault("in_flight_bytes", "must be at least limits.body, or no delivery of that size is ever taken")
+		fault("in_flight_bytes", "must be at least limits.body, or no delivery of that size is ever accepted")
 	}
 }
 

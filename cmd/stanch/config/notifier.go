@@ -66,7 +66,7 @@ func template(file string) (compose.Template, error) {
 	}
 	t, err := compose.ParseTemplate(string(text))
 	if err != nil {
-		return t, fmt.Errorf("is no template that works: %w", err)
+		return t, fmt.Errorf("is not a working template: %w", err)
 	}
 	return t, nil
 }

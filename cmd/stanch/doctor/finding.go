@@ -23,9 +23,9 @@ func examineOwner(check string, info fs.FileInfo, found *leak.Findings) {
 	owner, known := info.Sys().(*syscall.Stat_t)
 	switch {
 	case known && int(owner.Uid) != us && us != 0:
-		found.Broken(check, "it belongs to the user with the number %d, and we are %d", owner.Uid, us)
+		found.Broken(check, "it belongs to user %d, and we are user %d", owner.Uid, us)
 	case known && int(owner.Uid) != us:
-		found.Doubt(check, "it belongs to the user with the number %d: run doctor and serve as that one", owner.Uid)
+		found.Doubt(check, "it belongs to user %d: run doctor and serve as that one", owner.Uid)
 	case mode&0o077 != 0:
 		found.Doubt(check, "its mode is %04o, so that others may look into it: chmod 700", mode)
 	default:

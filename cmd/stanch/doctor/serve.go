@@ -28,10 +28,10 @@ func examineServe(ctx context.Context, dir string) []leak.Finding {
 	status, text, err := c.Text(ctx, "/-/ready")
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		found.Doubt(check, "none runs on this store: nothing takes alerts")
+		found.Doubt(check, "no serve runs on this store: nothing takes alerts")
 		return found
 	case errors.Is(err, fs.ErrPermission):
-		found.Broken(check, "we may not ask the one on this store: run doctor as the same user")
+		found.Broken(check, "we may not ask the serve on this store: run doctor as the same user")
 		return found
 	case err != nil:
 		found.Broken(check, "it does not answer: %v", c.Explain(err))
@@ -39,7 +39,7 @@ func examineServe(ctx context.Context, dir string) []leak.Finding {
 	case status != http.StatusOK:
 		found.Broken(check, "%s", strings.TrimSpace(text))
 	default:
-		found.Good(check, "one runs on this store and is ready")
+		found.Good(check, "a serve runs on this store and is ready")
 	}
 	examineMetrics(ctx, c, &found)
 	return found

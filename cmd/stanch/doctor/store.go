@@ -127,9 +127,9 @@ func judgeFlush(took time.Duration, err error, found *leak.Findings) {
 	case err != nil:
 		found.Broken(check, "nothing can be written: %s", decode.Reason(err))
 	case took > slowFlush:
-		found.Doubt(check, "a write takes %v to be on the disk, and each promise costs one: a faster disk helps", took)
+		found.Doubt(check, "a write takes %v to reach the disk, and each promise costs one: a faster disk helps", took)
 	default:
-		found.Good(check, "a write takes %v to be on the disk, and each promise costs one", took)
+		found.Good(check, "a write takes %v to reach the disk, and each promise costs one", took)
 	}
 }
 

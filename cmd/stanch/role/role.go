@@ -71,7 +71,7 @@ func (r *Roles) Set(text string) error {
 		case !slices.Contains(every, role):
 			return errors.New("each " + decode.OneOf(every, role))
 		case slices.Contains(set, role):
-			return fmt.Errorf("%s is there twice", role)
+			return fmt.Errorf("%s is given twice", role)
 		}
 		set = append(set, role)
 	}

@@ -15,7 +15,7 @@ func TestSet(t *testing.T) {
 		{"receiver,collector,engine,notifier", "receiver,collector,engine,notifier", ""},
 		{"engin", "", "each must be receiver, collector, engine or notifier; did you mean engine?"},
 		{"operator", "", "each must be receiver, collector, engine or notifier"},
-		{"engine,engine", "", "engine is there twice"},
+		{"engine,engine", "", "engine is given twice"},
 	} {
 		var r role.Roles
 		err := r.Set(row.text)

@@ -23,7 +23,7 @@ func (s *service) listen(ctx context.Context, group *errgroup.Group, started fun
 	}
 	private, err := net.Listen("tcp", c.Web.Private.Address)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listening privately: %w", err), socket.Close())
+		return errors.Join(fmt.Errorf("opening the private listener: %w", err), socket.Close())
 	}
 	public, err := s.listenPublicly(c)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *service) listenPublicly(c *config.Config) (net.Listener, error) {
 	}
 	public, err := net.Listen("tcp", c.Web.Public.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listening publicly: %w", err)
+		return nil, fmt.Errorf("opening the public listener: %w", err)
 	}
 	return public, nil
 }
