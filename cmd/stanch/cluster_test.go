@@ -102,6 +102,7 @@ func (f *fleet) deliver(receivers []*site, records []record, before func(batch i
 // acknowledged has its incident, every key ends as it is configured, every notice comes, and each engine has done some of
 // the work. No process has more rights than deploy/nats gives its role.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "")
 	receivers, notifiers := f.serve("receiver", 2), f.serve("notifier", 2)
 	engines := f.serve("engine", 3)

@@ -1,9 +1,12 @@
 package natstest
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,23 +25,21 @@ type Secured struct {
 	seeds string // directory of files that are named after the users
 }
 
-// NewSecured starts a cluster whose stores are in a directory, and which ends with the test. It sets environment variables,
-// which the file reads.
+// NewSecured starts a cluster whose stores are in a directory, and which ends with the test. The variables of the file get their
+// values from here, not from the environment, so that tests may run at the same time.
 func NewSecured(t testing.TB, dir, configuration string) *Secured {
 	t.Helper()
 	s := &Secured{seeds: t.TempDir()}
 	var key string
 	s.CA, key = certificate(t)
-	for name, value := range map[string]string{
+	values := map[string]string{
 		"MONITOR": quoted("127.0.0.1:-1"), "MAX_STORE": "16GB", "CA": quoted(s.CA), "CERT": quoted(s.CA), "KEY": quoted(key),
-	} {
-		t.Setenv(name, value)
 	}
 	for _, user := range Users {
-		t.Setenv(strings.ToUpper(user)+"_NKEY", NewSeed(t, s.Seed(user)))
+		values[strings.ToUpper(user)+"_NKEY"] = NewSeed(t, s.Seed(user))
 	}
 	var err error
-	s.Cluster, err = Start(dir, Options{Load: func(n Node) (*server.Options, error) { return load(t, n, configuration) }})
+	s.Cluster, err = Start(dir, Options{Load: func(n Node) (*server.Options, error) { return load(n, configuration, values) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,22 +47,26 @@ func NewSecured(t testing.TB, dir, configuration string) *Secured {
 	return s
 }
 
-// load reads the configuration of a node.
-func load(t testing.TB, n Node, configuration string) (*server.Options, error) {
-	for name, value := range map[string]string{
+var variable = regexp.MustCompile(`\$[A-Z_]+\b`)
+
+// load reads the configuration of a node, with the node's own values beside those of the cluster.
+func load(n Node, configuration string, shared map[string]string) (*server.Options, error) {
+	values := maps.Clone(shared)
+	maps.Copy(values, map[string]string{
 		"NODE": n.Name, "LISTEN": quoted(fmt.Sprintf("127.0.0.1:%d", n.ClientPort)), "STORE": quoted(n.Dir),
 		"ROUTE": quoted(fmt.Sprintf("127.0.0.1:%d", n.RoutePort)), "ROUTES": "[" + n.Routes + "]",
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			return nil, err
-		}
-		t.Cleanup(func() { _ = os.Unsetenv(name) })
+	})
+	text, err := os.ReadFile(configuration)
+	if err != nil {
+		return nil, err
 	}
-	o, err := server.ProcessConfigFile(configuration)
-	if err == nil {
-		o.NoSigs, o.NoLog = true, true
+	filled := variable.ReplaceAllStringFunc(string(text), func(name string) string { return cmp.Or(values[name[1:]], name) })
+	o := &server.Options{}
+	if err := o.ProcessConfigString(filled); err != nil {
+		return nil, err
 	}
-	return o, err
+	o.NoSigs, o.NoLog = true, true
+	return o, nil
 }
 
 func quoted(text string) string { return `"` + text + `"` }
