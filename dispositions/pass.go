@@ -50,10 +50,10 @@ type pass struct {
 
 // phase is one part of a reconcile that metrics and traces tell apart.
 type phase struct {
-	*metrics
-	name  string
-	began time.Time
-	span  span.Span
+	metrics *metrics
+	name    string
+	began   time.Time
+	span    span.Span
 }
 
 // reason is why an incident is reconciled.

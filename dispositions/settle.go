@@ -139,10 +139,10 @@ func (p *pass) write(ctx context.Context) error {
 // count counts what the incident came to.
 func (p *pass) count(r result) {
 	m, i := p.engine.metrics, p.incident
-	switch {
-	case r == isContained:
+	switch r {
+	case isContained:
 		m.contained(i, i.Action, p.work.alert)
-	case r == isDisabled:
+	case isDisabled:
 		m.contained(i, leak.Disable, p.work.alert)
 	}
 	name := resultNames[r]

@@ -91,8 +91,15 @@ func TestRetryAfter(t *testing.T) {
 		want time.Duration
 		asks bool
 	}{
-		{429, "", 0, true}, {429, "17", 17 * time.Second, true}, {429, "soon", 0, true}, {429, "99999999999999", 24 * time.Hour, true},
-		{503, "17", 17 * time.Second, true}, {503, "0", 0, true}, {503, "", 0, false}, {503, "soon", 0, false}, {500, "17", 0, false},
+		{429, "", 0, true},
+		{429, "17", 17 * time.Second, true},
+		{429, "soon", 0, true},
+		{429, "99999999999999", 24 * time.Hour, true},
+		{503, "17", 17 * time.Second, true},
+		{503, "0", 0, true},
+		{503, "", 0, false},
+		{503, "soon", 0, false},
+		{500, "17", 0, false},
 	} {
 		err := channel.Answered(row.code, http.Header{"Retry-After": {row.text}})
 		throttled, ok := errors.AsType[*leak.Throttled](err)

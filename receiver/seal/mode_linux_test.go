@@ -25,8 +25,12 @@ func TestKeysOfRoot(t *testing.T) {
 		mode  os.FileMode
 		want  string
 	}{
-		{0, 0o440, ""}, {0, 0o640, ""}, {0, 0o660, "mode 0660"}, {0, 0o444, "mode 0444"},
-		{nobody, 0o600, ""}, {nobody, 0o640, "mode 0640"}, // its own, which it can narrow
+		{0, 0o440, ""},
+		{0, 0o640, ""},
+		{0, 0o660, "mode 0660"},
+		{0, 0o444, "mode 0444"},
+		{nobody, 0o600, ""},
+		{nobody, 0o640, "mode 0640"}, // its own, which it can narrow
 	} {
 		mode, want := row.mode, row.want
 		dir, _, _ := keys(t)

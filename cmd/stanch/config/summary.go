@@ -22,7 +22,7 @@ func (c *Config) Summarise(w io.Writer) error {
 	row("notifiers", entries(c.Notifiers, "none, so nobody is told"))
 	if c.roles.Have(role.Engine) {
 		for _, i := range c.abilities {
-			row(i.Name, i.Abilities.String()+unable(i.Abilities))
+			row(i.Name, i.String()+unable(i.Abilities))
 		}
 	}
 	row("policy", c.Policy.String())

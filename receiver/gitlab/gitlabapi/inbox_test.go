@@ -57,13 +57,6 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(in.status)
 }
 
-// answer sets the status that the inbox answers from now on; with a failure it accepts nothing.
-func (in *inbox) answer(status int) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.status = status
-}
-
 // pointers returns the pointers since the last call.
 func (in *inbox) pointers(t *testing.T) []leak.Pointer {
 	t.Helper()

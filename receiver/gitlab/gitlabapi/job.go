@@ -54,7 +54,7 @@ func (v *vendor) fetchJob(ctx context.Context, r Ref) ([]leak.Content, error) {
 
 // hasReport reports whether GitLab has the report of a job.
 func hasReport(j *gl.Job) bool {
-	for _, file := range j.Artifacts { //nolint:misspell // GitLab's word
+	for _, file := range j.Artifacts {
 		if file.FileType == SecretDetection {
 			return true
 		}
@@ -94,14 +94,14 @@ func (v *vendor) report(ctx context.Context, p project, job int) ([]finding, err
 	_, err := v.client.Do(ctx, gitlabclient.Call{
 		Doing: doing, Means: gitlabclient.NotGone,
 		Send: func(to *gitlabclient.API, options ...gl.RequestOptionFunc) error {
-			file, _, err := to.Jobs.DownloadSingleArtifactsFile(p.id, job, reportFile, options...) //nolint:misspell // GitLab's word
+			file, _, err := to.Jobs.DownloadSingleArtifactsFile(p.id, job, reportFile, options...)
 			if err != nil {
 				return err
 			}
 			return readReport(file, &r)
 		},
 		Hints: map[int]string{
-			http.StatusNotFound: "let the job list " + reportFile + " under artifacts:paths", //nolint:misspell // GitLab's word
+			http.StatusNotFound: "let the job list " + reportFile + " under artifacts:paths",
 		},
 	})
 	if err == nil && r.Vulnerabilities == nil {
