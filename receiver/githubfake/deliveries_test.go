@@ -1,4 +1,3 @@
-//nolint:misspell // go-github spells as GitHub does
 package githubfake_test
 
 import (

@@ -47,7 +47,7 @@ func TestFetchJobEnds(t *testing.T) {
 		says string
 	}{
 		"nothing found":   {gitlabfake.Scan{}, nil, ""},
-		"not offered":     {gitlabfake.Scan{Unlisted: true}, collect.ErrRefused, "artifacts:paths"}, //nolint:misspell // GitLab's word
+		"not offered":     {gitlabfake.Scan{Unlisted: true}, collect.ErrRefused, "artifacts:paths"},
 		"expired":         {gitlabfake.Scan{Expired: true}, collect.ErrGone, "no report"},
 		"failed, but has": {gitlabfake.Scan{Status: "failed"}, nil, ""},
 	} {
