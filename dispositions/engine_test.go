@@ -438,7 +438,7 @@ func TestFailuresArePagedOnceAndRetried(t *testing.T) {
 		},
 		"lying success": {
 			func(c *cloud) { c.liar(true) },
-			func(c *cloud) { c.liar(false) }, "read back it is alive",
+			func(c *cloud) { c.liar(false) }, "it still works when read back",
 		},
 		"read back fails": {
 			func(c *cloud) {

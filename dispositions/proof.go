@@ -16,7 +16,7 @@ func (p *pass) proveByUse(ctx context.Context) outcome {
 			return fail(fmt.Errorf("asking %s to %s the key: %w", p.issuer.Name, p.incident.Intended, p.acted))
 		}
 		return outcome{result: isAccepted, text: fmt.Sprintf(
-			"%s accepted to %s the key, and offers no way to find out whether it is dead", p.issuer.Name, p.incident.Intended)}
+			"%s accepted the request to %s the key, and offers no way to find out whether it is dead", p.issuer.Name, p.incident.Intended)}
 	}
 	ctx, s := p.phase(ctx, phaseProve)
 	trial, err := p.issuer.try(ctx, p.target())
@@ -30,14 +30,14 @@ func (p *pass) proveByUse(ctx context.Context) outcome {
 	case p.acted != nil:
 		return fail(fmt.Errorf("asking %s to %s the key: %w", p.issuer.Name, p.incident.Intended, p.acted))
 	case settling:
-		return outcome{result: isSettling, text: fmt.Sprintf("%s accepted to %s the key, and the leaked value %s so far",
+		return outcome{result: isSettling, text: fmt.Sprintf("%s accepted the request to %s the key, and the leaked value %s so far",
 			p.issuer.Name, p.incident.Intended, trialWord(trial))}
 	case trial.Result == leak.Works:
 		p.incident.SettlesAt = time.Time{} // asked for again
-		return fail(fmt.Errorf("%s accepted to %s the key: %w", p.issuer.Name, p.incident.Intended, leak.ErrAlive))
+		return fail(fmt.Errorf("%s accepted the request to %s the key: %w", p.issuer.Name, p.incident.Intended, leak.ErrAlive))
 	}
 	return outcome{result: isAccepted, text: fmt.Sprintf(
-		"%s accepted to %s the key; the leaked value is refused%s, which alone does not prove that it is dead: it was never seen to work",
+		"%s accepted the request to %s the key; the leaked value is refused%s, which alone does not prove that it is dead: it was never seen to work",
 		p.issuer.Name, p.incident.Intended, withCode(trial.Code))}
 }
 
@@ -63,7 +63,7 @@ func (p *pass) notInForce(ctx context.Context) outcome {
 	if p.acted != nil {
 		return fail(fmt.Errorf("asking %s to %s the key: %w%s", p.issuer.Name, p.incident.Intended, p.acted, lock))
 	}
-	return fail(fmt.Errorf("%s accepted to %s the key, but read back it is alive%s", p.issuer.Name, p.incident.Intended, lock))
+	return fail(fmt.Errorf("%s accepted the request to %s the key, but it still works when read back%s", p.issuer.Name, p.incident.Intended, lock))
 }
 
 // hasExpired reports whether a key is of no use because its time is over. Somebody may extend it, so an action is taken all the same.
@@ -105,7 +105,7 @@ func (p *pass) proveEnabled() outcome {
 	if p.acted != nil {
 		return outcome{result: undoFailed, err: fmt.Errorf("asking %s to enable the key: %w", p.issuer.Name, p.acted)}
 	}
-	return outcome{result: undoFailed, err: fmt.Errorf("%s accepted to enable the key, but read back it is disabled", p.issuer.Name)}
+	return outcome{result: undoFailed, err: fmt.Errorf("%s accepted the request to enable the key, but it is still disabled when read back", p.issuer.Name)}
 }
 
 // refused tries the leaked value of a key that its issuer says is dead. The error says that the value works, that nobody can tell,

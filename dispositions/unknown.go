@@ -32,7 +32,7 @@ func (p *pass) locateNowhere(ctx context.Context, reason error) outcome {
 	case works:
 		rule, severity = leak.RuleNotOurs, leak.Critical
 	case errors.Is(reason, leak.ErrNotVisible):
-		severity = leak.Warning
+		rule, severity = leak.RuleHidden, leak.Warning
 	}
 	if p.head.State == leak.Unknown && p.head.Rule == rule {
 		return outcome{result: stays}

@@ -256,11 +256,11 @@ var examples = map[string]leak.Entry{
 	"accepted": entry(incident(leak.Accepted, func(i *leak.Incident) {
 		byValue(i)
 		i.Proof = &leak.Proof{Kind: leak.AcceptedOnly, At: at}
-	}), step(leak.Unproved, "github accepted to delete the key, and offers no way to find out whether it is dead")),
+	}), step(leak.Unproved, "github accepted the request to delete the key, and offers no way to find out whether it is dead")),
 	"accepted_tokens": entry(incident(leak.Accepted, func(i *leak.Incident) {
 		byValue(i)
 		i.Abilities.TokensOutlive, i.Proof = leak.LivesFor(8*time.Hour), &leak.Proof{Kind: leak.AcceptedOnly, At: at}
-	}), step(leak.Unproved, "github accepted to delete the key, and offers no way to find out whether it is dead")),
+	}), step(leak.Unproved, "github accepted the request to delete the key, and offers no way to find out whether it is dead")),
 	"held_by_value": entry(incident(leak.Held, func(i *leak.Incident) {
 		byValue(i)
 		i.Severity, i.Rule, i.Reason = leak.Critical, "default", "github cannot disable a key, as policy.default says; it can delete it"

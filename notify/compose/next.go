@@ -21,12 +21,7 @@ func (s story) next() string {
 		return fmt.Sprintf("Check at %s that the key is gone, or that calls with it are refused. Then make a new key, and put it where the "+
 			"old one was in use.", s.issuer())
 	case leak.Unknown:
-		if s.Rule == leak.RuleNotOurs {
-			return "The key works for anyone who has it, and stanch may not see it: find its owner by the place where it was seen, and have it " +
-				"revoked. If it is yours, give stanch a credential that may see its account."
-		}
-		return "It was probably rotated or deleted before the alert came, or is of an issuer that is not configured. " +
-			"If you know whose it is, revoke it there."
+		return s.nextUnknown()
 	case leak.Failed:
 		return s.nextFailed()
 	}
@@ -246,4 +241,17 @@ func (s story) replacing() string {
 		parts = append(parts, fmt.Sprintf("%d. %s", i+1, ended(text)))
 	}
 	return strings.Join(parts, " ")
+}
+
+func (s story) nextUnknown() string {
+	switch s.Rule {
+	case leak.RuleNotOurs:
+		return "The key works for anyone who has it, and stanch may not see it: find its owner by the place where it was seen, and have it " +
+			"revoked. If it is yours, give stanch a credential that may see its account."
+	case leak.RuleHidden:
+		return "Find its owner by the place where it was seen. If it is yours, give stanch a credential that may see its account: it is " +
+			"looked up again for a day."
+	}
+	return "It was probably rotated or deleted before the alert came, or is of an issuer that is not configured. " +
+		"If you know whose it is, revoke it there."
 }

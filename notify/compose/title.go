@@ -45,14 +45,21 @@ func (s story) headline() string {
 	case leak.Accepted:
 		return fmt.Sprintf("may still work: %s it was accepted, and cannot be proved", doing(s.Action))
 	case leak.Unknown:
-		if s.Rule == leak.RuleNotOurs {
-			return "works, and no issuer shows stanch whose it is: nothing was done"
-		}
-		return "is known to no issuer: nothing was done"
+		return s.headlineUnknown()
 	case leak.Open:
 		return s.headlineTaken()
 	}
 	return s.headlineClosed()
+}
+
+func (s story) headlineUnknown() string {
+	switch s.Rule {
+	case leak.RuleNotOurs:
+		return "works, and no issuer shows stanch whose it is: nothing was done"
+	case leak.RuleHidden:
+		return "belongs to a key that stanch may not see: nothing was done"
+	}
+	return "is known to no issuer: nothing was done"
 }
 
 func (s story) headlineContained() string {

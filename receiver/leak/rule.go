@@ -15,10 +15,11 @@ const (
 	RuleUndo     = "undo"           // a person undid the action
 	RuleReject   = "reject"         // a person refused the action
 	RuleNotOurs  = "not_ours"       // the value works, and no issuer shows us the key
+	RuleHidden   = "hidden"         // an issuer has a key of this value perhaps, and does not show it to us
 )
 
 // BuiltInRules lists the names that no rule of the operator's may have.
 var BuiltInRules = []string{
 	RuleOwn, RuleProtect, RuleAccounts, RuleKey, RuleKeyNone, RuleDefault, RuleDryRun, RuleFuse, RuleByHand, RuleEnabled,
-	RuleUndo, RuleReject, RuleNotOurs,
+	RuleUndo, RuleReject, RuleNotOurs, RuleHidden,
 }
