@@ -209,8 +209,12 @@ func TestCheckpointsAfterTheClockWentBack(t *testing.T) {
 // TestNoCheckpointsOfABrokenLog: a log that does not fit its newest checkpoint is told, and covered up by no other one.
 func TestNoCheckpointsOfABrokenLog(t *testing.T) {
 	for name, forge := range map[string]func(b *book){
-		"cut":               func(b *book) { b.entries = b.entries[:19] },
-		"damaged":           func(b *book) { b.checkpoints[2].Data = []byte("{") },
+		"cut":        func(b *book) { b.entries = b.entries[:19] },
+		"damaged":    func(b *book) { b.checkpoints[2].Data = []byte("{") },
+		"short hash": func(b *book) { b.checkpoints[2].Data = []byte(`{"v":1,"seq":20,"count":20,"hash":"0a"}`) },
+		"odd hash": func(b *book) {
+			b.checkpoints[2].Data = fmt.Appendf(nil, `{"v":1,"seq":20,"count":20,"hash":"%s0"}`, strings.Repeat("0a", 32))
+		},
 		"damaged hash":      func(b *book) { b.checkpoints[2].Data = []byte(`{"v":1,"seq":20,"count":20,"hash":"xyz"}`) },
 		"of another engine": nil,
 	} {
@@ -264,6 +268,7 @@ func TestParseCheckpoint(t *testing.T) {
 		"17:" + hash:                  "17:" + hash,
 		"17:" + strings.ToUpper(hash): "17:" + hash,
 		"17":                          "", "17:": "", "17:0a": "", ":" + hash: "", "-1:" + hash: "", "0:" + hash: "", "x:" + hash: "", "17:" + hash + "0a": "",
+		"17:" + hash + "0": "", "17:" + hash[1:] + "x": "", "99999999999999999999:" + hash: "",
 	} {
 		got, err := ledger.ParseCheckpoint(text)
 		if (err == nil) != (want != "") || err == nil && got.String() != want {
