@@ -157,7 +157,10 @@ func TestAnswerTooLong(t *testing.T) {
 func TestServerDown(t *testing.T) {
 	w := newWorld(t, githubfake.Options{})
 	w.Close()
-	if err := w.fetchFails(t); errors.Is(err, collect.ErrGone) || !strings.Contains(err.Error(), ": connection re") {
-		t.Errorf("got %v, want that nobody is there", err)
+	for range 2 { // the first call may find a connection that is being closed
+		if err := w.fetchFails(t); errors.Is(err, collect.ErrGone) ||
+			!strings.Contains(err.Error(), ": connection re") && !strings.Contains(err.Error(), ": broken pipe") {
+			t.Errorf("got %v, want that nobody is there", err)
+		}
 	}
 }
