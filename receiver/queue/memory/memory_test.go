@@ -14,7 +14,10 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	queuetest.Run(t, func(*testing.T) queue.Store { return memory.New() })
+	queuetest.Run(t, func(t *testing.T) queue.Store {
+		t.Parallel()
+		return memory.New()
+	})
 }
 
 func TestMemoryRequests(t *testing.T) {
