@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -33,8 +34,13 @@ func (o outside) line(t *testing.T) (read struct {
 },
 ) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(<-o), &read); err != nil {
-		t.Fatal(err)
+	select {
+	case line := <-o:
+		if err := json.Unmarshal([]byte(line), &read); err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(2 * time.Minute): // longer than anything but what hangs
+		t.Fatal("no line comes")
 	}
 	return read
 }
@@ -274,5 +280,25 @@ func TestParseCheckpoint(t *testing.T) {
 		if (err == nil) != (want != "") || err == nil && got.String() != want {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
+	}
+}
+
+// mute is a store that cannot be read, though written.
+type mute struct{ queue.Store }
+
+var errMute = errors.New("the store is mute")
+
+func (mute) Last(context.Context, string) (queue.Message, error) { return queue.Message{}, errMute }
+
+// TestCheckpointsOfAStoreThatCannotBeRead: it is an error, unless the process ends anyway.
+func TestCheckpointsOfAStoreThatCannotBeRead(t *testing.T) {
+	checkpoints := ledger.NewCheckpoints(mute{memory.New()}, slog.New(slog.DiscardHandler))
+	if err := checkpoints.Run(t.Context()); !errors.Is(err, errMute) {
+		t.Errorf("got %v, want %v", err, errMute)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := checkpoints.Run(ended); err != nil {
+		t.Errorf("got %v at the end of the process, want nil", err)
 	}
 }
