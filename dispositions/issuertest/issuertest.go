@@ -1,10 +1,13 @@
 // Package issuertest is the conformance suite of every issuer. It drives an adapter against a far side that the adapter's
-// test brings along, and holds it to the contract of dispositions.Issuer: an error means one thing, a failure never
-// looks like success, and no error holds a secret, our own credential or a URL.
+// test brings along, and holds it to the contract of dispositions.Issuer: it can do what it announces, an error means one thing,
+// a failure never looks like success, and no error holds a secret, our own credential or a URL. What an issuer does not
+// announce is not asked of it.
 package issuertest
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,27 +24,30 @@ type Harness struct {
 // World is an issuer and its far side.
 type World struct {
 	Issuer dispositions.Issuer
-	// AddKey adds a live key that is not ours to the far side.
-	AddKey func(locked bool) (id string, secret leak.Secret)
-	// State is what the far side itself says of a key; false: it is gone.
-	State func(id string) (state State, exists bool)
-	// UnknownID and UnknownSecret are well-formed, and no key has them.
-	UnknownID     string
-	UnknownSecret leak.Secret
-	// Own is our own credential, and URL the far side's: both are looked for in errors.
+	// AddKey adds a live key that is not ours to the far side, and returns its value, and as much of the key as the issuer
+	// needs to name it: nothing where it goes by the value only. A lock is asked of those only that announce one.
+	AddKey func(locked bool) dispositions.Target
+	// State is how the far side itself says that a key stands.
+	State func(t dispositions.Target) State
+	// Unknown is well-formed, and names no key.
+	Unknown dispositions.Target
+	// Own is our own credential, empty where the issuer needs none, and URL the far side's, empty where it has none: both are
+	// looked for in errors.
 	Own leak.Secret
 	URL string
 	// Break makes every answer go wrong, from now on until Mend.
 	Break func(Breakage)
-	// Redirect makes every answer one with a status that sends us to a URL, until Mend.
+	// Redirect makes every answer one with a status that sends us to a URL, until Mend. Nil: the far side does not speak HTTP.
 	Redirect func(status int, to string)
 	// Mend ends what Break and Redirect began.
 	Mend func()
+	// Settle lets the time pass that changes take to hold. Nil: they hold at once.
+	Settle func()
 }
 
-// State is how a key stands.
+// State is how a key stands; the zero State is a live one.
 type State struct {
-	Disabled, Locked bool
+	Disabled, Locked, Gone bool
 }
 
 // Breakage is a way in which a far side fails.
@@ -99,65 +105,151 @@ var unresolved = []Breakage{
 // hangTime is how long the suite waits for a far side that never answers.
 const hangTime = 50 * time.Millisecond
 
-// Run holds an issuer to its contract. What it cannot do, by not being a Disabler, Deleter, Enabler, Locker, Prover, Watcher,
-// Tracer, Recogniser or Examiner, is not asked of it.
+// checks are the parts of the suite.
+var checks = []struct {
+	name string
+	test func(t *testing.T, h Harness)
+}{
+	{"Locate", testLocate},
+	{"Read", testRead},
+	{"Named", testNamed},
+	{"Kill", testKill},
+	{"Enable", testEnable},
+	{"Lock", testLock},
+	{"Locked", testLocked},
+	{"Settling", testSettling},
+	{"Batch", testBatch},
+	{"Try", testTry},
+	{"Lie", testLie},
+	{"Committed", testCommitted},
+	{"Credential", testCredential},
+	{"Throttled", testThrottled},
+	{"Wishes", testWishes},
+	{"Unresolved", testUnresolved},
+	{"Cancelled", testCancelled},
+	{"Redirect", testRedirect},
+	{"Concurrent", testConcurrent},
+	{"Examine", testExamine},
+	{"Watch", testWatch},
+	{"Trace", testTrace},
+	{"Recognise", testRecognise},
+}
+
+// Run holds an issuer to its contract.
 func Run(t *testing.T, h Harness) {
-	t.Run("Locate", func(t *testing.T) { testLocate(t, h) })
-	t.Run("Read", func(t *testing.T) { testRead(t, h) })
-	t.Run("Disable", func(t *testing.T) { testDisable(t, h) })
-	t.Run("Enable", func(t *testing.T) { testEnable(t, h) })
-	t.Run("Delete", func(t *testing.T) { testDelete(t, h) })
-	t.Run("Lock", func(t *testing.T) { testLock(t, h) })
-	t.Run("Locked", func(t *testing.T) { testLocked(t, h) })
-	t.Run("Lie", func(t *testing.T) { testLie(t, h) })
-	t.Run("Credential", func(t *testing.T) { testCredential(t, h) })
-	t.Run("Throttled", func(t *testing.T) { testThrottled(t, h) })
-	t.Run("Unresolved", func(t *testing.T) { testUnresolved(t, h) })
-	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, h) })
-	t.Run("Redirect", func(t *testing.T) { testRedirect(t, h) })
-	t.Run("Committed", func(t *testing.T) { testCommitted(t, h) })
-	t.Run("Wishes", func(t *testing.T) { testWishes(t, h) })
-	t.Run("Watch", func(t *testing.T) { testWatch(t, h) })
-	t.Run("Trace", func(t *testing.T) { testTrace(t, h) })
-	t.Run("Recognise", func(t *testing.T) { testRecognise(t, h) })
-	t.Run("Prove", func(t *testing.T) { testProve(t, h) })
-	t.Run("Examine", func(t *testing.T) { testExamine(t, h) })
-	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, h) })
+	if !t.Run("Abilities", func(t *testing.T) { testAbilities(t, h) }) {
+		return
+	}
+	for _, check := range checks {
+		t.Run(check.name, func(t *testing.T) { check.test(t, h) })
+	}
+}
+
+func (w World) able() leak.Abilities { return w.Issuer.Abilities() }
+
+// named leaves of a target what the issuer needs to name a key, and nothing else: the engine has often no more.
+func (w World) named(t dispositions.Target) dispositions.Target {
+	if w.able().ByValue {
+		return dispositions.Target{Secret: t.Secret}
+	}
+	return dispositions.Target{Key: t.Key}
+}
+
+// settle lets the time pass that changes take to hold.
+func (w World) settle() {
+	if w.Settle != nil {
+		w.Settle()
+	}
 }
 
 // call is one thing that an issuer can be asked.
 type call struct {
 	name string
+	kind kind
 	do   func(context.Context) error
 }
 
-// calls lists everything that an issuer can be asked about a key.
-func (w World) calls(id string, secret leak.Secret) []call {
-	all := []call{
-		{"Locate", func(ctx context.Context) error { _, err := w.Issuer.Locate(ctx, secret); return err }},
-		{"Read", func(ctx context.Context) error { _, err := w.read(ctx, id); return err }},
+type kind int
+
+const (
+	asks     kind = iota // how a key stands
+	tries                // whether a value works
+	changes              // a key, that lives on
+	disables             // a key
+	deletes              // a key
+)
+
+// calls lists everything that an issuer can be asked about a key, as it announces it.
+func (w World) calls(t dispositions.Target) []call {
+	all := []call{{"Locate", asks, func(ctx context.Context) error { _, err := w.Issuer.Locate(ctx, t.Secret); return err }}}
+	if w.able().Prove {
+		p := w.Issuer.(dispositions.Prover)
+		all = append(all, call{"Try", tries, func(ctx context.Context) error { _, err := p.Try(ctx, t.Secret); return err }})
 	}
-	return append(all, w.writes(id)...)
+	return append(all, w.verbs(w.named(t))...)
 }
 
-// writes lists every change that an issuer can make to a key.
-func (w World) writes(id string) []call {
+// verbs lists everything that an issuer can be asked about a target.
+func (w World) verbs(t dispositions.Target) []call {
 	var all []call
-	add := func(name string, do func(context.Context, dispositions.Target) error) {
-		all = append(all, call{name, func(ctx context.Context) error { return do(ctx, named(id)) }})
+	add := func(name string, kind kind, do func(context.Context, dispositions.Target) error) {
+		all = append(all, call{name, kind, func(ctx context.Context) error { return do(ctx, t) }})
 	}
-	if d, ok := w.Issuer.(dispositions.Disabler); ok {
-		add("Disable", d.Disable)
+	able := w.able()
+	if able.Read {
+		r := w.Issuer.(dispositions.Reader)
+		add("Read", asks, func(ctx context.Context, t dispositions.Target) error { _, err := r.Read(ctx, t); return err })
 	}
-	if d, ok := w.Issuer.(dispositions.Deleter); ok {
-		add("Delete", d.Delete)
+	if able.Disable {
+		add("Disable", disables, w.Issuer.(dispositions.Disabler).Disable)
 	}
-	if e, ok := w.Issuer.(dispositions.Enabler); ok {
-		add("Enable", e.Enable)
+	if able.Delete {
+		add("Delete", deletes, w.Issuer.(dispositions.Deleter).Delete)
 	}
-	if l, ok := w.Issuer.(dispositions.Locker); ok {
-		add("Lock", l.Lock)
-		add("Unlock", l.Unlock)
+	if able.Enable {
+		add("Enable", changes, w.Issuer.(dispositions.Enabler).Enable)
+	}
+	if able.Lock {
+		add("Lock", changes, w.Issuer.(dispositions.Locker).Lock)
+		add("Unlock", changes, w.Issuer.(dispositions.Locker).Unlock)
+	}
+	if able.Batch > 1 && able.Disable {
+		add("Batch disable", disables, w.inBatch(leak.Disable))
+	}
+	if able.Batch > 1 && able.Delete {
+		add("Batch delete", deletes, w.inBatch(leak.Delete))
 	}
 	return all
+}
+
+// inBatch does an action to one key by the call that takes many.
+func (w World) inBatch(action leak.Action) func(context.Context, dispositions.Target) error {
+	return func(ctx context.Context, t dispositions.Target) error {
+		answers := w.Issuer.(dispositions.Batcher).Batch(ctx, action, []dispositions.Target{t})
+		if len(answers) != 1 {
+			return fmt.Errorf("%d answers for one key", len(answers))
+		}
+		return answers[0]
+	}
+}
+
+// verb is one of them, by its name.
+func (w World) verb(name string, t dispositions.Target) call {
+	all := w.verbs(t)
+	return all[slices.IndexFunc(all, func(c call) bool { return c.name == name })]
+}
+
+// kills runs a test in a new world for every change that makes a key useless.
+func kills(t *testing.T, h Harness, test func(t *testing.T, w World, c call, target dispositions.Target)) {
+	t.Helper()
+	for _, c := range h.New(t).verbs(dispositions.Target{}) {
+		if c.kind != disables && c.kind != deletes {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			w := h.New(t)
+			target := w.AddKey(false)
+			test(t, w, w.verb(c.name, w.named(target)), target)
+		})
+	}
 }
