@@ -17,7 +17,7 @@ const (
 	accountKeys = "keys of the account"
 )
 
-// Examine implements dispositions.Examiner: our own key, whether the account's keys may be listed and how they stand,
+// Examine implements dispositions.Issuer: our own key, whether the account's keys may be listed and how they stand,
 // and the clock.
 func (i *issuer) Examine(ctx context.Context) []leak.Finding {
 	var found leak.Findings

@@ -20,6 +20,7 @@ import (
 type full interface {
 	dispositions.Issuer
 	dispositions.Reader
+	dispositions.Prover
 	dispositions.Disabler
 	dispositions.Deleter
 	dispositions.Enabler
@@ -68,6 +69,9 @@ func open(t testing.TB, url string, own leak.Secret) full {
 	return issuer.(full)
 }
 
+// named is a key by its id alone, as the engine names it when the value is not kept any more.
+func named(id string) dispositions.Target { return dispositions.Target{Key: leak.Key{ID: id}} }
+
 // keyFile writes a key file.
 func keyFile(t testing.TB, content string) string {
 	t.Helper()
@@ -109,19 +113,22 @@ func world(t *testing.T, switches ibmfake.Switches) issuertest.World {
 	f := start(t, switches)
 	return issuertest.World{
 		Issuer: f.issuer,
-		AddKey: func(locked bool) (string, leak.Secret) {
-			return f.AddKey(ibmfake.Key{Name: "leaked", Setting: "disable", Locked: locked})
+		AddKey: func(locked bool) dispositions.Target {
+			id, secret := f.AddKey(ibmfake.Key{Name: "leaked", Setting: "disable", Locked: locked})
+			return dispositions.Target{Key: leak.Key{ID: id}, Secret: secret}
 		},
-		State: func(id string) (issuertest.State, bool) {
-			k, ok := f.Key(id)
-			return issuertest.State{Disabled: k.Disabled, Locked: k.Locked}, ok
+		State: func(t dispositions.Target) issuertest.State {
+			k, ok := f.Key(t.Key.ID)
+			return issuertest.State{Disabled: k.Disabled, Locked: k.Locked, Gone: !ok}
 		},
-		UnknownID:     "ApiKey-00000000-0000-0000-0000-000000000000",
-		UnknownSecret: leak.NewSecret("nobodyhasthisvalue-nobodyhasthisvalue-123456"),
-		Own:           f.own,
-		URL:           f.URL(),
-		Break:         f.breakAs,
-		Mend:          f.ClearFaults,
+		Unknown: dispositions.Target{
+			Key:    leak.Key{ID: "ApiKey-00000000-0000-0000-0000-000000000000"},
+			Secret: leak.NewSecret("nobodyhasthisvalue-nobodyhasthisvalue-123456"),
+		},
+		Own:   f.own,
+		URL:   f.URL(),
+		Break: f.breakAs,
+		Mend:  f.ClearFaults,
 		Redirect: func(status int, to string) {
 			f.AddFault(ibmfake.Fault{Status: status, Times: ibmfake.Forever, Header: map[string]string{"Location": to}})
 		},
@@ -192,6 +199,3 @@ func (f *iam) breakChanges(fault ibmfake.Fault) {
 
 const forbidden = `{"errors":[{"code":"forbidden","message_code":"BXNIM0513E",` +
 	`"message":"You are not authorized to use this API"}],"status_code":403}`
-
-// named is a key by its id alone.
-func named(id string) dispositions.Target { return dispositions.Target{Key: leak.Key{ID: id}} }

@@ -144,7 +144,12 @@ func TestTrapEmptyErrorsPanic(t *testing.T) {
 }
 
 func meansSomething(err error) bool {
-	return errors.Is(err, leak.ErrNotFound) || errors.Is(err, leak.ErrLocked) || errors.Is(err, leak.ErrCredential)
+	for _, meaning := range []error{leak.ErrNotFound, leak.ErrNotVisible, leak.ErrLocked, leak.ErrCredential} {
+		if errors.Is(err, meaning) {
+			return true
+		}
+	}
+	return false
 }
 
 // Trap: the SDK's retries repeat what must not be repeated, and wait as long as they are told.
