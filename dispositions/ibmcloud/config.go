@@ -68,8 +68,8 @@ func (c *Config) Check(fault func(field, problem string)) {
 	}
 }
 
-// Open makes the issuer, which is also a Tenant, Watcher, Tracer and Recogniser. It asks nobody: IAM may be down when stanch
-// starts.
+// Open makes the issuer, which is also a Tenant, Watcher, Tracer, Recogniser and Adviser. It asks nobody: IAM may be down when
+// stanch starts.
 func (c *Config) Open(name string, log *slog.Logger) (dispositions.Issuer, error) {
 	var faults []error
 	c.Check(func(field, problem string) { faults = append(faults, fmt.Errorf("%s %s", field, problem)) })

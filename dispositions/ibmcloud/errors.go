@@ -63,7 +63,7 @@ func saysUnknownValue(err error) bool {
 // forbids reports whether an error is a 403 of IAM's own to something other than a token, which does not say whose key it means.
 func forbids(err error) bool {
 	var r *refusal
-	return errors.As(err, &r) && !r.token && r.Status == http.StatusForbidden
+	return errors.As(err, &r) && !r.token && r.Status == http.StatusForbidden && r.Code != ""
 }
 
 // classify is the one place that says what the failure of a call means. It keeps nothing of err, whose text and fields

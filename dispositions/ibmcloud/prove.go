@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -48,29 +49,39 @@ func (i *issuer) Try(ctx context.Context, secret leak.Secret) (leak.Trial, error
 		return leak.Trial{}, unanswered(ctx, doing, nil, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	var body map[string]any
-	_ = json.NewDecoder(response.Body).Decode(&body) // what is no JSON says nothing
-	return trial(doing, response, body)
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return leak.Trial{}, unanswered(ctx, doing, nil, err)
+	}
+	return trial(doing, response, data)
+}
+
+// tokenAnswer is what counts of the token endpoint's own answers.
+type tokenAnswer struct {
+	Token string `json:"access_token"`
+	Code  string `json:"errorCode"`
 }
 
 // trial is what an answer of the token endpoint says of the value.
-func trial(doing string, response *http.Response, body map[string]any) (leak.Trial, error) {
-	token, _ := body["access_token"].(string)
+func trial(doing string, response *http.Response, data []byte) (leak.Trial, error) {
+	var answer tokenAnswer
+	if json.Unmarshal(data, &answer) != nil || !tokenCode.MatchString(answer.Code) {
+		answer.Code = "" // in other words than its own it says nothing
+	}
 	switch {
-	case response.StatusCode == http.StatusOK && token != "":
+	case response.StatusCode == http.StatusOK && answer.Token != "":
 		return leak.Trial{Result: leak.Works}, nil
 	case response.StatusCode == http.StatusOK:
 		return leak.Trial{}, fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
-	_, code := codes(body)
-	own := slices.Contains(refusals, response.StatusCode) && tokenCode.MatchString(code)
+	own := slices.Contains(refusals, response.StatusCode) && answer.Code != ""
 	switch {
-	case own && slices.Contains(deadCodes, code):
-		return leak.Trial{Result: leak.Dead, Code: code}, nil
+	case own && slices.Contains(deadCodes, answer.Code):
+		return leak.Trial{Result: leak.Dead, Code: answer.Code}, nil
 	case own:
-		return leak.Trial{Result: leak.Refused, Code: code}, nil
+		return leak.Trial{Result: leak.Refused, Code: answer.Code}, nil
 	}
-	r := refused(doing, response.StatusCode, code)
+	r := refused(doing, response.StatusCode, answer.Code)
 	r.Means = errStranger
 	return leak.Trial{}, throttled(r, response.Header)
 }

@@ -146,17 +146,21 @@ func (f *Fake) token(c *call) answer {
 	form, _ := url.ParseQuery(string(c.body)) // what does not parse is missing
 	switch {
 	case form.Get("grant_type") == "":
-		return refuseToken("BXNIM0109E", "Property missing or empty.", "Property 'grant_type' either missing or empty.")
+		return refuseToken(http.StatusBadRequest, "BXNIM0109E", "Property missing or empty.", "Property 'grant_type' either missing or empty.")
 	case form.Get("grant_type") != apikeyGrant || form.Get("apikey") == "":
-		return refuseToken("BXNIM0109E", "Property missing or empty.", "Property 'apikey' either missing or empty.")
+		return refuseToken(http.StatusBadRequest, "BXNIM0109E", "Property missing or empty.", "Property 'apikey' either missing or empty.")
 	}
 	value := form.Get("apikey")
 	k, ok := f.byValue[value]
 	switch {
 	case !ok || k.fresh() || k.expired(f.now()):
 		return unknownValue(value)
+	case k.OwnerState == OwnerInactive:
+		return refuseToken(http.StatusBadRequest, "BXNIM0410E", "User not found or active.", "")
+	case k.OwnerState == OwnerSuspended:
+		return refuseToken(http.StatusUnauthorized, "BXNIM0436E", "User is suspended.", "")
 	case k.Disabled:
-		return refuseToken("BXNIM0462E", "Provided API key is disabled.", "")
+		return refuseToken(f.Switches().Disabled, "BXNIM0462E", "Provided API key is disabled.", "")
 	}
 	return f.grant(k)
 }
@@ -198,12 +202,12 @@ func (f *Fake) caller(r *http.Request) grant {
 
 // unknownValue is how the token endpoint answers an unknown key. The details echo the value, as IBM's do.
 func unknownValue(value string) answer {
-	return refuseToken("BXNIM0415E", "Provided API key could not be found.",
+	return refuseToken(http.StatusBadRequest, "BXNIM0415E", "Provided API key could not be found.",
 		"BXNIM0102E: Unable to find Object. Object Type: 'ApiKey' with ID: '"+value+"' not found.")
 }
 
-func refuseToken(code, message, details string) answer {
-	return answer{Status: http.StatusBadRequest, Body: tokenError{
+func refuseToken(status int, code, message, details string) answer {
+	return answer{Status: status, Body: tokenError{
 		ErrorCode: code, ErrorMessage: message, ErrorDetails: details,
 		Context: map[string]string{"requestId": transactionID(), "requestType": "incoming.Identity_Token"},
 	}}

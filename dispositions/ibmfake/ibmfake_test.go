@@ -204,16 +204,20 @@ func TestTokenEndpoint(t *testing.T) {
 	_, good := server.AddKey(ibmfake.Key{})
 	_, disabled := server.AddKey(ibmfake.Key{Disabled: true})
 	_, expired := server.AddKey(ibmfake.Key{ExpiresAt: time.Now().Add(-time.Minute)})
+	_, inactive := server.AddKey(ibmfake.Key{OwnerState: ibmfake.OwnerInactive, Disabled: true})
+	_, suspended := server.AddKey(ibmfake.Key{OwnerState: ibmfake.OwnerSuspended})
 	for name, row := range map[string]struct {
 		key    leak.Secret
 		status int
 		code   string
 	}{
-		"good":     {good, 200, "not_supported"},
-		"disabled": {disabled, 400, "BXNIM0462E"},
-		"expired":  {expired, 400, "BXNIM0415E"},
-		"unknown":  {leak.NewSecret("unknown"), 400, "BXNIM0415E"},
-		"missing":  {leak.Secret{}, 400, "BXNIM0109E"},
+		"good":      {good, 200, "not_supported"},
+		"disabled":  {disabled, 400, "BXNIM0462E"},
+		"expired":   {expired, 400, "BXNIM0415E"},
+		"inactive":  {inactive, 400, "BXNIM0410E"},
+		"suspended": {suspended, 401, "BXNIM0436E"},
+		"unknown":   {leak.NewSecret("unknown"), 400, "BXNIM0415E"},
+		"missing":   {leak.Secret{}, 400, "BXNIM0109E"},
 	} {
 		status, body := post(t, server, url.Values{
 			"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {row.key.Reveal()},

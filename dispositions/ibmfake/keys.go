@@ -31,6 +31,8 @@ type Key struct {
 	Setting  string `json:"action_when_leaked"`
 	Locked   bool   `json:"locked"`
 	Disabled bool   `json:"disabled"`
+	// OwnerState is how the user stands whose key it is: OwnerInactive or OwnerSuspended, who get no token; empty: as usual.
+	OwnerState string `json:"owner_state,omitempty"`
 	// Administrator lets the key's tokens see and change every key; others see those of their own identity.
 	Administrator bool `json:"administrator"`
 	// StoreValue makes reads of the key answer its value, as IAM does for some service ID keys.
@@ -39,6 +41,12 @@ type Key struct {
 	ExpiresAt  time.Time   `json:"expires_at,omitzero"`
 	Value      leak.Secret `json:"-"` // empty: made up
 }
+
+// The states of a user that keep the token endpoint from taking the user's keys, disabled or not, each with a code of its own.
+const (
+	OwnerInactive  = "inactive"  // BXNIM0410E
+	OwnerSuspended = "suspended" // BXNIM0436E, with 401
+)
 
 // key is one key of the fake. A write replaces it, so that it can reach one view and not the other.
 type key struct {

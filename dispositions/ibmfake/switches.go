@@ -20,6 +20,9 @@ type Switches struct {
 	Again int `json:"again"`
 	// Stale is the status of an update with an old If-Match: 409 or 412. 0: 409.
 	Stale int `json:"stale"`
+	// Disabled is the status with which the token endpoint refuses a disabled key, of which the code alone is established: 400 or
+	// 401. 0: 400.
+	Disabled int `json:"disabled"`
 	// NumericStatus makes status_code in error bodies a number; otherwise it is a string.
 	NumericStatus bool `json:"numeric_status"`
 
@@ -40,6 +43,7 @@ var choices = [][]func(*Switches){
 	{func(s *Switches) { s.Locked = 409 }, func(s *Switches) { s.Locked = 400 }, func(s *Switches) { s.Locked = 403 }},
 	{func(s *Switches) { s.Again = 204 }, func(s *Switches) { s.Again = 409 }},
 	{func(s *Switches) { s.Stale = 409 }, func(s *Switches) { s.Stale = 412 }},
+	{func(s *Switches) { s.Disabled = 400 }, func(s *Switches) { s.Disabled = 401 }},
 	{func(s *Switches) { s.NumericStatus = false }, func(s *Switches) { s.NumericStatus = true }},
 }
 
@@ -60,6 +64,7 @@ func (s Switches) withDefaults() Switches {
 	s.Locked = cmp.Or(s.Locked, 409)
 	s.Again = cmp.Or(s.Again, 204)
 	s.Stale = cmp.Or(s.Stale, 409)
+	s.Disabled = cmp.Or(s.Disabled, 400)
 	s.Unset = cmp.Or(s.Unset, "none")
 	return s
 }

@@ -31,15 +31,15 @@ func post(t *testing.T, server *ibmfake.Server, form url.Values) (status int, bo
 func TestPositions(t *testing.T) {
 	defaults := ibmfake.New(ibmfake.Options{}).Switches()
 	positions := ibmfake.Positions()
-	if positions[0] != defaults || len(positions) != 7 {
-		t.Errorf("got %d positions, the first %+v, want 7 and %+v", len(positions), positions[0], defaults)
+	if positions[0] != defaults || len(positions) != 8 {
+		t.Errorf("got %d positions, the first %+v, want 8 and %+v", len(positions), positions[0], defaults)
 	}
 	seen := map[ibmfake.Switches]bool{}
 	for _, s := range ibmfake.Combinations() {
 		seen[s] = true
 	}
-	if len(seen) != 48 {
-		t.Errorf("got %d different combinations, want 48", len(seen))
+	if len(seen) != 96 {
+		t.Errorf("got %d different combinations, want 96", len(seen))
 	}
 	for _, s := range positions {
 		if !seen[s] {
@@ -53,7 +53,13 @@ func TestSwitches(t *testing.T) {
 	for _, s := range ibmfake.Combinations() {
 		server, service := start(t, ibmfake.Options{Switches: s})
 		locked, _ := server.AddKey(ibmfake.Key{Locked: true})
-		disabled, _ := server.AddKey(ibmfake.Key{Disabled: true})
+		disabled, value := server.AddKey(ibmfake.Key{Disabled: true})
+		refused, _ := post(t, server, url.Values{
+			"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {value.Reveal()},
+		})
+		if refused != s.Disabled {
+			t.Errorf("%+v: a disabled key is refused a token with %d", s, refused)
+		}
 		expired, _ := server.AddKey(ibmfake.Key{ExpiresAt: time.Now().Add(-time.Minute)})
 		_, response, err := service.GetAPIKeysDetails(service.NewGetAPIKeysDetailsOptions().SetIamAPIKey("unknown"))
 		expect(t, "unknown", response, err, s.Unknown)

@@ -103,7 +103,7 @@ var unresolved = []Breakage{
 }
 
 // hangTime is how long the suite waits for a far side that never answers.
-const hangTime = 50 * time.Millisecond
+const hangTime = 20 * time.Millisecond
 
 // checks are the parts of the suite.
 var checks = []struct {
