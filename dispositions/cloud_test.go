@@ -30,12 +30,15 @@ type cloud struct {
 	watch     func(op, id string)
 	now, peak int                    // calls under way, and the most there were
 	dead      map[string][]time.Time // when an answer said that a key is disabled or gone, by id
+	// able narrows what the cloud can do, and says how long changes take to hold; it is not changed once an engine runs.
+	able leak.Abilities
 	// lie makes effects answer success and do nothing.
 	lie bool
 }
 
 func newCloud() *cloud {
-	return &cloud{keys: map[string]leak.Key{}, values: map[string]leak.Secret{}, effects: map[string]int{}, used: map[string]int64{}}
+	able := leak.Abilities{Disable: true, Enable: true, Delete: true, Read: true, Lock: true, TokensOutlive: leak.LivesFor(time.Hour)}
+	return &cloud{able: able, keys: map[string]leak.Key{}, values: map[string]leak.Secret{}, effects: map[string]int{}, used: map[string]int64{}}
 }
 
 func (c *cloud) add(k leak.Key) leak.Secret {
@@ -170,7 +173,7 @@ func (c *cloud) call(ctx context.Context, op string, do func() error) error {
 }
 
 func (c *cloud) Abilities() leak.Abilities {
-	return leak.Abilities{Disable: true, Enable: true, Delete: true, Read: true, Lock: true, TokensOutlive: leak.LivesFor(time.Hour)}
+	return c.able
 }
 
 func (c *cloud) Examine(context.Context) []leak.Finding { return nil }

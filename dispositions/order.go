@@ -69,7 +69,7 @@ func (p *pass) obey(ctx context.Context) outcome {
 func (p *pass) take(ctx context.Context, o Order) error {
 	switch o.Verb {
 	case Approve:
-		return p.approve(o)
+		return p.approve(ctx, o)
 	case Reject:
 		return p.reject(o)
 	case Undo:
@@ -123,9 +123,12 @@ func (p *pass) say(o Order, text string) {
 	p.steps = append(p.steps, leak.Step{At: time.Now(), Step: taken[o.Verb], Text: text + ": " + o.Reason, By: o.By, Quiet: o.quiet})
 }
 
-func (p *pass) approve(o Order) error {
+func (p *pass) approve(ctx context.Context, o Order) error {
 	if p.head.State != leak.Held {
 		return leak.Refuse("the incident is %s: nothing waits for approval", p.head.State)
+	}
+	if err := p.cannotAct(ctx); err != nil {
+		return err
 	}
 	p.incident.State, p.incident.Intended = leak.Open, p.head.Action
 	p.say(o, fmt.Sprintf("approved to %s the key", p.head.Action))
@@ -158,6 +161,9 @@ func (p *pass) tryAgain(ctx context.Context, o Order) error {
 	}
 	if !p.head.Located() && !kept {
 		return leak.Refuse("its sealed secret is wiped, and no issuer told which key it is: it cannot be looked up again")
+	}
+	if err := p.cannotAct(ctx); err != nil {
+		return err
 	}
 	p.incident.State, p.incident.Failure = leak.Open, ""
 	p.say(o, "to be tried again")
@@ -254,4 +260,16 @@ func (p *pass) cannotEnable() error {
 		return errors.New("the issuer names a key by its value only, and that is not kept any more")
 	}
 	return nil
+}
+
+// cannotAct says why nothing can be done to the key any more; nil: something can.
+func (p *pass) cannotAct(ctx context.Context) error {
+	if p.issuer.Issuer == nil || !p.issuer.Issuer.Abilities().ByValue {
+		return nil
+	}
+	kept, err := p.isKept(ctx)
+	if err == nil && !kept {
+		err = leak.Refuse("its sealed secret is wiped, and %s names a key by nothing else: revoke it there by hand", p.issuer.Name)
+	}
+	return err
 }

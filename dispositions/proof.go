@@ -21,7 +21,7 @@ func (p *pass) proveByUse(ctx context.Context) outcome {
 	ctx, s := p.phase(ctx, phaseProve)
 	trial, err := p.issuer.try(ctx, p.target())
 	s.end(err)
-	settling := p.issuer.Issuer.Abilities().Settles > 0 && p.incident.SettlesAt.IsZero()
+	settling := p.issuer.Issuer.Abilities().Settles > 0 && p.incident.SettlesAt.IsZero() && p.head.State != leak.Failed
 	switch {
 	case err != nil:
 		return fail(fmt.Errorf("trying the leaked value: %w", err))

@@ -76,6 +76,10 @@ func newSim(t *testing.T, seed uint64) *sim {
 	s.cloud.latency = func() time.Duration { return time.Duration(s.cloud.random.IntN(40)) * time.Millisecond }
 	s.cloud.random = rand.New(rand.NewPCG(seed, 8))
 	s.cloud.watch = s.wantAnnounced
+	s.cloud.able.Settles = pick(s, 0, 0, 0, 20*time.Second, 3*time.Minute)
+	if s.chance(15) {
+		s.cloud.able.Disable, s.cloud.able.Enable = false, false
+	}
 	return s
 }
 

@@ -28,7 +28,8 @@ func (p *pass) locateAnnounced(ctx context.Context) outcome {
 // decideAnnounced takes up an announced action that is not in force. Policy is asked again before: the key may have been protected
 // since. Nothing else stops what was announced.
 func (p *pass) decideAnnounced(ctx context.Context) outcome {
-	if p.seen.shows(p.incident.Intended) || p.seen.standing == unseen && p.deadByUse(ctx) {
+	hadItsTime := !p.incident.SettlesAt.IsZero() && p.head.State != leak.Failed // it is proved now, or has failed
+	if p.seen.shows(p.incident.Intended) || p.seen.standing == unseen && (hadItsTime || p.deadByUse(ctx)) {
 		return outcome{}
 	}
 	p.incident.SettlesAt = time.Time{}
