@@ -117,48 +117,57 @@ func (f *inForce) explain(issuer connection, i leak.Incident, source string, c l
 const alivePage = "The secret goes on working until a person revokes it; somebody is paged at once."
 
 // consequences are what stands in the way of a decision, and what follows from it.
-func consequences(able leak.Abilities, k leak.Key, d leak.Decision) (then []string) {
-	say := func(format string, args ...any) { then = append(then, fmt.Sprintf(format, args...)) }
+func consequences(able leak.Abilities, k leak.Key, d leak.Decision) []string {
 	switch {
 	case d.Action == leak.Nothing:
-		say("The key goes on working, for whoever found it too.")
-		return then
+		return []string{"The key goes on working, for whoever found it too."}
 	case k.Disabled && d.Action == leak.Disable:
-		say("The key is disabled already: nothing has to be done.")
-		return then
+		return []string{"The key is disabled already: nothing has to be done."}
+	}
+	return append(obstacles(able, k, d), effects(able, k, d)...)
+}
+
+// obstacles are what stands in the way of an action.
+func obstacles(able leak.Abilities, k leak.Key, d leak.Decision) (say []string) {
+	switch {
 	case k.Locked && !d.Unlock:
-		say("The key is locked, and policy does not allow stanch to unlock it: it is paged, and tried again until it is unlocked.")
+		say = append(say, "The key is locked, and policy does not allow stanch to unlock it: it is paged, and tried again until it is unlocked.")
 	case k.Locked:
-		say("The key is locked: it is unlocked first.")
+		say = append(say, "The key is locked: it is unlocked first.")
 	}
 	switch {
 	case d.Approval && d.Action == leak.Delete && able.Disable:
-		say("It is disabled at once, and deleted when a person approves.")
+		say = append(say, "It is disabled at once, and deleted when a person approves.")
 	case d.Approval:
-		say("Nothing happens before a person approves; the key works until then.")
+		say = append(say, "Nothing happens before a person approves; the key works until then.")
 	}
-	say("Calls with this key will be refused%s.", lastUse(k))
+	return say
+}
+
+// effects are what follows from an action.
+func effects(able leak.Abilities, k leak.Key, d leak.Decision) []string {
+	say := []string{"Calls with this key will be refused" + lastUse(k) + "."}
 	switch {
 	case d.Action == leak.Delete:
-		say("Deleting cannot be undone: a new key has to be made where this one was in use.")
+		say = append(say, "Deleting cannot be undone: a new key has to be made where this one was in use.")
 	case able.Enable:
-		say("It can be undone: the key can be enabled again.")
+		say = append(say, "It can be undone: the key can be enabled again.")
 	default:
-		say("It cannot be undone here: %s", "its issuer has no call that enables a key again.")
+		say = append(say, "It cannot be undone: its issuer has no call that enables a key again.")
 	}
 	if !able.Read && !able.Prove {
-		say("Whether the key is dead then, nobody can prove: its issuer only accepts.")
+		say = append(say, "Nobody can prove that the key is dead then: its issuer accepts the request, and tells no more.")
 	}
 	if able.Settles > 0 {
-		say("The change takes up to %s to hold everywhere, and is proved again after that.", able.Settles)
+		say = append(say, fmt.Sprintf("The change takes up to %s to hold everywhere, and is proved again after that.", able.Settles))
 	}
 	switch life := able.TokensOutlive; {
 	case !life.Known:
-		say("How long tokens issued before live on is not known.")
+		say = append(say, "How long tokens issued before live on is not known.")
 	case life.Most > 0:
-		say("Tokens issued before live on for %d minutes at most.", int(life.Most.Minutes()))
+		say = append(say, fmt.Sprintf("Tokens issued before live on for %d minutes at most.", int(life.Most.Minutes())))
 	}
-	return then
+	return say
 }
 
 func lastUse(k leak.Key) string {
