@@ -10,6 +10,7 @@ import (
 
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
+	"stanch/receiver/queue/soak"
 )
 
 // random writes rules and makes cases. Both draw from so few words that they meet often.
@@ -113,8 +114,8 @@ func severity(d leak.Decision) int {
 // nor how loudly it is told.
 func TestNoOptingOut(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(1, 2))}
-	accepted, moved := 0, 0
-	for range 1500 {
+	accepted, moved, trials := 0, 0, soak.Size(400, 3000)
+	for range trials {
 		config := r.config()
 		p, faults := policy.New(config)
 		if faults != nil {
@@ -139,7 +140,7 @@ func TestNoOptingOut(t *testing.T) {
 			wantFirstMatch(t, config, about, d, looks)
 		}
 	}
-	if accepted < 150 || moved < 500 {
+	if accepted < trials/10 || moved < trials/3 {
 		t.Errorf("got %d policies and %d decisions that an alert moved: too few to prove anything", accepted, moved)
 	}
 }
@@ -158,8 +159,8 @@ func wantFirstMatch(t *testing.T, config policy.Config, about policy.Case, d lea
 // What the examination takes for certain is so, whatever the rest turns out to be.
 func TestCertainty(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(3, 4))}
-	certain := 0
-	for range 3000 {
+	certain, trials := 0, soak.Size(1000, 6000)
+	for range trials {
 		when := r.expression(3, true)
 		about := policy.Case{Issuer: pick(r, "ibm", "b"), Key: r.key(), Abilities: everything}
 		isTrue, isFalse := policy.Certainty(when, about.Issuer, about.Key.Setting)
@@ -178,7 +179,7 @@ func TestCertainty(t *testing.T) {
 			}
 		}
 	}
-	if certain < 150 {
+	if certain < trials/20 {
 		t.Errorf("got %d certain expressions, too few to prove anything", certain)
 	}
 }
