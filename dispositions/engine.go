@@ -55,6 +55,7 @@ type Engine struct {
 	attempts admit.Attempts
 	labels   *labels.Labels
 	busy     keyLock
+	halves   halves
 }
 
 // New returns an engine that does nothing until Run.
@@ -90,10 +91,10 @@ func (e *Engine) Run(stopped context.Context) error {
 	group, ctx := errgroup.WithContext(stopped)
 	read := make(chan struct{})
 	group.Go(func() error {
-		since := time.Now().Add(-e.settings.Load().Fuse.Per)
-		return e.config.Ledger.Follow(ctx, since, func() { close(read) }, func(entry leak.Entry) {
+		return e.config.Ledger.Follow(ctx, time.Now().Add(-e.settings.Load().remembers()), func() { close(read) }, func(entry leak.Entry) {
 			e.fuse.Note(entry)
 			e.labels.Note(entry)
+			e.halves.note(entry)
 		})
 	})
 	group.Go(func() error {

@@ -24,7 +24,7 @@ const (
 // own.
 var resultNames = map[result]string{
 	isContained: resultProved, isAccepted: resultAccepted, isLeft: resultLeft, isHeld: resultHeld, isDisabled: resultHeld,
-	isFailed: resultFailed, isUnknown: resultNoKey, isUndone: resultUndone,
+	isFailed: resultFailed, isUnknown: resultNoKey, isUndone: resultUndone, isJoined: leak.RuleJoined,
 }
 
 type metrics struct {

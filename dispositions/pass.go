@@ -17,13 +17,14 @@ import (
 type work struct {
 	reason    reason
 	incident  leak.Fingerprint
-	alert     leak.Alert   // zero: none is at hand
-	content   leak.Content // of the alert, opened
-	delivered int          // how often the alert was delivered
-	lastTry   bool         // a failure is recorded now, and pages
-	again     bool         // an announced action was just proved: what the new sighting says is decided now
-	order     *Order       // given by a person
-	contained time.Time    // the proof that is looked at again
+	alert     leak.Alert       // zero: none is at hand
+	content   leak.Content     // of the alert, opened
+	delivered int              // how often the alert was delivered
+	lastTry   bool             // a failure is recorded now, and pages
+	again     bool             // an announced action was just proved: what the new sighting says is decided now
+	order     *Order           // given by a person
+	contained time.Time        // the proof that is looked at again
+	other     leak.Fingerprint // the incident that this one has joined
 }
 
 // pass is one reconcile of an incident.
@@ -68,6 +69,7 @@ const (
 	carriedOut               // an order in the log is to be carried out
 	reported                 // a source was told what became of its alert
 	rechecked                // tokens of the dead key have run out
+	joined                   // its sighting went to the incident of the other half of its credential
 )
 
 // purpose is what one pass is for. It follows from the reason and from how the incident stands.
@@ -83,6 +85,7 @@ const (
 	obey                   // take a person's order
 	note                   // put into the log what a source was told
 	forget                 // the secret is not kept any more
+	merge                  // it has joined another incident: end it
 	clean                  // it is finished: nothing is left to do but to wipe
 	nothing                // nothing is left to do
 	undoing                // a new sighting comes while an undo is under way
@@ -197,7 +200,7 @@ const (
 // What traces call a reconcile, by its reason.
 var spanNames = map[reason]string{
 	sighted: "reconcile", retried: "retry", expired: "expire", givenUp: "give up", ordered: "order", carriedOut: "carry out",
-	reported: "reported", rechecked: "recheck",
+	reported: "reported", rechecked: "recheck", joined: "join",
 }
 
 const spanDecide = "decide"
@@ -252,6 +255,7 @@ const (
 	undoFailed                // the undo did not succeed, because of err
 	isAlive                   // a closed incident's key works
 	isObeyed                  // a person's order is taken
+	isJoined                  // it is the other half of a credential that has an incident already
 )
 
 func (o outcome) proceeds() bool { return o.result == proceeds }

@@ -58,6 +58,9 @@ func (p *pass) locateByValue(ctx context.Context) outcome {
 	case err != nil:
 		return fail(err)
 	}
+	if other := p.engine.halves.other(issuer, key, p.work.incident); other != "" {
+		return outcome{result: back, err: &joinedTo{other}}
+	}
 	if p.incident.Issuer != issuer.Name || p.incident.Key.ID != key.ID {
 		p.step(leak.Located, located(issuer, key))
 	}
@@ -118,6 +121,8 @@ func (p *pass) decide(ctx context.Context) outcome {
 		return outcome{result: forgotten}
 	case clean:
 		return outcome{result: wiped}
+	case merge:
+		return p.endJoined()
 	case undoing:
 		return outcome{result: back, err: errUndoing}
 	}

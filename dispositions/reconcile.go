@@ -13,7 +13,23 @@ import (
 // reconcile takes an incident from what the log says of it to the next thing that the log can say, whoever asks for it: an alert,
 // the retry queue, a person, a source that was told, a recheck. One reconcile at a time works on an incident here; when somebody
 // else wrote to it meanwhile it starts again.
-func (e *Engine) reconcile(ctx context.Context, w work) (err error) {
+func (e *Engine) reconcile(ctx context.Context, w work) error {
+	err := e.reconcileOne(ctx, w)
+	to, joins := errors.AsType[*joinedTo](err)
+	if !joins {
+		return err
+	}
+	half := w.incident
+	w.reason, w.incident = sighted, to.incident
+	if err := e.reconcileOne(ctx, w); err != nil {
+		return err
+	}
+	return e.reconcileOne(ctx, work{reason: joined, incident: half, other: to.incident})
+}
+
+// reconcileOne reconciles one incident. What turns out to belong to another one is a *joinedTo.
+
+func (e *Engine) reconcileOne(ctx context.Context, w work) (err error) {
 	ctx, s := span.Continue(ctx, e.config.Tracer, spanNames[w.reason])
 	s.Set(span.Incident, string(w.incident))
 	defer func() { s.End(failure(err)) }()
@@ -95,6 +111,8 @@ func (p *pass) purposeOf(w work) purpose {
 		return note
 	case expired, givenUp:
 		return forget
+	case joined:
+		return merge
 	case carriedOut:
 		return p.purposeOfOrder()
 	}
@@ -147,7 +165,7 @@ func (p *pass) see(ctx context.Context) error {
 	a, c := p.work.alert, p.work.content
 	if !p.head.Exists() {
 		p.incident = leak.Incident{
-			ID: a.Fingerprint, State: leak.Open, Severity: leak.Warning, Source: a.Source, First: a.ID, ReceivedAt: a.ReceivedAt,
+			ID: p.work.incident, State: leak.Open, Severity: leak.Warning, Source: a.Source, First: a.ID, ReceivedAt: a.ReceivedAt,
 		}
 	}
 	p.incident.Last = a.ID
@@ -156,7 +174,7 @@ func (p *pass) see(ctx context.Context) error {
 	stored := make(chan error, 1)
 	p.sighting = stored
 	seen := leak.Sighting{Source: a.Source, Type: c.Type, URL: c.URL, Place: c.Place, SeenAt: a.ReceivedAt, Marks: c.Marks}
-	go func() { stored <- p.engine.config.Sightings.Add(ctx, a.Fingerprint, a.ID, seen) }()
+	go func() { stored <- p.engine.config.Sightings.Add(ctx, p.work.incident, a.ID, seen) }()
 	return nil
 }
 
@@ -176,7 +194,8 @@ func seenStep(a leak.Alert, c leak.Content) leak.Step {
 func failure(err error) error {
 	_, later := errors.AsType[*queue.Later](err)
 	_, refused := errors.AsType[*leak.Refusal](err)
-	if later || refused {
+	_, joins := errors.AsType[*joinedTo](err)
+	if later || refused || joins {
 		return nil
 	}
 	return err

@@ -75,6 +75,17 @@ func plain(s Settings) *inForce {
 	return f
 }
 
+// remembers is how far back an engine reads the log before it works: what the fuse counts, and where keys leak as two values the
+// other half.
+func (f *inForce) remembers() time.Duration {
+	for _, c := range f.connections {
+		if c.Issuer.Abilities().Halves {
+			return max(f.Fuse.Per, halvesSince)
+		}
+	}
+	return f.Fuse.Per
+}
+
 // sized fills in how many reconciles ask the issuer at once: enough to fill a call where one takes many keys.
 func (c Configured) sized(workers int) Configured {
 	c.InFlight = min(cmp.Or(c.InFlight, max(workers, c.Issuer.Abilities().Batch)), MaxInFlight)

@@ -78,6 +78,10 @@ func (p *pass) conclude(ctx context.Context, out outcome) error {
 		p.held("held: to delete the key needs approval", false)
 	case isHeld:
 		p.held(out.text, out.quiet)
+	case isJoined:
+		i.State, i.Severity, i.Rule, i.Told = leak.Closed, leak.Info, leak.RuleJoined, true
+		i.Failure, i.Cause, i.Intended = "", "", ""
+		p.step(leak.Joined, out.text)
 	}
 	if err := p.write(ctx); err != nil {
 		return err

@@ -19,6 +19,9 @@ type Abilities struct {
 	ByValue bool `json:"by_value,omitempty"`
 	// Control is set when a refusal of the leaked value means death only if the same value was accepted before.
 	Control bool `json:"control,omitempty"`
+	// Halves is set when a key leaks as two values, an id and a secret, each with an alert of its own: what leads to a key that has
+	// an incident already joins that.
+	Halves bool `json:"halves,omitempty"`
 	// Batch is how many keys one call takes at most; 0 and 1: one.
 	Batch int `json:"batch,omitempty"`
 	// Settles is how long a change takes at most until it holds everywhere; 0: it holds at once.
@@ -65,6 +68,7 @@ func (a Abilities) String() string {
 	say(a.Lock, "locks and unlocks them")
 	say(a.Read, "says how a key stands")
 	say(a.Prove, "lets the leaked value be tried")
+	say(a.Halves, "joins the two halves of a credential")
 	say(a.ByValue, "knows a key by its value only")
 	say(a.Batch > 1, fmt.Sprintf("takes %d keys a call", a.Batch))
 	say(a.Settles > 0, fmt.Sprintf("needs up to %s until a change holds everywhere", a.Settles))

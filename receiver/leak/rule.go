@@ -15,11 +15,12 @@ const (
 	RuleUndo     = "undo"           // a person undid the action
 	RuleReject   = "reject"         // a person refused the action
 	RuleNotOurs  = "not_ours"       // the value works, and no issuer shows us the key
+	RuleJoined   = "joined"         // the other half of a credential whose incident goes on
 	RuleHidden   = "hidden"         // an issuer has a key of this value perhaps, and does not show it to us
 )
 
 // BuiltInRules lists the names that no rule of the operator's may have.
 var BuiltInRules = []string{
 	RuleOwn, RuleProtect, RuleAccounts, RuleKey, RuleKeyNone, RuleDefault, RuleDryRun, RuleFuse, RuleByHand, RuleEnabled,
-	RuleUndo, RuleReject, RuleNotOurs, RuleHidden,
+	RuleUndo, RuleReject, RuleNotOurs, RuleHidden, RuleJoined,
 }

@@ -18,6 +18,7 @@ const (
 	Unproved StepName = "accepted" // the issuer accepted the action, and nobody can prove that the key is dead
 	Failure  StepName = "failed"   // paged
 	Spared   StepName = "left"     // policy says nothing, and nothing was done
+	Joined   StepName = "joined"   // it is the other half of a credential that has an incident already, which goes on
 	Wiped    StepName = "wiped"    // the kept secret is gone
 	Warned   StepName = "warned"   // a rule could not be evaluated, and the next one was asked
 	Reported StepName = "reported" // a source was told what became of its alert
