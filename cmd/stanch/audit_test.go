@@ -14,6 +14,7 @@ import (
 	"stanch/dispositions/ledger"
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/embedded"
+	"stanch/receiver/queue/soak"
 )
 
 // audited runs audit verify, which must end with the code.
@@ -93,7 +94,7 @@ func TestAuditUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.start()
-	keys := s.population(210)
+	keys := s.population(soak.Size(70, 210))
 	var sending sync.WaitGroup
 	sending.Go(func() {
 		for part := range slices.Chunk(keys, 7) {
@@ -114,8 +115,9 @@ func TestAuditUnderLoad(t *testing.T) {
 func TestAuditAfterKills(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
-	keys := s.population(100)
-	for n := range 5 {
+	kills := soak.Size(3, 5)
+	keys := s.population(20 * kills)
+	for n := range kills {
 		s.start()
 		s.deliver(keys[n*20 : (n+1)*20])
 		s.waitFor("a few more incidents", func() bool { return s.known() > n*20+3 })

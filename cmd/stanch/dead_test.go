@@ -14,6 +14,7 @@ import (
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
 	"stanch/receiver/queue/embedded"
+	"stanch/receiver/queue/soak"
 	"stanch/receiver/seal"
 )
 
@@ -171,7 +172,7 @@ func TestReplayKilled(t *testing.T) {
 	}
 	var keys []leaked
 	var records []record
-	for n := range 300 {
+	for n := range soak.Size(120, 300) {
 		k := leaked{key: ibmfake.Key{Setting: "disable", Name: fmt.Sprint("key-", n), Value: secret(fmt.Sprintf("%s%032d", plant, n))}}
 		k.id, _ = s.iam.AddKey(k.key)
 		keys, records = append(keys, k), append(records, k.record())

@@ -86,7 +86,7 @@ func TestRevocationOverKillsAndAFullStore(t *testing.T) {
 	t.Parallel()
 	l := newLaboratory(t)
 	l.rewrite("stanch.yaml", "{dir: data}", "{dir: data, max_bytes: 16MiB}")
-	keys, _ := l.disabling(soak.Size(480, 1400))
+	keys, _ := l.disabling(soak.Size(420, 1400))
 	lengthen(keys)
 	for n := 0; n < len(keys); n += 20 {
 		l.leak(keys[n : n+20])

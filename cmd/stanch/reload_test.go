@@ -17,6 +17,7 @@ import (
 
 	"stanch/dispositions/ibmfake"
 	"stanch/receiver/feedfake"
+	"stanch/receiver/queue/soak"
 )
 
 // hangUp has the process read its configuration again. The returned func waits for what it logs of that.
@@ -110,7 +111,7 @@ func (s *site) variants() []string {
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
-	keys := s.population(210)
+	keys := s.population(soak.Size(70, 210))
 	s.start()
 	variants := s.variants()
 	var next, reloads atomic.Int64

@@ -317,7 +317,7 @@ func TestFullStore(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "policy: {fuse: {max: 100000}}\n")
 	s.rewrite("stanch.yaml", "{dir: data}", "{dir: data, max_bytes: 16MiB}")
-	keys := s.population(7 * soak.Size(70, 200))
+	keys := s.population(7 * soak.Size(60, 200))
 	lengthen(keys)
 	s.start()
 	s.iam.AddFault(ibmfake.Fault{Times: ibmfake.Forever, Delay: time.Minute}) // so that alerts pile up
