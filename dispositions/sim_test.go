@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", uint64(soak.Size(10, 30)), "how many seeds TestSim runs")
+	simSeeds = flag.Uint64("sim.seeds", uint64(soak.Size(5, 30)), "how many seeds TestSim runs")
 	simFirst = flag.Uint64("sim.first", 1, "the first of them")
 )
 
