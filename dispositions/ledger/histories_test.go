@@ -99,9 +99,10 @@ func TestHistoriesRefuseWhatIsNotThere(t *testing.T) {
 func TestHistoriesCheckChains(t *testing.T) {
 	store := memory.New()
 	l := ledger.New(store)
+	heads := map[string]ledger.Head{}
 	for _, id := range []string{"a1", "b2", "c3"} {
 		h := appended(t, l, ledger.Head{}, incident(id, leak.Open), step(leak.Seen, "s1"))
-		appended(t, l, h, incident(id, leak.Contained), step(leak.Proved, ""))
+		heads[id] = appended(t, l, h, incident(id, leak.Contained), step(leak.Proved, ""))
 	}
 	for m, err := range store.Scan(t.Context(), queue.IncidentSubject("b2")) {
 		if err != nil {
@@ -113,6 +114,7 @@ func TestHistoriesCheckChains(t *testing.T) {
 		}
 		break
 	}
+	appended(t, l, heads["c3"], incident("c3", leak.Closed), step(leak.Ended, "")) // nobody reads on behind what is broken
 	if _, err := l.Histories(t.Context(), "a1", "b2", "c3"); !errors.Is(err, ledger.ErrBroken) {
 		t.Errorf("got %v, want ErrBroken", err)
 	}
