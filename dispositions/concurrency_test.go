@@ -91,8 +91,8 @@ func TestAskedTooMuch(t *testing.T) {
 		w.wantContained(ids)
 		w.cloud.mu.Lock()
 		defer w.cloud.mu.Unlock()
-		if refused == 0 || refused > calls/20 {
-			t.Errorf("%d of %d calls were refused, want some, and one in twenty at most", refused, calls)
+		if share := soak.Size(10, 20); refused == 0 || refused > calls/share { // most of them while the limit is found
+			t.Errorf("%d of %d calls were refused, want some, and one in %d at most", refused, calls, share)
 		}
 	})
 }

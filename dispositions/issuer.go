@@ -42,7 +42,7 @@ type Reader interface {
 }
 
 // Disabler can make a key useless. A nil error means that the issuer accepted it, which proves nothing. Disabling twice is no
-// error.
+// error. Here as in every change, a key that is not there is leak.ErrNotFound, or no error where the issuer does not tell.
 type Disabler interface {
 	Disable(ctx context.Context, t Target) error
 }
@@ -53,7 +53,7 @@ type Enabler interface {
 }
 
 // Deleter can make a key useless for good: delete or revoke it. A nil error proves nothing. Deleting a key that is gone is
-// leak.ErrNotFound, or no error where the issuer does not tell.
+// leak.ErrNotFound, or no error.
 type Deleter interface {
 	Delete(ctx context.Context, t Target) error
 }
@@ -66,14 +66,16 @@ type Locker interface {
 
 // Prover can use a secret as its finder would.
 type Prover interface {
-	// Try says what came of it. An error means that nothing did: no answer, or none that the issuer itself gave.
+	// Try says what came of it. An error means that nothing did: no answer, none that the issuer itself gave, or a refusal that has to
+	// do with us and not with the value; the trial is zero then. An issuer that cannot be read and announces no Control is proved by
+	// leak.Dead only.
 	Try(ctx context.Context, secret leak.Secret) (leak.Trial, error)
 }
 
 // Batcher can act on many keys by one call.
 type Batcher interface {
 	// Batch does one action to at most as many targets as the abilities say, and returns one error for each, nil where it was
-	// accepted.
+	// accepted. A target that the issuer cannot name gets an error of its own, and is not asked for.
 	Batch(ctx context.Context, action leak.Action, targets []Target) []error
 }
 

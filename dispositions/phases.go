@@ -155,6 +155,8 @@ func (p *pass) decideByPolicy(ctx context.Context) outcome {
 		p.claim = "the key was disabled already when it was looked up; nothing had to be done"
 	case p.incident.Key.Locked && !d.Unlock:
 		return fail(errLocked)
+	case p.incident.Key.Locked && !able.Lock:
+		return fail(fmt.Errorf("%w, and %s has no call that unlocks it", leak.ErrLocked, p.issuer.Name))
 	case verdict.Held:
 		return outcome{result: isHeld, text: fmt.Sprintf("held: to %s the key needs approval", d.Action), quiet: verdict.Told}
 	case now == leak.Nothing:

@@ -21,15 +21,16 @@ func (p *pass) proveByUse(ctx context.Context) outcome {
 	ctx, s := p.phase(ctx, phaseProve)
 	trial, err := p.issuer.try(ctx, p.target())
 	s.end(err)
-	settling := p.issuer.Issuer.Abilities().Settles > 0 && p.incident.SettlesAt.IsZero() && p.head.State != leak.Failed
-	switch {
-	case err != nil:
+	if err != nil {
 		return fail(fmt.Errorf("trying the leaked value: %w", err))
+	}
+	p.tried(trial)
+	switch {
 	case p.isDeath(trial):
 		return p.proved(leak.Proof{Kind: leak.RefusedByUse, Code: trial.Code}, "proved: the leaked value is refused"+withCode(trial.Code))
 	case p.acted != nil:
 		return fail(fmt.Errorf("asking %s to %s the key: %w", p.issuer.Name, p.incident.Intended, p.acted))
-	case settling:
+	case p.maySettle():
 		return outcome{result: isSettling, text: fmt.Sprintf("%s accepted the request to %s the key, and the leaked value %s so far",
 			p.issuer.Name, p.incident.Intended, trialWord(trial))}
 	case trial.Result == leak.Works:
@@ -41,6 +42,19 @@ func (p *pass) proveByUse(ctx context.Context) outcome {
 		p.issuer.Name, p.incident.Intended, withCode(trial.Code))}
 }
 
+// maySettle reports whether an accepted action that does not show yet may do so within the time that changes take there.
+func (p *pass) maySettle() bool {
+	waits := p.issuer.Issuer.Abilities().Settles > 0 && p.incident.SettlesAt.IsZero()
+	return waits && p.acted == nil && p.head.State != leak.Failed
+}
+
+// tried notes that a value worked: a later refusal of it proves something then.
+func (p *pass) tried(t leak.Trial) {
+	if t.Result == leak.Works {
+		p.incident.WorkedAt = time.Now()
+	}
+}
+
 func trialWord(t leak.Trial) string {
 	if t.Result == leak.Works {
 		return "works"
@@ -50,6 +64,10 @@ func trialWord(t leak.Trial) string {
 
 // notInForce goes on after an action that was asked for and whose effect is not there.
 func (p *pass) notInForce(ctx context.Context) outcome {
+	if p.seen.standing == alive && p.maySettle() {
+		return outcome{result: isSettling, text: fmt.Sprintf("%s accepted the request to %s the key, which works so far",
+			p.issuer.Name, p.incident.Intended)}
+	}
 	lock := p.relock(ctx, p.incident.Key, p.seen.key)
 	if p.seen.standing == unclear {
 		return fail(fmt.Errorf("reading the key back from %s: %w%s", p.issuer.Name, p.seen.err, lock))
@@ -149,8 +167,9 @@ func (p *pass) proved(proof leak.Proof, text string) outcome {
 			p.incident.Proof = &proof
 			return outcome{result: isSettling, text: text}
 		}
+		proof.SettledAt = proof.At
 		if first := p.incident.Proof; first != nil {
-			proof.At, proof.SettledAt = first.At, proof.At
+			proof.At = first.At
 			text += fmt.Sprintf("; so it was at once, and so it is after the %s that changes take there",
 				p.issuer.Issuer.Abilities().Settles)
 		}

@@ -34,7 +34,11 @@ func (p *pass) stillDead(ctx context.Context) outcome {
 
 // recheckByUse looks again at a key whose issuer cannot say how it stands: its value is tried, if it is still kept.
 func (p *pass) recheckByUse(ctx context.Context) outcome {
-	if !p.issuer.tries(p.target()) {
+	outlive := p.issuer.Issuer.Abilities().TokensOutlive
+	switch tries := p.issuer.tries(p.target()); {
+	case !tries && outlive.Known && outlive.Most == 0:
+		return outcome{result: nothingLeft} // it was proved a moment ago
+	case !tries:
 		p.step(leak.Looked, "a second look: the leaked value is not kept any more, and its issuer is asked by nothing else: whether it is still dead is not known")
 		p.steps[len(p.steps)-1].Quiet = true
 		return outcome{result: noted}

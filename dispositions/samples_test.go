@@ -2,6 +2,7 @@ package dispositions_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ func TestByValue(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		w.want(id, leak.Open, leak.Delete, leak.RuleDefault, "seen located decided intended settling")
 		time.Sleep(time.Minute)
-		w.want(id, leak.Contained, leak.Delete, leak.RuleDefault, "seen located decided intended settling proved looked")
+		w.want(id, leak.Contained, leak.Delete, leak.RuleDefault, "seen located decided intended settling proved")
 		i := w.incident(id)
 		if i.Proof == nil || i.Proof.Kind != leak.RefusedByUse || i.Key.ID != "" || i.WorkedAt.IsZero() {
 			w.t.Errorf("got %+v with proof %+v", i, i.Proof)
@@ -239,4 +240,61 @@ func (e eager) Abilities() leak.Abilities {
 	able := e.Full.Abilities()
 	able.Settles = e.settles
 	return able
+}
+
+// TestSlowChange: a change that shows only at the end of the time that changes take is no failure before that.
+func TestSlowChange(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		issuer := sample.NewFull(7 * time.Minute)
+		key := issuer.Site.Add(leak.Key{Setting: leak.Disable})
+		stop := w.engine(w.store, issuer)
+		defer stop()
+		id := w.report(key.Secret, "https://example.com/1")
+		time.Sleep(6 * time.Minute)
+		w.want(id, leak.Open, leak.Disable, leak.RuleKey, "seen located decided intended settling")
+		time.Sleep(10 * time.Minute)
+		w.want(id, leak.Contained, leak.Disable, leak.RuleKey, "seen located decided intended settling proved")
+		if i := w.incident(id); i.Proof == nil || i.Proof.SettledAt.IsZero() {
+			w.t.Errorf("got proof %+v", i.Proof)
+		}
+	})
+}
+
+// TestControlLater: a value that nobody could try before the act proves by a refusal all the same, when it was seen to work after it.
+func TestControlLater(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		w.policy.Default = leak.Delete
+		issuer := sample.NewByValue(30*time.Second, 1)
+		key := issuer.Site.Add(leak.Key{})
+		tries := 0
+		issuer.Site.Spoil(func(_ context.Context, op string, after bool) error {
+			if op == "Try" && !after {
+				if tries++; tries == 1 {
+					return errors.New("no answer")
+				}
+			}
+			return nil
+		})
+		stop := w.engine(w.store, issuer)
+		defer stop()
+		id := w.report(key.Secret, "https://example.com/1")
+		time.Sleep(5 * time.Minute)
+		w.want(id, leak.Contained, leak.Delete, leak.RuleDefault, "seen located decided intended settling proved")
+	})
+}
+
+// TestLockedForGood: where a lock cannot be lifted, nothing is announced that needs that.
+func TestLockedForGood(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		w.policy.Unlock = true
+		w.cloud.able.Lock = false
+		stop := w.engine(w.store, w.cloud)
+		defer stop()
+		id := w.report(w.cloud.add(leak.Key{ID: "ApiKey-1", Setting: leak.Disable, Locked: true}), "https://example.com/1")
+		time.Sleep(time.Minute)
+		w.want(id, leak.Failed, leak.Disable, leak.RuleKey, "seen located decided failed")
+		if i := w.incident(id); i.Cause != leak.CauseLocked || w.cloud.touched() != 0 {
+			w.t.Errorf("got cause %s, %d changes", i.Cause, w.cloud.touched())
+		}
+	})
 }

@@ -28,11 +28,12 @@ func (p *pass) locateAnnounced(ctx context.Context) outcome {
 // decideAnnounced takes up an announced action that is not in force. Policy is asked again before: the key may have been protected
 // since. Nothing else stops what was announced.
 func (p *pass) decideAnnounced(ctx context.Context) outcome {
-	hadItsTime := !p.incident.SettlesAt.IsZero() && p.head.State != leak.Failed // it is proved now, or has failed
-	if p.seen.shows(p.incident.Intended) || p.seen.standing == unseen && (hadItsTime || p.deadByUse(ctx)) {
+	// An accepted change that has had its time is in force now, or has failed; one that was seen in force was undone since.
+	hadItsTime := !p.incident.SettlesAt.IsZero() && p.incident.Proof == nil && p.head.State != leak.Failed
+	if hadItsTime || p.seen.shows(p.incident.Intended) || p.seen.standing == unseen && p.deadByUse(ctx) {
 		return outcome{}
 	}
-	p.incident.SettlesAt = time.Time{}
+	p.incident.SettlesAt, p.incident.Proof = time.Time{}, nil
 	d, _ := p.settings.decide(p.issuer, p.incident, p.work.alert.Source, p.work.content)
 	if d.Action == leak.Nothing && policy.Untouchable(d.Rule) {
 		d.Reason += p.relock(ctx, p.incident.Key, p.seen.key)
@@ -54,7 +55,11 @@ func (p *pass) deadByUse(ctx context.Context) bool {
 		return false
 	}
 	trial, err := p.issuer.try(ctx, p.target())
-	return err == nil && p.isDeath(trial)
+	if err != nil {
+		return false
+	}
+	p.tried(trial)
+	return p.isDeath(trial)
 }
 
 // locateByName looks at a key whose secret is not kept any more.

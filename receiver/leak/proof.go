@@ -36,7 +36,10 @@ type TrialResult string
 
 // The results of a trial. Whatever is none of these is an error, and proves nothing.
 const (
-	Works   TrialResult = "works"   // the value is accepted
-	Dead    TrialResult = "dead"    // refused with a code that the issuer documents for dead keys
-	Refused TrialResult = "refused" // refused by the issuer itself with another code; alone it proves nothing
+	Works TrialResult = "works" // the value is accepted
+	Dead  TrialResult = "dead"  // refused with a code that the issuer documents for dead keys
+	// Refused is the issuer's own ordinary refusal of a value, with another code or none. Alone it proves nothing; with a key that is
+	// read back disabled it proves that, and so it does of a value that was seen to work before. A refusal for any other reason, such
+	// as a limit, is an error.
+	Refused TrialResult = "refused"
 )
