@@ -293,6 +293,15 @@ func TestIndex(t *testing.T) {
 				t.Errorf("find %q: got %q, %v; want %q", prefix, got, err, want)
 			}
 		}
+		asked := incident("ad44", leak.Held) // by a rule that asks, not by the fuse
+		asked.Issuer, asked.Key.Account, asked.Rule = held.Issuer, held.Key.Account, "ask"
+		appended(t, l, ledger.Head{}, asked, step(leak.HeldBack, ""))
+		for index.Counts()[leak.Held] != 2 {
+			time.Sleep(time.Millisecond)
+		}
+		if in := index.FusedIn(); index.Fused() != 1 || in[ledger.Account{Issuer: "ibm", ID: "acme"}] != 1 {
+			t.Errorf("the fuse holds %v with one that waits for approval", in)
+		}
 	})
 }
 
