@@ -213,7 +213,7 @@ func TestTwoEngines(t *testing.T) {
 	})
 }
 
-// TestOutlives lets one of two engines die for good: what it had parked is ended by the other within minutes. While both live
+// TestOutlives lets one of two engines die for good: the other ends what it had in the retry queue within minutes. While both live
 // they ask the issuer no more often than one does alone.
 func TestOutlives(t *testing.T) {
 	inFakeTime(t, func(w *world) {

@@ -113,10 +113,10 @@ func (e *Engine) Run(stopped context.Context) error {
 
 // The durable consumers that every engine shares.
 const (
-	alertsConsumer  = "engine" // of alerts
-	ordersConsumer  = "orders" // of the log, for what persons ordered
-	recheckConsumer = "looks"  // of the log, for dead keys to look at again
-	retryConsumer   = "parked" // of unfinished incidents to take up again
+	alertsConsumer  = "engine"   // of alerts
+	ordersConsumer  = "orders"   // of the log, for what persons ordered
+	recheckConsumer = "rechecks" // of the log, for dead keys to look at again
+	retryConsumer   = "retries"  // of unfinished incidents to take up again
 )
 
 // recheckWorkers is how many rechecks run at once: nobody waits for them.

@@ -182,8 +182,8 @@ func testEngineRights(t *testing.T, s queue.Store) {
 	followed(t, s)
 	worked(t, s, queue.Alerts, "engine")
 	worked(t, s, queue.Incidents, "orders")
-	worked(t, s, queue.Incidents, "looks")
-	worked(t, s, queue.Retries, "parked")
+	worked(t, s, queue.Incidents, "rechecks")
+	worked(t, s, queue.Retries, "retries")
 	must(t, s.Remove(ctx, "sealed.g"), s.Discard(ctx, queue.Dead, 1), s.Discard(ctx, queue.Days, 1))
 	_, err := s.Stats(ctx, queue.Pointers)
 	must(t, err)
@@ -258,18 +258,18 @@ func testRefusedQuickly(t *testing.T, s *secured) {
 	_, last := r.Last(ctx, "incidents.f")
 	_, ask := n.Request(ctx, queue.LabelRequests, nil)
 	for subject, err := range map[string]error{
-		"incidents.f":                           appended,
-		"told.f":                                r.Append(ctx, messages("told.f")...),
-		"sealed.f":                              n.Append(ctx, message("sealed.f")),
-		"dead.gh":                               n.Append(ctx, messages("dead.gh")...),
-		"$JS.API.STREAM.MSG.GET.INCIDENTS":      last,
-		"$JS.API.STREAM.MSG.GET.SEALED":         scan(n, "sealed.f"),
-		"$JS.API.CONSUMER.CREATE.INCIDENTS":     scan(n, "incidents.>"),
-		"$JS.API.STREAM.PURGE.SEALED":           n.Remove(ctx, "sealed.f"),
-		"$JS.API.STREAM.MSG.DELETE.DEAD":        n.Discard(ctx, queue.Dead, 2),
-		"$JS.API.CONSUMER.INFO.ALERTS.engine":   work(r, queue.Consumer{Stream: queue.Alerts, Name: "engine"}),
-		"$JS.API.CONSUMER.INFO.INCIDENTS.looks": work(n, queue.Consumer{Stream: queue.Incidents, Name: "looks"}),
-		"ask.labels":                            ask,
+		"incidents.f":                              appended,
+		"told.f":                                   r.Append(ctx, messages("told.f")...),
+		"sealed.f":                                 n.Append(ctx, message("sealed.f")),
+		"dead.gh":                                  n.Append(ctx, messages("dead.gh")...),
+		"$JS.API.STREAM.MSG.GET.INCIDENTS":         last,
+		"$JS.API.STREAM.MSG.GET.SEALED":            scan(n, "sealed.f"),
+		"$JS.API.CONSUMER.CREATE.INCIDENTS":        scan(n, "incidents.>"),
+		"$JS.API.STREAM.PURGE.SEALED":              n.Remove(ctx, "sealed.f"),
+		"$JS.API.STREAM.MSG.DELETE.DEAD":           n.Discard(ctx, queue.Dead, 2),
+		"$JS.API.CONSUMER.INFO.ALERTS.engine":      work(r, queue.Consumer{Stream: queue.Alerts, Name: "engine"}),
+		"$JS.API.CONSUMER.INFO.INCIDENTS.rechecks": work(n, queue.Consumer{Stream: queue.Incidents, Name: "rechecks"}),
+		"ask.labels":                               ask,
 		"ask.sightings": r.Reply(ctx, queue.SightingRequests, func(context.Context, []byte) []byte {
 			return nil
 		}),
@@ -344,8 +344,8 @@ func testEverythingElse(t *testing.T, s *secured) {
 // universe is all subjects that somebody could try.
 func universe() (all []string) {
 	consumers := map[string][]string{
-		queue.Alerts: {"engine"}, queue.Pointers: {"collector"}, queue.Retries: {"parked"},
-		queue.Incidents: {"orders", "looks", "reports", "notify-oncall"},
+		queue.Alerts: {"engine"}, queue.Pointers: {"collector"}, queue.Retries: {"retries"},
+		queue.Incidents: {"orders", "rechecks", "reports", "notify-oncall"},
 	}
 	for _, row := range streams.All() {
 		stream := row.Name
