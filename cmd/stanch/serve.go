@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,7 @@ web.private), the old configuration stays in force and the log says why.`,
 		}
 		log := telemetry.NewLog(command.ErrOrStderr())
 		return serve.Run(command.Context(), c, log, reloads, func(public, private net.Addr) {
-			log.Info("serving", "public", addressOf(public), "private", addressOf(private), "roles", roles.String())
+			log.Info("serving", "public", addressOf(public), "private", addressOf(private), "roles", strings.Join(roles.Names(), ","))
 		})
 	}
 	return command
