@@ -37,7 +37,7 @@ func TestReloadKeepsTheOld(t *testing.T) {
 		},
 		{"no key file", "apikey}", plant + "apikey}", []string{"stanch.yaml:7: issuers[0].auth.apikey_file: no such file"}},
 		{"another store", "{dir: data}", "{dir: elsewhere}", []string{"stanch.yaml:1: store: cannot change while stanch runs"}},
-		{"other keys", "keys_dir: keys", "", []string{"keys_dir: cannot change while stanch runs"}},
+		{"other keys", "keys_dir: keys", "keys_dir: other", []string{"keys_dir: cannot change while stanch runs"}},
 		{"another address", s.public, freeAddress(t), []string{"stanch.yaml:3: web.public: cannot change while stanch runs"}},
 	} {
 		s.write("stanch.yaml", strings.Replace(first, row.old, row.replacement, 1))

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type site struct {
 	keys    *feedfake.KeyServer
 	signer  *feedfake.Signer
 	output  *lockedBuffer // what every process so far printed
+	work    string        // the working directory of the binary; empty: dir
 	env     []string      // of the binary, beside the test's own
 	role    string        // of the process; empty: every one
 	process *exec.Cmd
@@ -109,13 +111,21 @@ func freeAddress(t testing.TB) string {
 // launch runs the binary.
 func (s *site) launch() {
 	s.t.Helper()
-	s.process = s.program(append([]string{"serve", "--config.file", "stanch.yaml"}, s.roles()...)...)
+	s.process = s.program(append([]string{"serve", "--config.file", s.configFile()}, s.roles()...)...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.exited = make(chan error, 1)
 	go func(p *exec.Cmd, exited chan<- error) { exited <- p.Wait() }(s.process, s.exited)
+}
+
+// configFile is the configuration as the binary finds it.
+func (s *site) configFile() string {
+	if s.work == "" {
+		return "stanch.yaml"
+	}
+	return filepath.Join(s.dir, "stanch.yaml")
 }
 
 func (s *site) roles() []string {
@@ -219,7 +229,7 @@ func (s *site) command(args ...string) (string, error) {
 // program is the binary, about to run in the site. The race detector would let each wait a second before it ends.
 func (s *site) program(args ...string) *exec.Cmd {
 	c := exec.Command("stanch", args...)
-	c.Dir = s.dir
+	c.Dir = cmp.Or(s.work, s.dir)
 	c.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), s.env...)
 	return c
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"regexp/syntax"
@@ -259,7 +258,7 @@ func (c *Config) checkFiles(d *decode.Decoder) {
 		if !needs(c.roles, file.Path) {
 			continue
 		}
-		if problem := checkFile(file.Name); problem != "" {
+		if problem := checkFile(file); problem != "" {
 			d.Fault(file.Path, problem)
 		}
 	}
@@ -289,18 +288,18 @@ func needs(r role.Roles, path string) bool {
 }
 
 // checkFile reports what is wrong with a file that a field names. It does not repeat the path, which may be the secret.
-func checkFile(name string) string {
-	info, err := os.Stat(name)
+func checkFile(file decode.File) string {
+	info, err := os.Stat(file.Name)
 	if err == nil && !info.Mode().IsRegular() {
 		return "is not a regular file"
 	}
 	var data []byte
 	if err == nil {
-		data, err = os.ReadFile(name)
+		data, err = os.ReadFile(file.Name)
 	}
 	switch {
-	case err != nil && !filepath.IsAbs(name):
-		return decode.Reason(err) + " (seen from the working directory)"
+	case err != nil && file.Relative:
+		return decode.Reason(err) + " (seen from the directory of this file)"
 	case err != nil:
 		return decode.Reason(err)
 	case len(bytes.TrimSpace(data)) == 0:

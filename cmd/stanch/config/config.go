@@ -11,8 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
 	"stanch/dispositions/admit"
@@ -25,9 +23,9 @@ import (
 //
 // The file is one YAML document. Unknown and repeated keys are refused. A size is a whole number with B, KiB, MiB, GiB
 // or TiB ("25MiB"; a bare number is bytes), a duration is written as Prometheus writes it ("500ms", "10m", "1h30m",
-// "30d"). A field that is left out or zero takes the default named in its comment. Relative paths start at the working
-// directory of the process, not at the file. The file holds no secrets: each secret is in a file of its own, whose path
-// stands in a field that ends in _file or _files; that file must exist and must not be empty.
+// "30d"). A field that is left out or zero takes the default named in its comment. Relative paths, those of defaults too,
+// start at the directory of this file, not at the working directory of the process. The file holds no secrets: each secret is
+// in a file of its own, whose path stands in a field that ends in _file or _files; that file must exist and must not be empty.
 //
 // Sources, issuers and notifiers each have a name (lower-case letters, digits and hyphens; it becomes a part of
 // subjects, paths and metric labels, so renaming one makes it another) and a type, which says what else the entry holds.
@@ -38,8 +36,8 @@ import (
 type Config struct {
 	// Store is where alerts and incidents are kept.
 	Store Store `yaml:"store"`
-	// KeysDir is the directory of the sealing and fingerprint keys, ./keys by default; they are made at the first start.
-	// Keep it apart from the store: whoever has both can read the secrets that wait there.
+	// KeysDir is the directory of the sealing and fingerprint keys, ./keys beside this file by default; they are made at the
+	// first start. Keep it apart from the store: whoever has both can read the secrets that wait there.
 	KeysDir string `yaml:"keys_dir"`
 	// Web is what listens, and how people reach it.
 	Web Web `yaml:"web"`
@@ -96,14 +94,14 @@ type NATS struct {
 	// MonitoringURLs are the servers' monitoring addresses, such as http://a:8222, which "stanch doctor" asks what a power
 	// cut would lose. No client can find that out in another way.
 	MonitoringURLs []string `yaml:"monitoring_urls"`
-	// Dir is the directory of the process's unix socket, by which commands reach it, ./run by default. Processes on one
-	// machine each need their own.
+	// Dir is the directory of the process's unix socket, by which commands reach it, ./run beside this file by default.
+	// Processes on one machine each need their own.
 	Dir string `yaml:"dir"`
 }
 
 // Embedded is the store of the NATS server inside the process.
 type Embedded struct {
-	// Dir is its directory, ./data by default; made at the first start, and locked while a process uses it.
+	// Dir is its directory, ./data beside this file by default; made at the first start, and locked while a process uses it.
 	Dir string `yaml:"dir"`
 	// MaxBytes is how much the store may hold before deliveries are refused with 503; 8GiB by default.
 	MaxBytes Size `yaml:"max_bytes"`
@@ -228,10 +226,12 @@ type Fuse struct {
 	Per time.Duration `yaml:"per"`
 }
 
-// The default places of the configuration file, the store, and the socket where the store is elsewhere.
+// The default places: of the configuration file and, seen from there, of the store, of the keys, and of the socket where the
+// store is elsewhere.
 const (
 	DefaultFile  = "stanch.yaml"
 	defaultStore = "./data"
+	defaultKeys  = "./keys"
 	defaultRun   = "./run"
 )
 
@@ -282,8 +282,8 @@ func parse(
 }
 
 func (c *Config) fillIn() {
-	c.Store.fillIn()
-	fallback(&c.KeysDir, "./keys")
+	c.Store.fillIn(c.file)
+	fallback(&c.KeysDir, decode.Resolve(c.file, defaultKeys))
 	fallback(&c.Web.Public.Address, "127.0.0.1:8080")
 	fallback(&c.Web.Private.Address, "127.0.0.1:9095")
 	fallback(&c.Limits.Body, 25*mebibyte)
@@ -297,14 +297,14 @@ func (c *Config) fillIn() {
 	fallback(&c.Retention, maxRetention)
 }
 
-func (s *Store) fillIn() {
+func (s *Store) fillIn(file string) {
 	if s.NATS == nil {
-		fallback(&s.Embedded.Dir, defaultStore)
+		fallback(&s.Embedded.Dir, decode.Resolve(file, defaultStore))
 		return
 	}
 	fallback(&s.NATS.Replicas, 3)
 	fallback(&s.NATS.MaxBytes, queue.DefaultMaxStore)
-	fallback(&s.NATS.Dir, defaultRun)
+	fallback(&s.NATS.Dir, decode.Resolve(file, defaultRun))
 }
 
 // Dir returns the directory of the unix socket of a process.
@@ -326,10 +326,13 @@ func SocketDir(file string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist) && file == DefaultFile:
 	case err != nil:
 		return "", fmt.Errorf("reading the configuration: %w", err)
-	case yaml.Load(data, &c) != nil:
-		return "", fmt.Errorf("reading the configuration: run 'stanch check-config %s'", file)
+	default:
+		d := decode.New(file, data, Registry{}.adapt)
+		if !d.Document(&c) || d.Faulty("store") {
+			return "", fmt.Errorf("reading the configuration: run 'stanch check-config %s'", file)
+		}
 	}
-	c.Store.fillIn()
+	c.Store.fillIn(file)
 	return c.Store.Dir(), nil
 }
 

@@ -57,8 +57,8 @@ func TestDefaults(t *testing.T) {
 		field     string
 		got, want any
 	}{
-		{"store.embedded.dir", c.Store.Embedded.Dir, "./data"},
-		{"keys_dir", c.KeysDir, "./keys"},
+		{"store.embedded.dir", c.Store.Embedded.Dir, "data"},
+		{"keys_dir", c.KeysDir, "keys"},
 		{"web.public.address", c.Web.Public.Address, "127.0.0.1:8080"},
 		{"web.private.address", c.Web.Private.Address, "127.0.0.1:9095"},
 		{"limits.body", c.Limits.Body, config.Size(25 << 20)},
@@ -145,6 +145,54 @@ issuers:
 	}
 	if !reflect.DeepEqual(c.Issuers[0].Adapter, c.Issuers[1].Adapter) {
 		t.Error("the second issuer is not configured like the first")
+	}
+}
+
+// Relative paths start at the directory of the file, wherever it is seen from; what is absolute, or empty, stays.
+func TestRelativePaths(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "etc/apikey", "a-key\n")
+	writeFile(t, "etc/web/public.yaml", "{}\n")
+	for _, row := range []struct{ text, socket, store, keys string }{
+		{"", "etc/data", "etc/data", "etc/keys"},
+		{"store: {embedded: {dir: ../var}}\nkeys_dir: keys", "var", "var", "etc/keys"},
+		{"store: {embedded: {dir: /var}}\nkeys_dir: /keys", "/var", "/var", "/keys"},
+		{"store: {embedded: {dir: \"\"}}\nkeys_dir: \"\"", "etc/data", "etc/data", "etc/keys"},
+		{"store: {nats: {url: nats://a}}", "etc/run", "", "etc/keys"},
+		{"store: {nats: {url: nats://a, dir: here}}", "etc/here", "", "etc/keys"},
+	} {
+		writeFile(t, "etc/stanch.yaml", smallest+"web: {public: {config_file: ./web/public.yaml}}\n"+row.text)
+		c, faults := config.Load("etc/stanch.yaml", adapters)
+		if faults != nil {
+			t.Fatalf("%s: got faults %v", row.text, faults)
+		}
+		socket, err := config.SocketDir("etc/stanch.yaml")
+		if err != nil || socket != row.socket || c.Store.Dir() != row.socket || c.Store.Embedded.Dir != row.store || c.KeysDir != row.keys {
+			t.Errorf("%s: got socket %s (%v) and %s, store %s, keys %s", row.text, socket, err, c.Store.Dir(), c.Store.Embedded.Dir, c.KeysDir)
+		}
+		if got, want := c.Web.Public.ConfigFile, "etc/web/public.yaml"; got != want {
+			t.Errorf("got web configuration %s, want %s", got, want)
+		}
+		if got, want := c.Issuers[0].Adapter.(*ibmcloud.Config).Auth.APIKeyFile, "etc/apikey"; got != want {
+			t.Errorf("got API key %s, want %s", got, want)
+		}
+	}
+}
+
+// The socket is found through a file that has faults elsewhere, and not through one whose store is not understood.
+func TestSocketDir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if dir, err := config.SocketDir("stanch.yaml"); err != nil || dir != "data" {
+		t.Errorf("without a file: got %s and %v, want data", dir, err)
+	}
+	for text, want := range map[string]string{
+		"store: {embedded: {dir: here}}\nsources: 7\nnothing: [{name: x, type: y}]": "here",
+		"store: {embedded: {dir: [a]}}":                                             "", "store: {embeded: {dir: a}}": "", "store: [": "",
+	} {
+		writeFile(t, "stanch.yaml", text)
+		if dir, err := config.SocketDir("stanch.yaml"); dir != want || (err == nil) != (want != "") {
+			t.Errorf("%s: got %q and %v, want %q", text, dir, err, want)
+		}
 	}
 }
 

@@ -104,12 +104,11 @@ func (d *demonstration) close() {
 	d.keys.Close()
 }
 
-// configure writes the configuration of the demo, and reads it as serve does.
+// configure writes the configuration of the demo, and reads it as serve does. All paths start where it is.
 func (d *demonstration) configure() (*config.Config, error) {
 	_, own := d.iam.AddKey(ibmfake.Key{Name: "stanch", Administrator: true})
-	keyFile := filepath.Join(d.dir, "apikey")
-	if err := os.WriteFile(keyFile, []byte(own.Reveal()), 0o600); err != nil {
-		return nil, fmt.Errorf("writing the demo's key: %w", err)
+	if err := writeSecret(filepath.Join(d.dir, "apikey"), own); err != nil {
+		return nil, err
 	}
 	acme, err := d.hub.configure(d.dir)
 	if err != nil {
@@ -120,16 +119,14 @@ func (d *demonstration) configure() (*config.Config, error) {
 		return nil, err
 	}
 	file := filepath.Join(d.dir, "stanch.yaml")
-	text := fmt.Sprintf(`store: {embedded: {dir: %q}}
-keys_dir: %q
-web: {public: {address: "127.0.0.1:0"}, private: {address: "127.0.0.1:0"}}
+	text := fmt.Sprintf(`web: {public: {address: "127.0.0.1:0"}, private: {address: "127.0.0.1:0"}}
 sources:
   - {name: github, type: github_partner, keys_url: %q}
 %sissuers:
-  - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: %q}, token_types: [ibm_cloud_iam_key, %s, %s]}
+  - {name: ibm, type: ibmcloud, url: %q, auth: {apikey_file: apikey}, token_types: [ibm_cloud_iam_key, %s, %s]}
 notifiers:
   - {name: console, type: console, gather_after: 1000}
-`, d.store(), filepath.Join(d.dir, "keys"), d.keys.Origin(), acme+gitlab, d.iam.URL(), keyFile, demoPattern, demoRuleType)
+`, d.keys.Origin(), acme+gitlab, d.iam.URL(), demoPattern, demoRuleType)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
 	}

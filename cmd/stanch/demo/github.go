@@ -48,8 +48,8 @@ func (h *hub) configure(dir string) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("  - {name: acme, type: github_webhook, secret_files: [%q], organization: acme, api: {url: %q, token_file: %q}}\n",
-		filepath.Join(dir, "hook-secret"), h.URL(), filepath.Join(dir, "github-token")), nil
+	return fmt.Sprintf("  - {name: acme, type: github_webhook, secret_files: [hook-secret], organization: acme, "+
+		"api: {url: %q, token_file: github-token}}\n", h.URL()), nil
 }
 
 // leak lets the organisation's secret scanning find the key, and waits until its alert is resolved.

@@ -91,11 +91,10 @@ func (l *lab) configure(dir string) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf(`  - {name: gl, type: gitlab_revocation, token_files: [%q], types: [%s]}
+	return fmt.Sprintf(`  - {name: gl, type: gitlab_revocation, token_files: [gitlab-revocation], types: [%s]}
   - {name: gl-partner, type: gitlab_partner, keys_url: %q}
-  - {name: gl-hooks, type: gitlab_webhook, signing_token_files: [%q], group: acme, api: {url: %q, token_file: %q}}
-`, filepath.Join(dir, "gitlab-revocation"), demoRuleType, l.keys.Origin(), filepath.Join(dir, "gitlab-signing"), l.URL(),
-		filepath.Join(dir, "gitlab-token")), nil
+  - {name: gl-hooks, type: gitlab_webhook, signing_token_files: [gitlab-signing], group: acme, api: {url: %q, token_file: gitlab-token}}
+`, demoRuleType, l.keys.Origin(), l.URL()), nil
 }
 
 // tellRevocation lets the instance have a token revoked.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 // Decoder reads a YAML document into structs, notes every fault on the way, and remembers the line of each field. It
 // walks the nodes itself, because the YAML package quotes values in its errors and knows no fields that depend on others.
+// Text in a field that ends in _file, _files, dir or _dir is a path: a relative one starts at the directory of the document.
 // A Decoder is for one document and one goroutine.
 type Decoder struct {
 	faultList
@@ -31,7 +33,11 @@ type Decoder struct {
 }
 
 // File is a field that holds the path of a file.
-type File struct{ Path, Name string }
+type File struct {
+	Path     string // of the field
+	Name     string // of the file, as the process finds it
+	Relative bool   // in the document
+}
 
 // Adapt returns the struct that holds the further fields of an entry of the given type, or nil when there is no such type, and the
 // known types. ok is false for an entry whose fields do not depend on a type.
@@ -190,8 +196,17 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 		d.broke(path, "must be "+wanted(v))
 		return
 	}
-	if v.Kind() == reflect.String && NamesFile(path) {
-		d.files = append(d.files, File{path, v.String()})
+	if v.Kind() == reflect.String && (NamesFile(path) || namesDirectory(path)) {
+		d.resolve(v, path)
+	}
+}
+
+// resolve makes of a path as it is written one that the process finds.
+func (d *Decoder) resolve(v reflect.Value, path string) {
+	written := v.String()
+	v.SetString(Resolve(d.file, written))
+	if NamesFile(path) {
+		d.files = append(d.files, File{Path: path, Name: v.String(), Relative: !filepath.IsAbs(written)})
 	}
 }
 

@@ -1,8 +1,11 @@
 package decode
 
 import (
+	"path/filepath"
 	"reflect"
 	"strings"
+
+	"github.com/prometheus/common/config"
 )
 
 // fieldsOf returns the fields of a struct by their YAML names, those of inlined structs included.
@@ -36,6 +39,14 @@ func Join(path, field string) string {
 
 // parent is the path of what holds a field.
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
+
+// Resolve returns a path that is written in a file as the process finds it: a relative one starts at the file's own directory.
+func Resolve(file, path string) string { return config.JoinDir(filepath.Dir(file), path) }
+
+// namesDirectory reports whether a field holds the path of a directory, judging by its name.
+func namesDirectory(path string) bool {
+	return strings.HasSuffix(path, ".dir") || strings.HasSuffix(path, "_dir")
+}
 
 // NamesFile reports whether a field holds the path of a file, judging by its name.
 func NamesFile(path string) bool {
