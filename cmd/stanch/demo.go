@@ -10,8 +10,8 @@ func newDemo() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole pipeline, with no account anywhere",
-		Long: `Demo runs the service as 'stanch serve' does, against a fake IBM Cloud IAM and a fake GitHub in the same process,
-posts signed deliveries of leaked sample keys, and prints what becomes of each. It ends by itself, with exit code 0 only
+		Long: `Demo runs the service as 'stanch serve' does, against a fake IBM Cloud IAM, a fake GitHub and a fake GitLab in the same
+process, posts signed deliveries of leaked sample keys, and prints what becomes of each. It ends by itself, with exit code 0 only
 if every sample key ended as its policy says. With --keep it stays up until it is interrupted.`,
 		Example: "  stanch demo\n  stanch demo --keep",
 		Args:    cobra.NoArgs,
