@@ -223,8 +223,8 @@ func (f *Fake) repositoryRoutes(add adder) {
 	add(project+"/jobs", ListJobs, reading(Reporter), (*call).listJobs)
 	add(project+"/pipelines/{pipeline}/jobs", ListPipelineJobs, reading(Reporter), (*call).listJobs)
 	add(project+"/jobs/{job}", GetJob, reading(Reporter), (*call).getJob)
-	add(project+"/jobs/{job}/artifacts", GetArchive, reading(Reporter), (*call).getArchive)             //nolint:misspell // GitLab's word
-	add(project+"/jobs/{job}/artifacts/{path...}", GetArtifact, reading(Reporter), (*call).getArtifact) //nolint:misspell // GitLab's word
+	add(project+"/jobs/{job}/artifacts", GetArchive, reading(Reporter), (*call).getArchive)
+	add(project+"/jobs/{job}/artifacts/{path...}", GetArtifact, reading(Reporter), (*call).getArtifact)
 }
 
 func (f *Fake) vulnerabilityRoutes(add adder) {

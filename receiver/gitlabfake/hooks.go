@@ -307,7 +307,7 @@ func (f *Fake) finished(j *job) {
 		"builds": []object{{
 			"id": j.id, "stage": "test", "name": j.Job, "status": j.Status, "created_at": seconds(j.at),
 			"started_at": seconds(j.at), "finished_at": seconds(j.at), "allow_failure": true,
-			"artifacts_file": object{"filename": nil, "size": nil}, //nolint:misspell // GitLab's word
+			"artifacts_file": object{"filename": nil, "size": nil},
 		}},
 	}, "")
 }

@@ -1,4 +1,3 @@
-//nolint:misspell // GitLab's words
 package gitlabfake_test
 
 import (

@@ -187,7 +187,7 @@ func TestSocketDir(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"store: {embedded: {dir: here}}\nsources: 7\nnothing: [{name: x, type: y}]": "here",
-		"store: {embedded: {dir: [a]}}":                                             "", "store: {embeded: {dir: a}}": "", "store: [": "",
+		"store: {embedded: {dir: [a]}}":                                             "", "store: {embed: {dir: a}}": "", "store: [": "",
 	} {
 		writeFile(t, "stanch.yaml", text)
 		if dir, err := config.SocketDir("stanch.yaml"); dir != want || (err == nil) != (want != "") {

@@ -153,14 +153,15 @@ func TestCertain(t *testing.T) {
 		holds, certain, broken bool
 		known                  []string
 	}{
-		`true`:                                    {true, true, false, nil},
-		`box.open`:                                {false, false, false, nil},
-		`box.open || true`:                        {true, true, false, nil},
-		`box.open && false`:                       {false, true, false, nil},
-		`box.name == "blue"`:                      {true, true, false, []string{"box.name"}},
-		`box.name == "red" && now > now`:          {false, true, false, []string{"box.name"}},
-		`box.name == "blue" && shelf.count == 3`:  {false, false, false, []string{"box.name"}},
-		`1 / 0 > 1`:                               {false, false, true, nil},
+		`true`:                                   {true, true, false, nil},
+		`box.open`:                               {false, false, false, nil},
+		`box.open || true`:                       {true, true, false, nil},
+		`box.open && false`:                      {false, true, false, nil},
+		`box.name == "blue"`:                     {true, true, false, []string{"box.name"}},
+		`box.name == "red" && now > now`:         {false, true, false, []string{"box.name"}},
+		`box.name == "blue" && shelf.count == 3`: {false, false, false, []string{"box.name"}},
+		`1 / 0 > 1`:                              {false, false, true, nil},
+
 		`now > timestamp("2026-01-01T00:00:00Z")`: {true, true, false, []string{"now"}},
 	} {
 		holds, certain, err := mustCompile(t, text).Certain(subject, want.known...)
