@@ -7,7 +7,7 @@ import (
 
 	"stanch/cmd/stanch/config/decode"
 	"stanch/notify/compose"
-	"stanch/notify/when"
+	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 )
 
@@ -77,7 +77,7 @@ func (c *Config) checkConditions(d *decode.Decoder) {
 		if n.When == "" {
 			continue
 		}
-		_, faults := when.Compile(n.When)
+		_, faults := deliver.Condition(n.When, nil)
 		for _, f := range faults {
 			d.FaultWithin(fmt.Sprintf("notifiers[%d].when", i), f.Line, f.Column, f.Text)
 		}
@@ -99,9 +99,6 @@ func (n Notifier) Condition(types map[string]string) func(leak.Incident) (bool, 
 	if n.When == "" {
 		return nil
 	}
-	c, faults := when.Compile(n.When)
-	if len(faults) > 0 { // which Load has reported
-		return func(leak.Incident) (bool, error) { return false, errors.New("the condition has a fault") }
-	}
-	return func(i leak.Incident) (bool, error) { return c.Met(i, types[i.Source]) }
+	told, _ := deliver.Condition(n.When, types) // Load has reported its faults
+	return told
 }

@@ -1,15 +1,16 @@
-package when_test
+package deliver_test
 
 import (
 	"strings"
 	"testing"
 
-	"stanch/notify/when"
+	"stanch/notify/deliver"
 	"stanch/receiver/leak"
 	"stanch/receiver/leak/expr"
 )
 
-var incident = leak.Incident{
+// prodKey is an incident that conditions look at.
+var prodKey = leak.Incident{
 	State: leak.Held, Severity: leak.Critical, Action: leak.Delete, Rule: "fuse", Issuer: "ibm", Source: "gh", SightingCount: 3,
 	Key: leak.Key{
 		ID: "k", Name: strings.Repeat("prod", 100_000), Kind: "user", Owner: "o", OwnerName: "Olga", Account: "acc-1", Locked: true,
@@ -17,7 +18,7 @@ var incident = leak.Incident{
 	},
 }
 
-func TestMet(t *testing.T) {
+func TestCondition(t *testing.T) {
 	for text, want := range map[string]bool{
 		`true`:                                     true,
 		`incident.severity == "critical"`:          true,
@@ -31,34 +32,34 @@ func TestMet(t *testing.T) {
 		`incident.rule == "fuse" && key.id == "k"`: true,
 		`key.setting == "nothing" && key.kind == "user" && key.owner == "o" && incident.action == "delete" && incident.issuer == "ibm"`: true,
 	} {
-		c, faults := when.Compile(text)
+		told, faults := deliver.Condition(text, map[string]string{"gh": "github_partner"})
 		if len(faults) > 0 {
 			t.Errorf("%s: got %v", text, faults)
 			continue
 		}
-		if got, err := c.Met(incident, "github_partner"); err != nil || got != want {
+		if got, err := told(prodKey); err != nil || got != want {
 			t.Errorf("%s: got %v, %v, want %v", text, got, err, want)
 		}
 	}
 }
 
-// TestCannotTell: an evaluation that fails, or takes too long, is an error without any value.
-func TestCannotTell(t *testing.T) {
+// TestConditionCannotTell: an evaluation that fails, or takes too long, is an error without any value.
+func TestConditionCannotTell(t *testing.T) {
 	for _, text := range []string{
 		`1 / (incident.sighting_count - 3) > 0`, `key.name.matches("^(prod)*(prod)*(prod)*(prod)*x$")`, // of a name without an end
 	} {
-		c, faults := when.Compile(text)
+		told, faults := deliver.Condition(text, map[string]string{"gh": "github_partner"})
 		if len(faults) > 0 {
 			t.Errorf("%s: got %v", text, faults)
 			continue
 		}
-		if _, err := c.Met(incident, ""); err == nil || strings.Contains(err.Error(), "prod") {
+		if _, err := told(prodKey); err == nil || strings.Contains(err.Error(), "prod") {
 			t.Errorf("%s: got %v, want an error without a value", text, err)
 		}
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestConditionFaults(t *testing.T) {
 	for text, want := range map[string]expr.Fault{
 		``:                                     {Line: 1, Column: 1, Text: "ends too early"},
 		`incident.severity == `:                {Line: 1, Column: 22, Text: "ends too early"},
@@ -72,7 +73,7 @@ func TestFaults(t *testing.T) {
 			`[0,1,2,3,4,5,6,7,8,9].all(e, key.locked)))))`: {Line: 0, Column: 0, Text: "may take too long"},
 		strings.Repeat("true && ", 600) + `true`: {Line: 0, Column: 0, Text: "longer than"},
 	} {
-		_, faults := when.Compile(text)
+		_, faults := deliver.Condition(text, nil)
 		if len(faults) != 1 || faults[0].Line != want.Line || !strings.Contains(faults[0].Text, want.Text) || strings.Contains(faults[0].Text, "pl4nted") {
 			t.Errorf("%q: got %+v, want %+v", text, faults, want)
 		} else if want.Text != "ends too early" && faults[0].Column != want.Column {
@@ -81,18 +82,18 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// FuzzCompile: whatever is written, Compile answers with a condition or a fault, and a condition with a verdict.
-func FuzzCompile(f *testing.F) {
+// FuzzCondition: whatever is written, Condition answers with a condition or a fault, and a condition with a verdict.
+func FuzzCondition(f *testing.F) {
 	for _, text := range []string{`incident.state == "held"`, `key.`, "\x00", `[1,2].all(x, x > 0)`, `source.type.matches(key.name)`} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, faults := when.Compile(text)
-		if (c == nil) != (len(faults) > 0) {
-			t.Fatalf("got %v and %v", c, faults)
+		told, faults := deliver.Condition(text, map[string]string{"gh": "github_partner"})
+		if (told == nil) != (len(faults) > 0) {
+			t.Fatalf("got a condition: %v, and %v", told != nil, faults)
 		}
-		if c != nil {
-			_, _ = c.Met(leak.Incident{State: leak.Held}, "github_partner")
+		if told != nil {
+			_, _ = told(leak.Incident{State: leak.Held, Source: "gh"})
 		}
 	})
 }
