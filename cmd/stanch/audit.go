@@ -34,8 +34,8 @@ func newAuditVerify() *cobra.Command {
 		Short: "Verify the log and its checkpoints",
 		Long: `Verify reads the whole log and checks that nothing in it was changed, moved, put in or lost: every entry names the one
 before it of its incident, none is missing, and the checkpoints fit, which serve appends to the store and also writes to its
-own log. Whoever can write to the store can forge the first ones too; what was logged elsewhere they cannot, so give that
-with --log or --expect. It names the first entry that does not fit, and ends with exit code 1 if there is one.
+own log. Whoever can write to the store can forge the checkpoints in it too, but not those that were logged
+elsewhere: give these with --log or --expect. It names the first entry that does not fit, and ends with exit code 1 if there is one.
 
 A serve that runs on the store does it itself. Otherwise the log in the store directory is copied to a directory for
 temporary files (TMPDIR), because to open a store is to write to it, and read there: nothing in the directory is changed, and

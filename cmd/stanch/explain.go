@@ -28,8 +28,8 @@ func newExplain() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain",
 		Short: "Say what would be done with a key, by which rule, and why",
-		Long: `Explain tells which rules are looked at for a key, which one matches and why, what would be done, and what would
-follow. It reads the key at its issuer and changes nothing.
+		Long: `Explain says what would be done with a key, which rule decides and why, and what would follow. It reads the key at
+its issuer and changes nothing.
 
   --key-id ID       a key that has not leaked; rules that look at the alert see an empty one
   --alert FILE      a delivery of a source as it arrives in the body; "-" is standard input. The secret in it is
@@ -46,10 +46,12 @@ follow. It reads the key at its issuer and changes nothing.
 	command.Flags().StringVar(&q.alert, "alert", "", "a file that holds a delivery")
 	command.Flags().StringVar(&q.source, "source", "", "with --alert: the source whose delivery it is; needed when there are several")
 	command.Flags().StringVar(&q.incident, "incident", "", "an incident's id, or the beginning of it")
-	command.MarkFlagsOneRequired("key-id", "alert", "incident")
 	command.MarkFlagsMutuallyExclusive("key-id", "alert", "incident")
 	output := terminal.OutputFlag(command.Flags())
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		if q.key == "" && q.alert == "" && q.incident == "" {
+			return errors.New("give one of --key-id, --alert and --incident")
+		}
 		all, err := q.ask(command, server)
 		if err != nil {
 			return err

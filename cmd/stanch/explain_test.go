@@ -17,7 +17,7 @@ func TestExplainByHand(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"nothing by by_hand, severity critical", "classic infrastructure key", "only a person can", "paged"} {
+	for _, want := range []string{"nothing (rule by_hand), severity critical", "classic infrastructure key", "only a person can", "paged"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("there is no %q in\n%s", want, out)
 		}

@@ -22,7 +22,7 @@ func newIncidents() *cobra.Command {
 		Short: "List incidents, show one, and act on one",
 		Long: `Incidents asks a running 'stanch serve' over the unix socket in its store directory, which is that of the
 configuration file, or ./data when there is none. Only the user that serve runs as, and root, may ask. With --server it
-asks the private listener; acting needs a user of its web configuration file then.`,
+asks the private listener instead; to act there you sign in as a user of web.private.config_file (--user, --password-file).`,
 		Example: "  stanch incidents list --state failed\n  stanch incidents show 3f9a2c -o json\n" +
 			"  stanch incidents undo 3f9a2c --reason 'it is the public demo key'",
 	}

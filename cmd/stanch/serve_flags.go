@@ -28,8 +28,8 @@ type serveFlags struct {
 // add adds them to the flags of a command.
 func (r *serveFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&r.config, "config.file", config.DefaultFile, "the configuration file of the running serve")
-	f.StringVar(&r.dir, "store.dir", "", "its store directory, instead of the configuration file's")
-	f.StringVar(&r.server, "server", "", "the URL of its private listener, instead of the socket in the store directory")
+	f.StringVar(&r.dir, "store.dir", "", "the store directory of the running serve, instead of the configuration file's")
+	f.StringVar(&r.server, "server", "", "the URL of the private listener of the running serve, instead of its socket in the store directory")
 	f.StringVar(&r.user, "user", "", "the user to sign in as at --server")
 	f.StringVar(&r.passwordFile, "password-file", "", "a file that holds that user's password")
 }

@@ -80,7 +80,7 @@ func (c *census) report(found *leak.Findings) {
 		c.settings[leak.Delete], c.settings[""], c.disabled, c.locked, c.expired)
 	if none > 0 {
 		found.Doubt(dispositions.SetToNone,
-			"%d: IBM answers none also when nobody chose; policy.key_none: disable covers them, or set-action", none)
+			"%d: IBM also answers none when nobody chose; policy.key_none: disable covers them", none)
 	}
 	if c.locked > 0 {
 		found.Doubt(dispositions.LockedKeys,

@@ -112,7 +112,7 @@ func TestExamineCountsKeys(t *testing.T) {
 	wantFinding(t, found, "keys of the account", leak.Good,
 		"259 in the default group, 1 of them ours and never acted on; of the others 7 are set to none, 250 to disable, "+
 			"1 to delete, 0 not set, and 1 are disabled, 2 locked, 2 expired")
-	wantFinding(t, found, dispositions.SetToNone, leak.Doubt, "7: IBM answers none also when nobody chose; policy.key_none")
+	wantFinding(t, found, dispositions.SetToNone, leak.Doubt, "7: IBM also answers none when nobody chose; policy.key_none")
 	wantFinding(t, found, dispositions.LockedKeys, leak.Doubt, "2: ")
 	wantFinding(t, found, "expired keys", leak.Doubt, "2: ")
 }

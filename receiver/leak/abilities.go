@@ -54,7 +54,7 @@ func (a Abilities) Strongest() Action {
 	return Nothing
 }
 
-// String says in plain words what can be done.
+// String says in plain words what the issuer can do.
 func (a Abilities) String() string {
 	var can []string
 	say := func(able bool, what string) {
@@ -62,18 +62,18 @@ func (a Abilities) String() string {
 			can = append(can, what)
 		}
 	}
-	say(a.Disable, "disables keys")
-	say(a.Enable, "enables them again")
-	say(a.Delete, "deletes keys")
-	say(a.Lock, "locks and unlocks them")
-	say(a.Read, "says how a key stands")
-	say(a.Prove, "lets the leaked value be tried")
-	say(a.Halves, "joins the two halves of a credential")
-	say(a.ByValue, "knows a key by its value only")
-	say(a.Batch > 1, fmt.Sprintf("takes %d keys a call", a.Batch))
-	say(a.Settles > 0, fmt.Sprintf("needs up to %s until a change holds everywhere", a.Settles))
+	say(a.Disable, "disable keys")
+	say(a.Enable, "enable them again")
+	say(a.Delete, "delete keys")
+	say(a.Lock, "lock and unlock them")
+	say(a.Read, "say how a key stands")
+	say(a.Prove, "try the leaked value")
+	say(a.Halves, "join the two halves of a credential")
+	say(a.ByValue, "find a key by its value only")
+	say(a.Batch > 1, fmt.Sprintf("take %d keys a call", a.Batch))
+	say(a.Settles > 0, fmt.Sprintf("take up to %s until a change holds everywhere", a.Settles))
 	if len(can) == 0 {
-		return "only tells whose key it is"
+		return "only tell whose key it is"
 	}
 	return strings.Join(can, ", ")
 }

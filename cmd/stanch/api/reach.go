@@ -13,9 +13,9 @@ import (
 func Reach(i leak.Incident) [][2]string {
 	return [][2]string{
 		{"tokens live", tokensLive(i)},
-		{"used before", usedBefore(i.Key)},
-		{"used since", usedSince(i.Aftermath)},
-		{"made since", madeSince(i.Aftermath)},
+		{"used before lookup", usedBefore(i.Key)},
+		{"used since lookup", usedSince(i.Aftermath)},
+		{"owner made since", madeSince(i.Aftermath)},
 	}
 }
 

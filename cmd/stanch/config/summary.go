@@ -22,15 +22,15 @@ func (c *Config) Summarise(w io.Writer) error {
 	row("notifiers", entries(c.Notifiers, "none, so nobody is told"))
 	if c.roles.Have(role.Engine) {
 		for _, i := range c.abilities {
-			row(i.Name, i.String()+unable(i.Abilities))
+			row(i.Name+" can", i.String()+unable(i.Abilities))
 		}
 	}
 	row("policy", c.Policy.String())
 	for _, r := range c.Policy.Rules {
 		row("rule", r.String())
 	}
-	row("fuse", fmt.Sprintf("%d keys of an account within %s", c.Policy.Fuse.Max, duration(c.Policy.Fuse.Per)))
-	row("retention", duration(c.Retention))
+	row("fuse", fmt.Sprintf("at most %d keys of an account within %s; the rest waits for a person", c.Policy.Fuse.Max, duration(c.Policy.Fuse.Per)))
+	row("retention", duration(c.Retention)+" for the places where keys were seen")
 	return table.Flush()
 }
 
@@ -72,15 +72,15 @@ func (p Policy) String() string {
 	words := []string{
 		"the key's own setting decides",
 		"no setting: " + string(p.Default),
-		"set to none: " + string(p.KeyNone),
+		"set to \"none\": " + string(p.KeyNone),
 	}
 	if n := len(p.Rules); n > 0 {
 		words[0] = fmt.Sprintf("rules first: %d; then %s", n, words[0])
 	}
 	if p.Unlock {
-		words = append(words, "locked: unlock and act")
+		words = append(words, "locked key: unlock it and act")
 	} else {
-		words = append(words, "locked: page")
+		words = append(words, "locked key: page somebody")
 	}
 	if n := len(p.Protect); n > 0 {
 		words = append(words, fmt.Sprintf("protected keys: %d", n))

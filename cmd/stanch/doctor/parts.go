@@ -100,7 +100,7 @@ func examineIssuer(ctx context.Context, i config.Issuer, p config.Policy) []leak
 	}
 	found := leak.Findings(issuer.Examine(ctx))
 	settle(found, p)
-	found.Good("abilities", "%s", issuer.Abilities())
+	found.Good("abilities", "it can %s", issuer.Abilities())
 	if tenant, ok := issuer.(dispositions.Tenant); ok && len(i.Accounts) > 0 {
 		examineAccounts(ctx, tenant, i.Accounts, &found)
 	}

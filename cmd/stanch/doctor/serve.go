@@ -75,8 +75,8 @@ func describeWork(gauges map[string]float64, found *leak.Findings) {
 		describeStore(gauges, worry)
 	}
 	if loaded, told := gauges["stanch_config_last_reload_successful"]; told {
-		worry("reload", loaded == 0, "the configuration file as it was read last is in force",
-			"the configuration file was refused when it was read last; the one before is in force")
+		worry("reload", loaded == 0, "the configuration file is in force as it was last read",
+			"the configuration file was refused when it was last read: the one before it is in force, and the log says why")
 	}
 }
 

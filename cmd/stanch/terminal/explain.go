@@ -22,7 +22,7 @@ func Explanations(w io.Writer, all []api.Explanation) {
 // explanation prints an explanation as a person reads it: the answer first, then what led to it.
 func explanation(w io.Writer, e api.Explanation) {
 	if e.Decided != "" {
-		_, _ = fmt.Fprintf(w, "decided then  %s\n", printable(e.Decided))
+		_, _ = fmt.Fprintf(w, "decided before  %s\n\nas policy stands now\n", printable(e.Decided))
 	}
 	if e.Explanation == nil {
 		_, _ = fmt.Fprintln(w, printable(e.Problem))
@@ -38,14 +38,14 @@ func explanation(w io.Writer, e api.Explanation) {
 		{"issuer", e.Issuer},
 		{"owner", e.Key.Owner},
 		{"account", e.Key.Account},
-		{"action", fmt.Sprintf("%s by %s, severity %s", action, e.Decision.Rule, e.Decision.Severity)},
+		{"action", fmt.Sprintf("%s (rule %s), severity %s", action, e.Decision.Rule, e.Decision.Severity)},
 		{"reason", e.Decision.Reason},
 	} {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], dash(printable(strings.TrimSpace(line[1]))))
 	}
 	_ = table.Flush()
 	if len(e.Looked) > 0 {
-		_, _ = fmt.Fprintln(w, "\nlooked at")
+		_, _ = fmt.Fprintln(w, "\nrules in their order: + matches, - does not, ! could not be evaluated")
 	}
 	for _, look := range e.Looked {
 		_, _ = fmt.Fprintf(w, "  %s %s: %s\n      %s\n", mark(look.Matched, look.Failure), look.Rule, printable(look.When), printable(look.Text))

@@ -32,30 +32,38 @@ func Incident(w io.Writer, v api.Incident) {
 		{"issuer", dash(v.Issuer)},
 		{"owner", dash(printable(strings.TrimSpace(v.Key.Owner + " " + v.Key.OwnerName)))},
 		{"account", dash(printable(v.Key.Account))},
-		{"action", fmt.Sprintf("%s by %s", dash(string(v.Action)), dash(v.Rule))},
+		{"action", fmt.Sprintf("%s (rule %s)", dash(string(v.Action)), dash(v.Rule))},
 		{"reason", dash(printable(v.Reason))},
 		{"failure", dash(printable(v.Failure))},
-		{"contained", api.ContainedAfter(v.Incident)},
+		{"contained after", api.ContainedAfter(v.Incident)},
 	}, api.Reach(v.Incident)...) {
 		_, _ = fmt.Fprintf(head, "%s\t%s\n", line[0], printable(line[1]))
 	}
 	_ = head.Flush()
-	_, _ = fmt.Fprintf(w, "\nseen %d times\n", v.SightingCount)
+	_, _ = fmt.Fprintf(w, "\nseen %s\n", times(v.SightingCount))
 	for _, s := range v.Sightings {
 		_, _ = fmt.Fprintf(w, "  %s  %s  %s  %s\n", s.SeenAt.UTC().Format(time.DateTime), s.Source, dash(s.Place), printable(dash(s.URL)))
 	}
 	_, _ = fmt.Fprintln(w, "\nsteps")
 	for _, s := range v.Steps {
-		_, _ = fmt.Fprintf(w, "  %s  %-8s  %s  (%s)\n", s.At.UTC().Format("15:04:05.000"), s.Step, printable(s.Text), s.By)
+		_, _ = fmt.Fprintf(w, "  %s  %-8s  %s  (%s)\n", s.At.UTC().Format("2006-01-02 15:04:05.000"), s.Step, printable(s.Text), s.By)
 	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // Taken prints what became of an order.
 func Taken(w io.Writer, a api.Taken) {
-	_, _ = fmt.Fprintln(w, printable(a.Text))
 	if a.Incident == nil {
+		_, _ = fmt.Fprintln(w, printable(a.Text))
 		return
 	}
+	_, _ = fmt.Fprintf(w, "order taken: %s\n", printable(a.Text))
 	last := a.Incident.Steps[len(a.Incident.Steps)-1]
 	_, _ = fmt.Fprintf(w, "the incident is %s: %s\n", a.Incident.State, printable(last.Text))
 }

@@ -19,10 +19,10 @@ func TestTimeline(t *testing.T) {
 		incident leak.Incident
 		want     []string
 	}{
-		"nothing known": {leak.Incident{}, []string{"used before -", "used since -", "made since -", "tokens live -"}},
+		"nothing known": {leak.Incident{}, []string{"used before lookup -", "used since lookup -", "owner made since -", "tokens live -"}},
 		"never used": {
 			leak.Incident{Key: leak.Key{Used: leak.Activity{Known: true}}, Aftermath: &leak.Aftermath{Used: leak.Activity{Known: true}, Traced: true}},
-			[]string{"used before never", "used since 0 times", "made since nothing"},
+			[]string{"used before lookup never", "used since lookup 0 times", "owner made since nothing"},
 		},
 		"used and abused": {
 			leak.Incident{
@@ -30,8 +30,8 @@ func TestTimeline(t *testing.T) {
 				Aftermath: &leak.Aftermath{Used: leak.Activity{Known: true, Count: 2}, Traced: true, Made: made, More: 3},
 			},
 			[]string{
-				"owner iam-ServiceId-7 deployer", "used before 7 times, last at 2026-01-31 15:04:05 UTC", "used since 2 times",
-				"made since API key ApiKey-1 back\uFFFD[2Jdoor, service ID ServiceId-2 bot, and 3 more",
+				"owner iam-ServiceId-7 deployer", "used before lookup 7 times, last at 2026-01-31 15:04:05 UTC", "used since lookup 2 times",
+				"owner made since API key ApiKey-1 back\uFFFD[2Jdoor, service ID ServiceId-2 bot, and 3 more",
 				"tokens live until 2026-01-31 15:04:05 UTC at most",
 			},
 		},
