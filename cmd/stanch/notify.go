@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"stanch/cmd/stanch/config"
-	"stanch/cmd/stanch/config/decode"
 	"stanch/cmd/stanch/role"
 	"stanch/cmd/stanch/terminal"
 	"stanch/notify"
@@ -23,6 +22,7 @@ import (
 	"stanch/notify/console"
 	"stanch/notify/deliver"
 	"stanch/receiver/leak"
+	"stanch/receiver/leak/expr"
 
 	"github.com/spf13/cobra"
 )
@@ -83,7 +83,7 @@ func settingsFor(command *cobra.Command, file, name string) (deliver.Settings, e
 	}
 	told := opened.Notifier()
 	if _, ok := told.Routes[name]; name != "" && !ok {
-		meant := decode.Suggestion(name, slices.Sorted(maps.Keys(told.Routes)))
+		meant := expr.Suggestion(name, slices.Sorted(maps.Keys(told.Routes)))
 		return deliver.Settings{}, fmt.Errorf("the configuration has no notifier of that name%s", meant)
 	}
 	return told, nil

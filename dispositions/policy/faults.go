@@ -1,12 +1,5 @@
 package policy
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/lithammer/fuzzysearch/fuzzy"
-)
-
 // Fault is something wrong with a rule. Its text never repeats what was written, which may be a secret in the wrong
 // place, except names of the configuration that are known to be good.
 type Fault struct {
@@ -19,14 +12,3 @@ type Fault struct {
 
 // about is a fault of an expression as a whole.
 func about(text string) []Fault { return []Fault{{Field: "when", Text: text}} }
-
-// closest goes on in a sentence with the word that was probably meant.
-func closest(written string, known []string) string {
-	best := slices.MinFunc(known, func(a, b string) int {
-		return cmp.Compare(fuzzy.LevenshteinDistance(written, a), fuzzy.LevenshteinDistance(written, b))
-	})
-	if fuzzy.LevenshteinDistance(written, best) > 2 {
-		return ";"
-	}
-	return "; did you mean " + best + "?"
-}

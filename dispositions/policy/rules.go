@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"stanch/receiver/leak"
+	"stanch/receiver/leak/expr"
 )
 
 // goodName keeps a name fit for a log, a path and a label.
@@ -79,7 +80,7 @@ func meant[W ~string](written W, known []W) string {
 	for _, word := range known {
 		words = append(words, string(word))
 	}
-	return strings.TrimSuffix(closest(string(written), words), ";")
+	return expr.Suggestion(string(written), words)
 }
 
 // look evaluates a rule for a case.

@@ -89,7 +89,7 @@ func (t *teller) many(ctx context.Context, g *group) (wait time.Duration, err er
 	err = t.exclusively(ctx, func() error {
 		g.release(t.record.has)
 		if len(g.members) > 0 {
-			trying, cancel := outlive(ctx)
+			trying, cancel := queue.Draining(ctx)
 			defer cancel()
 			t.announce(trying, g)
 			notice = t.written(trying, route, t.compose(trying, settings, route, g))
@@ -105,13 +105,6 @@ func (t *teller) many(ctx context.Context, g *group) (wait time.Duration, err er
 		return nil
 	})
 	return t.settle(ctx, &g.tries, notice, err)
-}
-
-// outlive returns a context that lasts a little longer than ctx, so that what was begun can end.
-func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(queue.DrainTimeout, cancel) })
-	return lasting, func() { stop(); cancel() }
 }
 
 // exclusively has something told when nothing else is.

@@ -1,18 +1,17 @@
 package email
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/mail"
-	"os"
 	"strconv"
 
 	"stanch/notify"
 	"stanch/notify/channel"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 	"stanch/receiver/outbound/secretfile"
 )
 
@@ -42,7 +41,7 @@ func (c *Config) Check(fault func(field, problem string)) {
 	if _, _, err := c.address(); err != nil {
 		fault("address", err.Error())
 	}
-	if _, err := c.roots(); err != nil {
+	if _, err := outbound.Roots(c.CAFile); err != nil {
 		fault("ca_file", err.Error())
 	}
 	if _, err := c.password(); err != nil {
@@ -75,22 +74,6 @@ func (c *Config) address() (host string, port int, err error) {
 	return host, port, nil
 }
 
-// roots are the certificates that are trusted; nil: the system's.
-func (c *Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, errors.New("cannot be read")
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(data) {
-		return nil, errors.New("names a file without a certificate in PEM")
-	}
-	return roots, nil
-}
-
 func (c *Config) password() (leak.Secret, error) {
 	if c.Username == "" && c.PasswordFile == "" {
 		return leak.Secret{}, nil
@@ -109,7 +92,7 @@ func (c *Config) Open(name string, log *slog.Logger) (notify.Notifier, error) {
 	if e.server.password, err = c.password(); err != nil {
 		return nil, err
 	}
-	if e.server.roots, err = c.roots(); err != nil {
+	if e.server.roots, err = outbound.Roots(c.CAFile); err != nil {
 		return nil, err
 	}
 	if e.server.host, e.server.port, err = c.address(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/http"
 	"time"
 
 	"stanch/receiver/leak"
@@ -25,6 +26,20 @@ var (
 	// ErrSwitchedOff means that the source has stopped delivering to us because deliveries failed.
 	ErrSwitchedOff = errors.New("the source has switched off a hook that delivers to us")
 )
+
+// Meaning is what an error status of a source's API means, given that the source itself wrote the answer; nil: nothing that is
+// established.
+func Meaning(status int) error {
+	switch status {
+	case http.StatusUnauthorized:
+		return leak.ErrCredential
+	case http.StatusForbidden:
+		return ErrRefused
+	case http.StatusNotFound:
+		return ErrGone
+	}
+	return nil
+}
 
 // Vendor is the API of a source whose deliveries are pointers. Methods are safe for concurrent use, stop when ctx ends, and
 // try once: the Collector retries. An error wraps ErrGone or ErrRefused if and only if the answer means that, and

@@ -9,8 +9,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"stanch/receiver/queue/span"
@@ -96,4 +98,21 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		b.answered(Exchange{Asked: asked, Answered: time.Now(), Status: response.StatusCode, Header: response.Header})
 	}
 	return response, nil
+}
+
+// Roots reads the certificates of the authorities that a CA file holds in PEM; without a file, nil: the system's. Errors are
+// worded to follow the name of the field.
+func Roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, errors.New("cannot be read")
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, errors.New("names a file without a certificate in PEM")
+	}
+	return roots, nil
 }

@@ -1,6 +1,10 @@
 package outbound
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // Refusal is an error answer, reduced to what may be shown to anyone. Whoever makes one takes care of that: nothing that the far
 // side worded goes into it, only a code of a known form.
@@ -30,3 +34,9 @@ func (r *Refusal) Error() string {
 
 // Unwrap returns what the answer means; nil: nobody classified it.
 func (r *Refusal) Unwrap() error { return r.Means }
+
+// Answered reports whether an error is or wraps a [Refusal] with one of these statuses.
+func Answered(err error, statuses ...int) bool {
+	no, ok := errors.AsType[*Refusal](err)
+	return ok && slices.Contains(statuses, no.Status)
+}

@@ -132,3 +132,13 @@ func (*Postponed) Error() string { return "not decided yet" }
 // DrainTimeout is how long handlers may still run once Work is told to end. An issuer that takes longer is not worth
 // waiting for, because every reconcile can be taken up again.
 const DrainTimeout = 10 * time.Second
+
+// Draining returns a context that ends DrainTimeout after ctx does, so that what was begun can end.
+func Draining(ctx context.Context) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(DrainTimeout, cancel)
+		context.AfterFunc(lasting, func() { timer.Stop() })
+	})
+	return lasting, func() { stop(); cancel() }
+}

@@ -22,19 +22,9 @@ type Explanation struct {
 
 // explanation answers GET /api/v1/incidents/{id}/explanation.
 func (a *API) explanation(w http.ResponseWriter, r *http.Request) {
-	if !a.knowsAll(w, r) {
-		return
+	if v, ok := a.wanted(w, r); ok {
+		answer(w, http.StatusOK, a.explain(r.Context(), v))
 	}
-	id, ok := a.find(w, r)
-	if !ok {
-		return
-	}
-	views, err := a.views(r.Context(), id)
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	answer(w, http.StatusOK, a.explain(r.Context(), views[0]))
 }
 
 func (a *API) explain(ctx context.Context, v Incident) Explanation {

@@ -58,19 +58,26 @@ func listQuery(values url.Values) (ledger.Query, error) {
 }
 
 func (a *API) show(w http.ResponseWriter, r *http.Request) {
+	if v, ok := a.wanted(w, r); ok {
+		answer(w, http.StatusOK, v)
+	}
+}
+
+// wanted is the incident that a request names. If there is none, or it cannot be read, wanted answers and reports false.
+func (a *API) wanted(w http.ResponseWriter, r *http.Request) (Incident, bool) {
 	if !a.knowsAll(w, r) {
-		return
+		return Incident{}, false
 	}
 	id, ok := a.find(w, r)
 	if !ok {
-		return
+		return Incident{}, false
 	}
 	views, err := a.views(r.Context(), id)
 	if err != nil {
 		a.fail(w, err)
-		return
+		return Incident{}, false
 	}
-	answer(w, http.StatusOK, views[0])
+	return views[0], true
 }
 
 // find returns the incident that a path names. If there is none, or several, it answers so and returns false.

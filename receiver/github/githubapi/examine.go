@@ -2,24 +2,13 @@ package githubapi
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
-	"time"
 
-	gh "github.com/google/go-github/v60/github"
-
+	"stanch/receiver/collect"
 	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
-)
-
-const (
-	// expirySoon is how long before our own token expires somebody should replace it.
-	expirySoon = 14 * 24 * time.Hour
-	// fewLeft: when less than one in so many requests is left, somebody should look.
-	fewLeft = 10
 )
 
 // Examine implements receiver.Examiner. It reports on what the collector needs of GitHub: our credential, the organisation's
@@ -32,7 +21,7 @@ func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 	}
 	last := v.client.Last()
 	if last != nil {
-		examineRate(&found, last.Header)
+		collect.ExamineRate(&found, last.Header, githubclient.RatePrefix, "hour")
 	} else {
 		last = v.client.LastAsApp()
 	}
@@ -64,21 +53,8 @@ func (v *vendor) examineCredential(ctx context.Context, found *leak.Findings) bo
 	default:
 		found.Good(check, "our token is %s's, with permissions of its own", login)
 	}
-	examineExpiry(found, response)
+	collect.ExamineExpiry(found, "GitHub", response.TokenExpiration.Time)
 	return true
-}
-
-func examineExpiry(found *leak.Findings, response *gh.Response) {
-	const check = "expiry of our token"
-	at := response.TokenExpiration.Time
-	switch {
-	case at.IsZero():
-		found.Good(check, "GitHub names none")
-	case time.Until(at) < expirySoon:
-		found.Doubt(check, "it expires on %s: put another into its file, which is read again", at.UTC().Format(time.DateOnly))
-	default:
-		found.Good(check, "it expires on %s", at.UTC().Format(time.DateOnly))
-	}
 }
 
 // examineApp reports whether the App gives us the tokens that we need.
@@ -119,19 +95,4 @@ func (v *vendor) examineAlerts(ctx context.Context, found *leak.Findings) {
 		return
 	}
 	found.Good(secrets, "an alert is answered with its secret")
-}
-
-// examineRate reports how many requests are left. An Enterprise Server may have no limit.
-func examineRate(found *leak.Findings, header http.Header) {
-	const check = "rate limit"
-	limit, err := strconv.Atoi(header.Get("X-RateLimit-Limit"))
-	left, errLeft := strconv.Atoi(header.Get("X-RateLimit-Remaining"))
-	switch {
-	case err != nil || errLeft != nil:
-		found.Good(check, "the server names none")
-	case left*fewLeft < limit:
-		found.Doubt(check, "%d of %d requests are left in this hour", left, limit)
-	default:
-		found.Good(check, "%d of %d requests are left in this hour", left, limit)
-	}
 }

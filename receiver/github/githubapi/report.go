@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"stanch/receiver/github/githubclient"
+	"stanch/receiver/outbound"
 )
 
 // maxComment is how long a comment may be, in characters. GitHub documents no limit for secret scanning, but has this one
@@ -56,10 +57,10 @@ func (v *vendor) change(ctx context.Context, text string, c change) error {
 		return err
 	}
 	err = v.update(ctx, r, c, true)
-	if githubclient.Answered(err, http.StatusUnprocessableEntity) { // the server may not know validity yet
+	if outbound.Answered(err, http.StatusUnprocessableEntity) { // the server may not know validity yet
 		err = v.update(ctx, r, c, false)
 	}
-	if githubclient.Answered(err, http.StatusBadRequest, http.StatusNotModified) { // somebody else may have been first
+	if outbound.Answered(err, http.StatusBadRequest, http.StatusNotModified) { // somebody else may have been first
 		if is, again := v.standing(ctx, r, c.doing); again == nil && c.isNeedless(is) {
 			return nil
 		}

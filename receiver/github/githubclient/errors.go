@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -71,20 +69,12 @@ func (c Call) meaning(status int) error {
 	if means, ok := c.Means[status]; ok {
 		return means
 	}
-	switch status {
-	case http.StatusUnauthorized:
-		return leak.ErrCredential
-	case http.StatusForbidden:
-		return collect.ErrRefused
-	case http.StatusNotFound:
-		return collect.ErrGone
-	}
-	return nil
+	return collect.Meaning(status)
 }
 
 // limitedBy reports whether an answer is about limits, and how long it asks us to wait; 0: it does not say.
 func limitedBy(status int, header http.Header, answered *gh.ErrorResponse) (time.Duration, bool) {
-	wait, asked := wish(header)
+	wait, asked := outbound.Wait(header, RatePrefix)
 	switch status {
 	case http.StatusTooManyRequests:
 		return wait, true
@@ -96,18 +86,6 @@ func limitedBy(status int, header http.Header, answered *gh.ErrorResponse) (time
 		return wait, header.Get(retryAfter) != ""
 	}
 	return 0, false
-}
-
-// wish is how long an answer asks us to wait, and whether it asks at all.
-func wish(header http.Header) (time.Duration, bool) {
-	if wait, asked := outbound.RetryAfter(header); asked {
-		return wait, true
-	}
-	reset, err := strconv.ParseInt(header.Get(rateReset), 10, 64)
-	if err != nil || header.Get(rateRemaining) != "0" {
-		return 0, false
-	}
-	return time.Until(time.Unix(reset, 0)), true
 }
 
 // throttled is the error for GitHub's wish that we wait: for a minute if it does not say how long, or if the time has passed by
@@ -135,12 +113,6 @@ func join(a, b string) string {
 		return a + b
 	}
 	return a + "; " + b
-}
-
-// Answered reports whether GitHub answered with one of these statuses.
-func Answered(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*outbound.Refusal](err)
-	return ok && slices.Contains(statuses, no.Status)
 }
 
 // value is what a pointer points to; of nil, the zero value.

@@ -90,11 +90,14 @@ func (a *answer) Close() error {
 	return a.ReadCloser.Close()
 }
 
+// RatePrefix begins the header fields by which GitHub tells of its rate limit.
+const RatePrefix = "X-RateLimit-"
+
 // Header fields by which GitHub asks us to wait, and says what a call needs.
 const (
 	retryAfter     = "Retry-After"
-	rateRemaining  = "X-RateLimit-Remaining"
-	rateReset      = "X-RateLimit-Reset"
+	rateRemaining  = RatePrefix + "Remaining"
+	rateReset      = RatePrefix + "Reset"
 	scopesAccepted = "X-Accepted-OAuth-Scopes"
 	rightsAccepted = "X-Accepted-GitHub-Permissions"
 )

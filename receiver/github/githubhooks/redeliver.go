@@ -12,8 +12,10 @@ import (
 
 	gh "github.com/google/go-github/v60/github"
 
+	"stanch/receiver/collect"
 	"stanch/receiver/github/githubclient"
 	"stanch/receiver/leak"
+	"stanch/receiver/outbound"
 )
 
 // arrived reports whether a delivery was answered with success. Without an answer the status is whatever it is, but no
@@ -53,7 +55,7 @@ func (h *Hooks) Redeliver(ctx context.Context, since time.Time) (int, error) {
 // more.
 func isAboutOne(err error) bool {
 	_, limited := errors.AsType[*leak.Throttled](err)
-	return !limited && githubclient.Answered(err, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity)
+	return !limited && outbound.Answered(err, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity)
 }
 
 // lost lists the deliveries that failed since a time and did not succeed later, oldest first, each by its latest attempt.
@@ -114,14 +116,5 @@ func (f feed) examineDeliveries(ctx context.Context, found *leak.Findings) {
 			failed++
 		}
 	}
-	switch {
-	case len(page) == 0:
-		found.Doubt(check, "%s has delivered nothing in the last days: send a ping", f.name)
-	case failed == len(page):
-		found.Broken(check, "the last %d of %s all failed", failed, f.name)
-	case failed > 0:
-		found.Doubt(check, "%d of the last %d of %s failed; the sweep asks for them again", failed, len(page), f.name)
-	default:
-		found.Good(check, "the last %d of %s all arrived", len(page), f.name)
-	}
+	collect.ExamineDeliveries(found, f.name, failed, len(page), "send a ping")
 }

@@ -3,10 +3,7 @@ package gitlabapi
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	gl "github.com/xanzy/go-gitlab"
@@ -14,13 +11,6 @@ import (
 	"stanch/receiver/collect"
 	"stanch/receiver/gitlab/gitlabclient"
 	"stanch/receiver/leak"
-)
-
-const (
-	// expirySoon is how long before our own token expires somebody should replace it.
-	expirySoon = 14 * 24 * time.Hour
-	// fewLeft: when less than one in so many requests is left, somebody should look.
-	fewLeft = 10
 )
 
 // Examine implements receiver.Examiner. It reports on what the collector needs of GitLab: our token, the group's
@@ -32,7 +22,7 @@ func (v *vendor) Examine(ctx context.Context) []leak.Finding {
 		v.hooks.Examine(ctx, &found)
 	}
 	if last := v.client.Last(); last != nil {
-		examineRate(&found, last.Header)
+		collect.ExamineRate(&found, last.Header, gitlabclient.RatePrefix, "minute")
 		found.Clock(last.Header.Get("Date"), last.Asked, last.Answered)
 	}
 	return found
@@ -63,23 +53,13 @@ func (v *vendor) examineToken(ctx context.Context, found *leak.Findings) bool {
 		found.Good(check, "our token is %s's, with the scope api", login)
 	}
 	if err == nil {
-		examineExpiry(found, token.ExpiresAt)
+		var expires time.Time
+		if token.ExpiresAt != nil {
+			expires = time.Time(*token.ExpiresAt)
+		}
+		collect.ExamineExpiry(found, "GitLab", expires)
 	}
 	return true
-}
-
-func examineExpiry(found *leak.Findings, expires *gl.ISOTime) {
-	const check = "expiry of our token"
-	if expires == nil {
-		found.Good(check, "GitLab names none")
-		return
-	}
-	switch at := time.Time(*expires); {
-	case time.Until(at) < expirySoon:
-		found.Doubt(check, "it expires on %s: put another into its file, which is read again", at.Format(time.DateOnly))
-	default:
-		found.Good(check, "it expires on %s", at.Format(time.DateOnly))
-	}
 }
 
 // examineVulnerabilities reports whether vulnerabilities can be listed and their secrets seen. It fetches one secret and does not
@@ -115,19 +95,4 @@ func (v *vendor) examineVulnerabilities(ctx context.Context, found *leak.Finding
 		return
 	}
 	found.Good(secrets, "the secret of the newest vulnerability can be told")
-}
-
-// examineRate reports how many requests are left. An instance without a limit does not mention it.
-func examineRate(found *leak.Findings, header http.Header) {
-	const check = "rate limit"
-	limit, err := strconv.Atoi(strings.TrimSpace(header.Get("RateLimit-Limit")))
-	left, errLeft := strconv.Atoi(header.Get("RateLimit-Remaining"))
-	switch {
-	case err != nil || errLeft != nil:
-		found.Good(check, "the server names none")
-	case left*fewLeft < limit:
-		found.Doubt(check, "%d of %d requests are left in this minute", left, limit)
-	default:
-		found.Good(check, "%d of %d requests are left in this minute", left, limit)
-	}
 }

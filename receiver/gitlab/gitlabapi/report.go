@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"stanch/receiver/gitlab/gitlabclient"
+	"stanch/receiver/outbound"
 )
 
 // The states of a vulnerability, as in REST.
@@ -60,7 +61,7 @@ func (v *vendor) change(ctx context.Context, text, comment string, c change) err
 	if errors.Is(err, gitlabclient.ErrOlder) { // it takes no comment in GraphQL yet
 		err = v.post(ctx, r, shorten(comment), c)
 	}
-	if gitlabclient.Answered(err, http.StatusNotModified) || errors.Is(err, errPayload) { // somebody else may have been first
+	if outbound.Answered(err, http.StatusNotModified) || errors.Is(err, errPayload) { // somebody else may have been first
 		if is, again := v.vulnerability(ctx, r, c.doing); again == nil && c.isNeedless(is.State) {
 			return nil
 		}
@@ -137,7 +138,7 @@ func (v *vendor) confirm(ctx context.Context, r Ref, is found) {
 		return
 	}
 	err := v.post(ctx, r, "", change{doing: "confirming the vulnerability", state: confirmed, verb: "confirm"})
-	if err != nil && !gitlabclient.Answered(err, http.StatusNotModified) {
+	if err != nil && !outbound.Answered(err, http.StatusNotModified) {
 		v.log.WarnContext(ctx, "a vulnerability is not confirmed", "ref", r.String(), "err", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -137,9 +136,8 @@ func (c *caller) note(answer *Answer) {
 	last := *answer
 	last.body = nil
 	c.last.Store(&last)
-	reset, err := strconv.ParseInt(answer.Header.Get(rateReset), 10, 64)
-	if err == nil && answer.Header.Get(rateRemaining) == "0" {
-		c.until.Store(min(time.Unix(reset, 0).UnixNano(), time.Now().Add(maxWait).UnixNano()))
+	if end, over := outbound.LimitEnd(answer.Header, RatePrefix); over {
+		c.until.Store(min(end.UnixNano(), time.Now().Add(maxWait).UnixNano()))
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
 	"stanch/receiver/collect"
@@ -13,16 +11,13 @@ import (
 	"stanch/receiver/outbound"
 )
 
-// Header fields by which GitLab asks us to wait.
-const (
-	rateRemaining = "RateLimit-Remaining"
-	rateReset     = "RateLimit-Reset"
-)
+// RatePrefix begins the header fields by which GitLab tells of its rate limit.
+const RatePrefix = "RateLimit-"
 
 // classify is the only place that says what an error answer means. Only an answer in GitLab's own format says anything about
 // vulnerabilities or our token: a proxy's page does not.
 func classify(call Call, answer *Answer) error {
-	wait, asked := wish(answer.Header)
+	wait, asked := outbound.Wait(answer.Header, RatePrefix)
 	limited := answer.status == http.StatusTooManyRequests || answer.status == http.StatusServiceUnavailable && asked
 	if limited {
 		return throttled(call, answer.status, wait)
@@ -57,27 +52,7 @@ func (c Call) meaning(status int) error {
 	if means, ok := c.Means[status]; ok {
 		return means
 	}
-	switch status {
-	case http.StatusUnauthorized:
-		return leak.ErrCredential
-	case http.StatusForbidden:
-		return collect.ErrRefused
-	case http.StatusNotFound:
-		return collect.ErrGone
-	}
-	return nil
-}
-
-// wish is how long an answer asks us to wait, and whether it asks at all.
-func wish(header http.Header) (time.Duration, bool) {
-	if wait, asked := outbound.RetryAfter(header); asked {
-		return wait, true
-	}
-	reset, err := strconv.ParseInt(header.Get(rateReset), 10, 64)
-	if err != nil || header.Get(rateRemaining) != "0" {
-		return 0, false
-	}
-	return time.Until(time.Unix(reset, 0)), true
+	return collect.Meaning(status)
 }
 
 // throttled is the error for GitLab's wish that we wait: for a minute if it does not say how long, or if the time has passed by
@@ -88,12 +63,6 @@ func throttled(call Call, status int, wait time.Duration) error {
 	}
 	no := &outbound.Refusal{Doing: call.Doing, Who: "GitLab", Status: status, Hint: "too many requests were made with our token"}
 	return &leak.Throttled{After: min(wait, maxWait), Err: no}
-}
-
-// Answered reports whether GitLab answered with one of these statuses.
-func Answered(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*outbound.Refusal](err)
-	return ok && slices.Contains(statuses, no.Status)
 }
 
 // IsAbsent reports whether an error says that something is not there, or not for us to see.

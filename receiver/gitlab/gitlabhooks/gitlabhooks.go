@@ -227,14 +227,5 @@ func (h *Hooks) examineDeliveries(ctx context.Context, f feed, found *leak.Findi
 			failed++
 		}
 	}
-	switch {
-	case len(page) == 0:
-		found.Doubt(check, "%s has delivered nothing in the last days: test it", f.name)
-	case failed == len(page):
-		found.Broken(check, "the last %d of %s all failed", failed, f.name)
-	case failed > 0:
-		found.Doubt(check, "%d of the last %d of %s failed; the sweep asks for them again", failed, len(page), f.name)
-	default:
-		found.Good(check, "the last %d of %s all arrived", len(page), f.name)
-	}
+	collect.ExamineDeliveries(found, f.name, failed, len(page), "test it")
 }

@@ -18,6 +18,7 @@ import (
 
 	"stanch/receiver/collect"
 	"stanch/receiver/gitlab/gitlabclient"
+	"stanch/receiver/outbound"
 )
 
 const (
@@ -141,8 +142,8 @@ func (h *Hooks) redeliver(ctx context.Context, f feed, most int) (asked int, err
 		switch err := h.resend(ctx, f, d); {
 		case err == nil:
 			asked++
-		case gitlabclient.Answered(err, http.StatusNotFound): // a week has passed
-		case gitlabclient.Answered(err, http.StatusUnprocessableEntity): // the hook has another URL now
+		case outbound.Answered(err, http.StatusNotFound): // a week has passed
+		case outbound.Answered(err, http.StatusUnprocessableEntity): // the hook has another URL now
 			h.log.WarnContext(ctx, "a failed delivery is not sent again", "err", err)
 		default:
 			return asked, err

@@ -110,7 +110,7 @@ func (l *Language[S]) noSuchField(e *cel.Error, parsed *cel.Ast) string {
 		of, name := x.AsSelect().Operand(), x.AsSelect().FieldName()
 		if of.Kind() == ast.IdentKind && l.fieldsOf(of.AsIdent()) != nil {
 			known := l.fieldsOf(of.AsIdent())
-			return fmt.Sprintf("%s has no such field%s it has %s", of.AsIdent(), closest(name, known), strings.Join(known, ", "))
+			return fmt.Sprintf("%s has no such field%s it has %s", of.AsIdent(), cmp.Or(Suggestion(name, known), ";"), strings.Join(known, ", "))
 		}
 	}
 	return ""
@@ -125,13 +125,20 @@ func listed(names []string) string {
 	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// closest goes on in a sentence with the word that was probably meant.
-func closest(written string, known []string) string {
-	best := slices.MinFunc(known, func(a, b string) int {
-		return cmp.Compare(fuzzy.LevenshteinDistance(written, a), fuzzy.LevenshteinDistance(written, b))
-	})
-	if fuzzy.LevenshteinDistance(written, best) > 2 {
-		return ";"
+// farthest is the largest edit distance at which a word is taken for a misspelling of another.
+const farthest = 2
+
+// Suggestion returns the end of a sentence that names the word that was probably meant, or nothing.
+func Suggestion(written string, known []string) string {
+	best, distance := "", farthest+1
+	for _, word := range known {
+		limit := min(distance, len(word)/2+1)
+		if n := fuzzy.LevenshteinDistance(strings.ToLower(written), strings.ToLower(word)); n < limit {
+			best, distance = word, n
+		}
+	}
+	if best == "" {
+		return ""
 	}
 	return "; did you mean " + best + "?"
 }

@@ -54,7 +54,7 @@ type Pool struct {
 // its own. A Pool runs once.
 func (p *Pool) Run(ctx context.Context, open func(context.Context) (Fetch, error)) error {
 	workers, taking := errgroup.WithContext(ctx)
-	handling, cancel := outlive(taking, queue.DrainTimeout)
+	handling, cancel := queue.Draining(taking)
 	defer cancel()
 	for range max(p.Workers, 1) {
 		workers.Go(func() error {
@@ -88,16 +88,6 @@ func (p *Pool) part(ended <-chan error) error {
 		p.Log.Error("handlers do not end", "stream", p.Stream, "consumer", p.Name)
 		return nil
 	}
-}
-
-// outlive returns a context that is cancelled when ctx has been over for a while.
-func outlive(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
-	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(while, cancel)
-		context.AfterFunc(lasting, func() { timer.Stop() })
-	})
-	return lasting, cancel
 }
 
 // work is one worker: it takes deliveries until taking ends, and handles one at a time.

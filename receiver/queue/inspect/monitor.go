@@ -2,12 +2,10 @@ package inspect
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -70,19 +68,11 @@ func (v varz) judge(found *leak.Findings) {
 
 // monitorClient trusts whom the connection trusts.
 func monitorClient(caFile string) (*http.Client, error) {
-	config := outbound.Config{Timeout: monitorTimeout, MaxAnswer: maxVarz}
-	if caFile == "" {
-		return outbound.NewClient(config), nil
-	}
-	text, err := os.ReadFile(caFile)
+	roots, err := outbound.Roots(caFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading the CA file: %w", err)
+		return nil, fmt.Errorf("the CA file %w", err)
 	}
-	config.Roots = x509.NewCertPool()
-	if !config.Roots.AppendCertsFromPEM(text) {
-		return nil, errors.New("the CA file holds no certificate")
-	}
-	return outbound.NewClient(config), nil
+	return outbound.NewClient(outbound.Config{Timeout: monitorTimeout, MaxAnswer: maxVarz, Roots: roots}), nil
 }
 
 // askMonitor asks one server. The error does not hold the address.

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"time"
 
+	"stanch/receiver/leak/expr"
+
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v4"
 )
@@ -187,7 +189,7 @@ func (d *Decoder) unknown(key *yaml.Node, path string, known []string) {
 	if plainKey.MatchString(key.Value) {
 		at = Join(path, key.Value)
 	}
-	d.add(key.Line, at, "unknown key"+Suggestion(key.Value, known))
+	d.add(key.Line, at, "unknown key"+expr.Suggestion(key.Value, known))
 }
 
 func (d *Decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
