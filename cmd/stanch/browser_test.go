@@ -171,7 +171,7 @@ func TestPageInABrowser(t *testing.T) {
 	s.startBehindPassword()
 	home := "http://" + s.private + "/"
 	b.do(chromedp.Navigate("http://alice:correct@" + s.private + "/?reload=off"))
-	b.wait("Nothing needs anybody now.")
+	b.wait("Nothing needs attention now.")
 	b.wantAccessible("empty")
 
 	key := leaked{key: ibmfake.Key{Name: hostileName, Setting: "disable", Value: secret(plant + strings.Repeat("0", 32))}}

@@ -78,6 +78,23 @@ func TestExampleNamesEveryField(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[config.Config]())
+	for _, adapter := range everyAdapter() {
+		walk(reflect.TypeOf(adapter))
+	}
+}
+
+// everyAdapter returns an empty adapter part of an entry for each type of source, issuer and notifier.
+func everyAdapter() (all []any) {
+	for _, made := range stanch.Adapters.Sources {
+		all = append(all, made())
+	}
+	for _, made := range stanch.Adapters.Issuers {
+		all = append(all, made())
+	}
+	for _, made := range stanch.Adapters.Notifiers {
+		all = append(all, made())
+	}
+	return all
 }
 
 // TestComposeConfigurations wants the configurations of the compose files to be right but for files that are elsewhere.

@@ -89,7 +89,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, ibmfake.Switches{}, "")
 	s.start()
-	s.wantPage("/", "Nothing needs anybody now.", "No incident yet.", "Queue of alerts empty", "Dead letters none",
+	s.wantPage("/", "Nothing needs attention now.", "No incident yet.", "Queue of alerts empty", "Dead letters none",
 		"Source gh no delivery since the start", "Notifier console 0 delivered", "This page reloads every 30 seconds.")
 	s.wantPage("/dead", "There is none.")
 	key, id := s.one(ibmfake.Key{Setting: "disable", Locked: true}, "failed")
@@ -284,6 +284,6 @@ func TestPageReleases(t *testing.T) {
 	}
 	s.wantPage(header.Get("Location"), "approve: 7 incidents of account")
 	s.waitFor("all contained", func() bool {
-		return strings.Contains(held(), "contained 8") && strings.Contains(held(), "Nothing needs anybody now.")
+		return strings.Contains(held(), "contained 8") && strings.Contains(held(), "Nothing needs attention now.")
 	})
 }
