@@ -55,18 +55,18 @@ func (p *GitLabPartner) Rotate() error {
 // ServeHTTP answers the key document.
 func (p *GitLabPartner) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(p.Document()) // a reader that went away needs no answer
+	_, _ = w.Write(p.document()) // a reader that went away needs no answer
 }
 
-// Document is the key document, with every key that there has been.
-func (p *GitLabPartner) Document() []byte {
+// document is the key document, with every key that there has been.
+func (p *GitLabPartner) document() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return Document(p.signers...)
 }
 
-// Body writes the body of a delivery.
-func (p *GitLabPartner) Body(reported ...Reported) []byte {
+// body writes the body of a delivery.
+func (p *GitLabPartner) body(reported ...Reported) []byte {
 	batch := make([]map[string]any, len(reported))
 	for i, r := range reported {
 		batch[i] = map[string]any{"type": r.Type, "token": r.Token.Reveal(), "url": r.URL}
@@ -75,8 +75,8 @@ func (p *GitLabPartner) Body(reported ...Reported) []byte {
 	return data
 }
 
-// Header is the header of a delivery with this body, signed with the newest key.
-func (p *GitLabPartner) Header(body []byte) http.Header {
+// header is the header of a delivery with this body, signed with the newest key.
+func (p *GitLabPartner) header(body []byte) http.Header {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.signers[len(p.signers)-1].GitLabHeader(body)
@@ -84,12 +84,12 @@ func (p *GitLabPartner) Header(body []byte) http.Header {
 
 // Send delivers once and returns the status of the answer. GitLab sends again after 400 or above.
 func (p *GitLabPartner) Send(ctx context.Context, url string, reported ...Reported) (int, error) {
-	body := p.Body(reported...)
+	body := p.body(reported...)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, errors.New("the URL is none")
 	}
-	request.Header = p.Header(body)
+	request.Header = p.header(body)
 	response, err := p.client.Do(request)
 	if err != nil {
 		return 0, errors.New("nobody answered")

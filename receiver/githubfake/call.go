@@ -168,7 +168,6 @@ const (
 	UpdateHookConfig Operation = "app.hook.update"
 	GetInstallation  Operation = "installation.get"
 	CreateToken      Operation = "installation.token"
-	NoOperation      Operation = "" // a request that GitHub has no route for
 )
 
 // route is one operation of the API.

@@ -172,16 +172,10 @@ const (
 	TestHook             Operation = "hook.test"
 	ListEvents           Operation = "events.list"
 	ResendEvent          Operation = "event.resend"
-	NoOperation          Operation = "" // a request that GitLab has no route for
 
-	GraphQL            Operation = "graphql" // a document that cannot be read
-	QueryGroup         Operation = "graphql.group"
-	QueryProject       Operation = "graphql.project"
-	QueryVulnerability Operation = "graphql.vulnerability"
-	MutateConfirm      Operation = "graphql.vulnerabilityConfirm"
-	MutateResolve      Operation = "graphql.vulnerabilityResolve"
-	MutateDismiss      Operation = "graphql.vulnerabilityDismiss"
-	MutateRevert       Operation = "graphql.vulnerabilityRevertToDetected"
+	GraphQL       Operation = "graphql" // a document that cannot be read
+	QueryGroup    Operation = "graphql.group"
+	MutateResolve Operation = "graphql.vulnerabilityResolve"
 )
 
 // route is one operation of an API.

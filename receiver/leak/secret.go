@@ -11,8 +11,8 @@ import (
 // redacted is all that a Secret ever shows of itself.
 const redacted = "[secret]"
 
-// ErrSecretMarshal is the answer of a Secret to everything that would encode it.
-var ErrSecretMarshal = errors.New("a secret cannot be marshalled")
+// errMarshal is the answer of a Secret to everything that would encode it.
+var errMarshal = errors.New("a secret cannot be marshalled")
 
 // Secret is a token's value. It prints as "[secret]" under every verb, refuses every encoding, and does not compare
 // with ==. [Secret.Reveal] is the one way in, so that a search for "Reveal()" lists each line that touches a key in
@@ -52,10 +52,10 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted)
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText refuses; encoding/json, encoding/xml and yaml ask it.
-func (s Secret) MarshalText() ([]byte, error) { return nil, ErrSecretMarshal }
+func (s Secret) MarshalText() ([]byte, error) { return nil, errMarshal }
 
 // GobEncode refuses; encoding/gob asks it.
-func (s Secret) GobEncode() ([]byte, error) { return nil, ErrSecretMarshal }
+func (s Secret) GobEncode() ([]byte, error) { return nil, errMarshal }
 
 // MarshalYAML refuses; yaml asks it before MarshalText.
-func (s Secret) MarshalYAML() (any, error) { return nil, ErrSecretMarshal }
+func (s Secret) MarshalYAML() (any, error) { return nil, errMarshal }

@@ -17,6 +17,7 @@ import (
 	"stanch/dispositions/policy"
 	"stanch/receiver/leak"
 	"stanch/receiver/queue"
+	"stanch/receiver/queue/cluster"
 )
 
 // Config is the configuration file. This comment and those of its fields are its manual.
@@ -302,7 +303,7 @@ func (s *Store) fillIn(file string) {
 		fallback(&s.Embedded.Dir, decode.Resolve(file, defaultStore))
 		return
 	}
-	fallback(&s.NATS.Replicas, 3)
+	fallback(&s.NATS.Replicas, cluster.DefaultReplicas)
 	fallback(&s.NATS.MaxBytes, queue.DefaultMaxStore)
 	fallback(&s.NATS.Dir, decode.Resolve(file, defaultRun))
 }

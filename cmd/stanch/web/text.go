@@ -35,22 +35,22 @@ var functions = template.FuncMap{
 	"all":     func(v string, a ledger.Account) string { return compose.CommandAll(v, a.Issuer, a.ID) },
 }
 
-// Text is a stranger's text as a page shows it.
-type Text struct {
-	Parts []Part
+// visible is a stranger's text as a page shows it.
+type visible struct {
+	Parts []part
 	Whole string // what was cut; empty: nothing was
 }
 
-// Part is a run of characters, or the name of one that cannot be seen or that moves or hides others.
-type Part struct {
+// part is a run of characters, or the name of one that cannot be seen or that moves or hides others.
+type part struct {
 	Text string
 	Odd  bool
 }
 
 // shortened is a text as a page shows it: no longer than so many characters, with every character visible.
-func shortened(most int, v any) Text {
+func shortened(most int, v any) visible {
 	s := strings.ToValidUTF8(fmt.Sprint(v), "\uFFFD")
-	var t Text
+	var t visible
 	if runes := []rune(s); len(runes) > most {
 		t.Whole = spelt(s)
 		s = string(runes[:most])
@@ -59,29 +59,29 @@ func shortened(most int, v any) Text {
 	return t
 }
 
-func parts(s string) (all []Part) {
+func parts(s string) (all []part) {
 	from := 0
 	for i, r := range s {
 		if seen(r) {
 			continue
 		}
 		if from < i {
-			all = append(all, Part{Text: s[from:i]})
+			all = append(all, part{Text: s[from:i]})
 		}
-		all = append(all, Part{Text: fmt.Sprintf("U+%04X", r), Odd: true})
+		all = append(all, part{Text: fmt.Sprintf("U+%04X", r), Odd: true})
 		from = i + len(string(r))
 	}
 	if from < len(s) {
-		all = append(all, Part{Text: s[from:]})
+		all = append(all, part{Text: s[from:]})
 	}
 	return all
 }
 
 // spelt is a text on one line, for where nothing can be marked.
-func spelt(s string) string { return Text{Parts: parts(s)}.String() }
+func spelt(s string) string { return visible{Parts: parts(s)}.String() }
 
 // String is the text with the names of odd characters in brackets.
-func (t Text) String() string {
+func (t visible) String() string {
 	var b strings.Builder
 	for _, p := range t.Parts {
 		if p.Odd {

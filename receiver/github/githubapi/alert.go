@@ -22,7 +22,6 @@ const maxPlaces = 100
 type alert struct {
 	Number         int64      `json:"number"`
 	HTMLURL        string     `json:"html_url"`
-	State          string     `json:"state"`
 	SecretType     string     `json:"secret_type"`
 	Secret         secretText `json:"secret"`
 	Validity       string     `json:"validity"`

@@ -163,9 +163,6 @@ func (c *Cluster) URLs() string {
 	return strings.Join(urls, ",")
 }
 
-// URL is the address of one node.
-func (c *Cluster) URL(i int) string { return fmt.Sprintf("nats://127.0.0.1:%d", c.nodes[i].ClientPort) }
-
 // Server is a node that runs inside this process, or nil.
 func (c *Cluster) Server(i int) *server.Server { return c.servers[i] }
 

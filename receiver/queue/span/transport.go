@@ -16,11 +16,11 @@ type transport struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	_, s := below(r.Context(), MethodName(r.Method), trace.SpanKindClient)
+	_, s := below(r.Context(), methodName(r.Method), trace.SpanKindClient)
 	if s.span == nil {
 		return t.RoundTripper.RoundTrip(r)
 	}
-	s.Set(Method, MethodName(r.Method))
+	s.Set(Method, methodName(r.Method))
 	s.Set(Address, r.URL.Hostname())
 	response, err := t.RoundTripper.RoundTrip(r)
 	failure := err
@@ -39,8 +39,8 @@ var errStatus = errors.New("the status is no success")
 
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead}
 
-// MethodName is the method of a request as an attribute: a method that is not well known is _OTHER.
-func MethodName(method string) string {
+// methodName is the method of a request as an attribute: a method that is not well known is _OTHER.
+func methodName(method string) string {
 	if slices.Contains(methods, method) {
 		return method
 	}
