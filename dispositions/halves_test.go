@@ -3,6 +3,7 @@ package dispositions_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,14 +63,14 @@ func TestHalves(t *testing.T) {
 	})
 	t.Run("the secret first", func(t *testing.T) {
 		inFakeTime(t, func(w *world) {
-			known := false
-			stop := w.engine(w.store, paired{w.cloud, func() bool { return known }})
+			var known atomic.Bool
+			stop := w.engine(w.store, paired{w.cloud, known.Load})
 			first := w.report(other, "https://example.com/1")
 			time.Sleep(30 * time.Second)
 			w.want(first, leak.Unknown, leak.Nothing, "", "seen unknown")
 			id := w.report(w.cloud.add(leak.Key{ID: "ApiKey-1", Setting: leak.Disable}), "https://example.com/1")
 			time.Sleep(time.Second)
-			known = true
+			known.Store(true)
 			time.Sleep(20 * time.Minute)
 			stop()
 			w.want(first, leak.Closed, leak.Nothing, leak.RuleJoined, "seen unknown joined")

@@ -102,6 +102,28 @@ var oddRows = []oddRow{
 		state: "disabled already, the value still works", actions: disabling, key: ibmfake.Key{Disabled: true}, after: forAnHour,
 		before: tokens(200, `{"access_token":"eyJ","expires_in":3600}`), says: []string{"the leaked value still works"}, // and nothing is said to be contained before it is refused
 	},
+	{
+		state: "disabled already, the value still works", actions: []string{"none"}, key: ibmfake.Key{Disabled: true},
+		before: tokens(200, `{"access_token":"eyJ","expires_in":3600}`),
+	},
+	{state: "hidden by its id, and refused as disabled", actions: disabling, before: hiddenByID},
+	{state: "hidden by its id, tried again when the value is wiped", actions: []string{"none"}, before: hiddenByID, after: ordering(dispositions.Retry)},
+	{state: "contained, enabled, hidden by its value, seen again", actions: disabling, after: func(o *odd) {
+		o.Act("enable", o.keyID)
+		o.AddFault(unknownByValue)
+		o.leak("later")
+		time.Sleep(time.Minute)
+	}},
+	{state: "contained, enabled, hidden altogether, seen again", actions: disabling, after: func(o *odd) {
+		o.Act("enable", o.keyID)
+		o.AddFault(unknownByValue)
+		hiddenByID(o)
+		o.leak("later")
+		time.Sleep(time.Minute)
+	}},
+	{state: "held disabled, enabled by somebody, and refused", actions: []string{"delete"}, before: asking, after: both(func(o *odd) {
+		o.Act("enable", o.keyID)
+	}, ordering(dispositions.Reject))},
 	{state: "gone, never known", actions: disabling, before: func(o *odd) { o.Act("delete", o.keyID) }},
 	{state: "gone, known before", actions: disabling, before: both(knownBefore, func(o *odd) { o.Act("delete", o.keyID) }), after: func(o *odd) {
 		o.leak("later")
@@ -189,8 +211,10 @@ var oddRows = []oddRow{
 		400, `{"errorCode":"BXNIM0410E"}`), after: forAnHour, says: []string{"BXNIM0410E"}},
 	{state: "the value refused with BXNIM0436E and 401", actions: effective, before: tokens(
 		401, `{"errorCode":"BXNIM0436E"}`), after: forAnHour, says: []string{"BXNIM0436E"}},
-	{state: "the value refused as dead with 401", actions: effective, before: tokens(401, `{"errorCode":"BXNIM0462E"}`)},
-	{state: "the value refused as dead with 403", actions: effective, before: tokens(403, `{"errorCode":"BXNIM0415E"}`)},
+	{state: "the value refused as gone with 401", actions: effective, before: tokens(401, `{"errorCode":"BXNIM0415E"}`)},
+	{state: "the value refused as disabled with 403", actions: effective, before: tokens(403, `{"errorCode":"BXNIM0462E"}`), after: forAnHour},
+	{state: "the value refused as dead, with a token", actions: disabling, before: tokens(
+		400, `{"errorCode":"BXNIM0462E","access_token":"eyJ"}`), after: forAnHour},
 	{state: "the value refused with a code and 404", actions: disabling, before: tokens(
 		404, `{"errorCode":"BXNIM0462E"}`), after: forAnHour},
 	{state: "the value refused in an HTML page", actions: disabling, before: tokens(
@@ -239,6 +263,20 @@ func shownLater(o *odd) {
 	o.AddKey(ibmfake.Key{ID: o.ownID, IAMID: o.ownIAM, Value: o.own, Administrator: true})
 	o.RevokeTokens()
 	time.Sleep(time.Hour)
+}
+
+// noKey is IAM's documented answer for a key that is not there.
+const noKey = `{"errors":[{"code":"not_found","message_code":"BXNIM0102E"}]}`
+
+var unknownByValue = ibmfake.Fault{
+	Path: "/v1/apikeys/details", Times: ibmfake.Forever, Status: 404, ContentType: "application/json", Body: noKey,
+}
+
+// hiddenByID lets IAM say of every key that is read by its id that there is none.
+func hiddenByID(o *odd) {
+	o.AddFault(ibmfake.Fault{
+		Method: http.MethodGet, Path: "/v1/apikeys/ApiKey-*", Times: ibmfake.Forever, Status: 404, ContentType: "application/json", Body: noKey,
+	})
 }
 
 // deadValue lets the token endpoint refuse the leaked value as a disabled key's.

@@ -139,11 +139,19 @@ func (p *pass) reject(o Order) error {
 	if p.head.State != leak.Held {
 		return leak.Refuse("the incident is %s: nothing waits for approval", p.head.State)
 	}
+	if p.seen.standing == unclear {
+		return leak.Refuse("whether the key is still disabled is not known, and nothing was changed: reading the key from %s: %v", p.issuer.Name, p.seen.err)
+	}
 	p.incident.Rule, p.incident.Approval, p.incident.Severity = leak.RuleReject, false, p.head.Rated
 	p.incident.Reason = fmt.Sprintf("%s refused to %s the key: %s", o.By, p.head.Action, o.Reason)
 	text := fmt.Sprintf("refused to %s the key, which works", p.head.Action)
 	p.incident.State, p.incident.Action = leak.Left, leak.Nothing
-	if p.head.Key.Disabled {
+	switch {
+	case p.seen.standing == alive: // somebody enabled it meanwhile
+		p.found(p.seen.key)
+		p.works()
+		p.incident.Severity = leak.Critical
+	case p.head.Key.Disabled:
 		text = fmt.Sprintf("refused to %s the key, which stays disabled", p.head.Action)
 		p.incident.State, p.incident.Action = leak.Contained, leak.Disable
 	}

@@ -30,7 +30,7 @@ func (p *pass) locate(ctx context.Context) outcome {
 			p.seen = p.look(ctx)
 		}
 	case obey:
-		if p.work.order.Verb == Undo {
+		if verb := p.work.order.Verb; verb == Undo || verb == Reject && p.head.Key.Disabled {
 			p.issuer.limiter = nil // a person waits, and asks for one key
 			p.seen = p.look(ctx)
 		}
@@ -148,6 +148,7 @@ func (p *pass) decideByPolicy(ctx context.Context) outcome {
 	p.decided(d)
 	switch now := atOnce(d, able); {
 	case d.Action == leak.Nothing:
+		p.worksThough(ctx)
 		return outcome{result: isLeft}
 	case p.seen.shows(now) && now != d.Action:
 		p.claim = "the key was disabled already when it was looked up"
@@ -224,7 +225,11 @@ func (p *pass) announce(ctx context.Context) outcome {
 	}
 	ctx, s := p.phase(ctx, phaseAnnounce)
 	p.incident.State, p.incident.Intended = leak.Open, p.todo
-	p.step(leak.Intended, fmt.Sprintf("about to %s the key", p.todo))
+	text := fmt.Sprintf("about to %s the key", p.todo)
+	if p.incident.Key.Locked {
+		text = fmt.Sprintf("about to unlock the key, and to %s it", p.todo)
+	}
+	p.step(leak.Intended, text)
 	err := p.record(ctx)
 	s.end(err)
 	if err != nil {
@@ -289,10 +294,18 @@ func (p *pass) proveDead(ctx context.Context) outcome {
 			return fail(err)
 		}
 		proof.Code = trial.Code
+		if p.seen.standing == gone && trial.Exists {
+			proof.Kind, text = leak.RefusedByUse, "proved: the issuer shows no such key, and says that it is disabled"
+			p.seen = observation{standing: disabled, key: p.incident.Key}
+			p.seen.key.Disabled = true
+		}
 		text += ", and the leaked value is refused" + unusual(trial)
 	}
-	if p.claim != "" {
+	if p.claim != "" && proof.Kind != leak.RefusedByUse {
 		text = p.claim
+	}
+	if p.issuer.Issuer.Abilities().Prove && p.work.content.Secret.Empty() {
+		text += "; the leaked value is not kept any more, so it was not tried"
 	}
 	return p.proved(proof, text)
 }

@@ -42,6 +42,22 @@ func (p *pass) proveByUse(ctx context.Context) outcome {
 		p.issuer.Name, p.incident.Intended, withCode(trial.Code))}
 }
 
+// worksThough reports whether the leaked value works of a key that its issuer says is disabled or expired, where it can be tried; then
+// nothing is said of the key that rests on what the issuer says.
+func (p *pass) worksThough(ctx context.Context) bool {
+	useless := p.seen.standing == disabled || p.seen.standing == alive && hasExpired(p.seen.key)
+	if !useless || !p.issuer.tries(p.target()) {
+		return false
+	}
+	trial, err := p.issuer.try(ctx, p.target())
+	if err != nil || trial.Result != leak.Works {
+		return false
+	}
+	p.tried(trial)
+	p.incident.Key.Disabled = false
+	return true
+}
+
 // maySettle reports whether an accepted action that does not show yet may do so within the time that changes take there.
 func (p *pass) maySettle() bool {
 	waits := p.issuer.Issuer.Abilities().Settles > 0 && p.incident.SettlesAt.IsZero()
@@ -73,6 +89,9 @@ func (p *pass) notInForce(ctx context.Context) outcome {
 		return fail(fmt.Errorf("reading the key back from %s: %w%s", p.issuer.Name, p.seen.err, lock))
 	}
 	p.incident.Key.Disabled = p.seen.key.Disabled
+	if p.worksThough(ctx) {
+		return fail(fmt.Errorf("%s said that the key is disabled: trying the leaked value: %w%s", p.issuer.Name, leak.ErrAlive, lock))
+	}
 	if hasExpired(p.seen.key) && p.issuer.tries(p.target()) {
 		if trial, err := p.refused(ctx); err == nil {
 			return p.proved(leak.Proof{Kind: leak.ReadBackExpired, Code: trial.Code}, "proved: the key has expired, and the leaked value is refused")
@@ -81,7 +100,11 @@ func (p *pass) notInForce(ctx context.Context) outcome {
 	if p.acted != nil {
 		return fail(fmt.Errorf("asking %s to %s the key: %w%s", p.issuer.Name, p.incident.Intended, p.acted, lock))
 	}
-	return fail(fmt.Errorf("%s accepted the request to %s the key, but it still works when read back%s", p.issuer.Name, p.incident.Intended, lock))
+	still := "it still works when read back"
+	if p.seen.standing == disabled {
+		still = "it is disabled and not deleted when read back"
+	}
+	return fail(fmt.Errorf("%s accepted the request to %s the key, but %s%s", p.issuer.Name, p.incident.Intended, still, lock))
 }
 
 // hasExpired reports whether a key is of no use because its time is over. Somebody may extend it, so an action is taken all the same.
@@ -136,6 +159,8 @@ func (p *pass) refused(ctx context.Context) (leak.Trial, error) {
 	case err != nil:
 	case trial.Result == leak.Works:
 		err = fmt.Errorf("trying the leaked value: %w", leak.ErrAlive)
+	case p.seen.standing == gone && trial.Exists && p.incident.Action == leak.Delete:
+		err = fmt.Errorf("trying the leaked value: it is refused%s, as that of a key which is disabled and not deleted", withCode(trial.Code))
 	case p.seen.standing == gone && !p.isDeath(trial):
 		err = fmt.Errorf("trying the leaked value: it is refused%s, which does not say that the key is dead", withCode(trial.Code))
 	}

@@ -221,6 +221,9 @@ func (p *pass) failed(ctx context.Context, err error) error {
 func (p *pass) fail(err error) {
 	p.incident.State, p.incident.Severity = leak.Failed, leak.Critical
 	p.incident.Failure, p.incident.Cause = err.Error(), leak.CauseOf(err)
+	if p.incident.Cause == leak.CauseAlive {
+		p.incident.Proof = nil
+	}
 	p.step(leak.Failure, err.Error())
 }
 

@@ -24,7 +24,10 @@ func (p *pass) locateNowhere(ctx context.Context, reason error) outcome {
 	if p.incident.Located() && p.issuer.Issuer != nil {
 		return p.locateKnown(ctx)
 	}
-	works, text := p.useUnknown(ctx)
+	works, text, err := p.useUnknown(ctx)
+	if err != nil {
+		return fail(err)
+	}
 	candidates := len(p.settings.candidates(p.work.content))
 	p.incident.Denied = candidates > 0 && !works && errors.Is(reason, leak.ErrNotFound) && (p.head.Denied || p.head.State != leak.Unknown)
 	rule, severity := "", leak.Info
@@ -42,7 +45,7 @@ func (p *pass) locateNowhere(ctx context.Context, reason error) outcome {
 }
 
 // useUnknown tries a value that no issuer knows as its finder would, before it is said to be nobody's.
-func (p *pass) useUnknown(ctx context.Context) (works bool, text string) {
+func (p *pass) useUnknown(ctx context.Context) (works bool, text string, err error) {
 	for _, issuer := range p.settings.candidates(p.work.content) {
 		if !issuer.tries(p.target()) {
 			continue
@@ -50,30 +53,42 @@ func (p *pass) useUnknown(ctx context.Context) (works bool, text string) {
 		trial, err := issuer.try(ctx, p.target())
 		switch {
 		case err != nil:
-			p.engine.config.Log.DebugContext(ctx, "whether an unknown value works is not known", "incident", p.incident.ID, "err", err)
+			return false, "", fmt.Errorf("trying a value that no issuer knows: %w", err)
 		case trial.Result == leak.Works:
-			return true, "; tried as its finder would, the value works: the key is not ours to disable"
+			return true, "; tried as its finder would, the value works: the key is not ours to disable", nil
 		default:
 			text = "; tried as its finder would, the value is refused" + withCode(trial.Code)
 		}
 	}
-	return false, text
+	return false, text, nil
 }
 
-// locateKnown looks at a key whose value its issuer does not know any more.
+// locateKnown looks at a key whose value its issuer does not know, or does not show, any more, by what it named the key by before.
 func (p *pass) locateKnown(ctx context.Context) outcome {
 	p.seen = p.look(ctx)
 	dead := p.head.State == leak.Contained || p.head.State == leak.Accepted
 	switch {
-	case (p.seen.standing == gone || p.seen.standing == unseen) && dead:
-		return outcome{result: noted} // a new sighting of a key that is still gone
+	case p.seen.standing == unclear:
+		return fail(p.seen.err)
+	case p.seen.standing == alive || p.seen.standing == disabled:
+		p.found(p.seen.key)
+		return outcome{}
+	case dead:
+		return p.stillGone(ctx)
 	case p.seen.standing == gone:
 		p.claim = "the key is gone: the issuer knows neither its value nor its id"
 		return outcome{}
-	case p.seen.standing == unclear:
-		return fail(p.seen.err)
-	case p.seen.standing == unseen:
-		return fail(fmt.Errorf("%s does not know the value any more: %w", p.issuer.Name, leak.ErrNotFound))
 	}
-	return fail(errors.New("the issuer knows the key's id and not its value"))
+	return fail(fmt.Errorf("%s does not know the value any more: %w", p.issuer.Name, leak.ErrNotFound))
+}
+
+// stillGone settles a new sighting of a key that was proved dead and is not there to ask: its value is tried, where it can be.
+func (p *pass) stillGone(ctx context.Context) outcome {
+	if p.issuer.tries(p.target()) {
+		if _, err := p.refused(ctx); err != nil {
+			p.works()
+			return fail(err)
+		}
+	}
+	return outcome{result: noted}
 }

@@ -74,10 +74,10 @@ func trial(doing string, response *http.Response, data []byte) (leak.Trial, erro
 	case response.StatusCode == http.StatusOK:
 		return leak.Trial{}, fmt.Errorf("%s: %w", doing, errUnreadable)
 	}
-	own := slices.Contains(refusals, response.StatusCode) && answer.Code != ""
+	own := slices.Contains(refusals, response.StatusCode) && answer.Code != "" && answer.Token == ""
 	switch {
 	case own && slices.Contains(deadCodes, answer.Code):
-		return leak.Trial{Result: leak.Dead, Code: answer.Code}, nil
+		return leak.Trial{Result: leak.Dead, Code: answer.Code, Exists: answer.Code == disabledCode}, nil
 	case own:
 		return leak.Trial{Result: leak.Refused, Code: answer.Code}, nil
 	}

@@ -29,6 +29,8 @@ type Trial struct {
 	Result TrialResult `json:"result"`
 	// Code is the issuer's own code for a refusal; empty: it gave none.
 	Code string `json:"code,omitempty"`
+	// Exists is set when the code says that there is such a key, which is disabled: it is not gone then.
+	Exists bool `json:"exists,omitempty"`
 }
 
 // TrialResult is how a trial ended.
