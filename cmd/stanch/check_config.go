@@ -17,7 +17,7 @@ func newCheckConfig() *cobra.Command {
 			"on standard error as FILE:LINE: TEXT, with the column after the line where it is known, and the exit code is 1\n" +
 			"then. No value of the file is ever printed.",
 		Example: "  stanch check-config /etc/stanch/stanch.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    give("one FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := load(cmd, args[0], roles...)
 			if err != nil {

@@ -59,7 +59,7 @@ func newDeadShow(server *serveFlags, output *terminal.Choice) *cobra.Command {
 		Long: `Show prints what is known of one dead letter, and whether it can be put back now. What is sealed stays sealed: its
 fingerprint and its size are all that is shown of it.`,
 		Example: "  stanch dead show 17",
-		Args:    cobra.MatchAll(cobra.ExactArgs(1), deadArg),
+		Args:    cobra.MatchAll(give("one ID"), deadArg),
 		RunE: func(command *cobra.Command, args []string) error {
 			c, err := server.dial()
 			if err != nil {
@@ -108,7 +108,7 @@ no second effect. Who did it and why is in the service's log.`,
 		case *source != "":
 			return errors.New("--source is for --all")
 		}
-		return cobra.MatchAll(cobra.ExactArgs(1), deadArg)(command, args)
+		return cobra.MatchAll(give("one ID or --all"), deadArg)(command, args)
 	}
 	command.RunE = func(command *cobra.Command, args []string) error {
 		c, err := server.dial()

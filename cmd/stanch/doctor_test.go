@@ -168,7 +168,7 @@ func TestDoctorBesideServe(t *testing.T) {
 	s.post([]record{{Token: "", Type: "ibm_cloud_iam_key"}})
 	s.doctor(t).want("serve", "dead letters", leak.Doubt, "1: ")
 	out, err := s.command("doctor", "--config.file", "stanch.yaml")
-	if err != nil || !strings.HasPrefix(out, "PART") || !strings.Contains(out, "nothing to examine") || strings.Count(out, "issuer ibm ") < 5 {
+	if err != nil || !strings.HasPrefix(out, "PART") || !strings.Contains(out, "nothing to examine") || !strings.Contains(out, "\nresults: ") || strings.Count(out, "issuer ibm ") < 5 {
 		t.Errorf("got %v and\n%s", err, out)
 	}
 	s.kill()

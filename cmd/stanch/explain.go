@@ -37,7 +37,6 @@ its issuer and changes nothing.
   --incident ID     an incident, as the policy of the running serve stands now`,
 		Example: "  stanch explain --key-id ApiKey-5ccff000-9ff1-4481-a760-29c22a7603e7\n" +
 			"  stanch explain --alert delivery.json --source gh-partner -o json\n  stanch explain --incident 3f9a2c",
-		Args: cobra.NoArgs,
 	}
 	var q question
 	server := &serveFlags{}
@@ -46,12 +45,15 @@ its issuer and changes nothing.
 	command.Flags().StringVar(&q.alert, "alert", "", "a file that holds a delivery")
 	command.Flags().StringVar(&q.source, "source", "", "with --alert: the source whose delivery it is; needed when there are several")
 	command.Flags().StringVar(&q.incident, "incident", "", "an incident's id, or the beginning of it")
-	command.MarkFlagsMutuallyExclusive("key-id", "alert", "incident")
-	output := terminal.OutputFlag(command.Flags())
-	command.RunE = func(command *cobra.Command, _ []string) error {
+	command.Args = func(command *cobra.Command, args []string) error {
 		if q.key == "" && q.alert == "" && q.incident == "" {
 			return errors.New("give one of --key-id, --alert and --incident")
 		}
+		return cobra.NoArgs(command, args)
+	}
+	command.MarkFlagsMutuallyExclusive("key-id", "alert", "incident")
+	output := terminal.OutputFlag(command.Flags())
+	command.RunE = func(command *cobra.Command, _ []string) error {
 		all, err := q.ask(command, server)
 		if err != nil {
 			return err

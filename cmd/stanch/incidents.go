@@ -34,10 +34,22 @@ asks the private listener instead; to act there you sign in as a user of web.pri
 	return command
 }
 
+const listHelp = `List prints incidents, newest first. The state says where an incident stands:
+
+  open       stanch is working on it
+  held       it waits for a person, who approves or rejects it
+  failed     the key is not contained; somebody was paged, and stanch tries again
+  unknown    no issuer told whose key it is; it is looked up again for a day
+  accepted   the issuer accepted the action, and nobody can prove that the key is dead
+  contained  the key is proved dead
+  left       policy says to do nothing, or only a person can revoke the key
+  closed     a person ended it, or it is a part of another incident`
+
 func newIncidentsList(server *serveFlags, output *terminal.Choice) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "list",
 		Short:   "List incidents, newest first",
+		Long:    listHelp,
 		Example: "  stanch incidents list\n  stanch incidents list --state held --limit 0 -o json",
 		Args:    cobra.NoArgs,
 	}
@@ -67,7 +79,7 @@ func newIncidentsShow(server *serveFlags, output *terminal.Choice) *cobra.Comman
 		Short:   "Show one incident with its steps",
 		Long:    "Show prints one incident with its steps. ID is the incident's id, or as much of its beginning as no other has.",
 		Example: "  stanch incidents show 3f9a2c71d0aa",
-		Args:    cobra.MatchAll(cobra.ExactArgs(1), idArg),
+		Args:    cobra.MatchAll(give("one ID"), idArg),
 		RunE: func(command *cobra.Command, args []string) error {
 			c, err := server.dial()
 			if err != nil {
@@ -116,7 +128,7 @@ func newOrder(server *serveFlags, output *terminal.Choice, verb dispositions.Ver
 		Short:   short,
 		Long:    long + "\n\nWho did it, when, and the reason are in the log for ever. To order it twice has one effect.",
 		Example: fmt.Sprintf("  stanch incidents %s 3f9a2c71d0aa --reason '%s'", verb, reason),
-		Args:    cobra.MatchAll(cobra.ExactArgs(1), idArg),
+		Args:    cobra.MatchAll(give("one ID"), idArg),
 	}
 	why := command.Flags().String("reason", "", "why, in a line that everybody may read")
 	_ = command.MarkFlagRequired("reason") // it is there
@@ -144,7 +156,7 @@ func forAccount(command *cobra.Command, server *serveFlags, output *terminal.Cho
 	command.MarkFlagsRequiredTogether("issuer", "account")
 	command.Args = func(command *cobra.Command, args []string) error {
 		if *account == "" {
-			return cobra.MatchAll(cobra.ExactArgs(1), idArg)(command, args)
+			return cobra.MatchAll(give("one ID, or --issuer and --account"), idArg)(command, args)
 		}
 		if len(args) > 0 {
 			return errors.New("give an ID or an account, not both")

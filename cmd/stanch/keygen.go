@@ -19,7 +19,7 @@ It never overwrites a key. With --rotate it adds a sealing identity to those in 
 opens, and everything is sealed to the new one from the next start on. The fingerprint key names incidents and is not
 rotated.`,
 		Example: "  stanch keygen ./keys\n  stanch keygen --rotate ./keys",
-		Args:    cobra.ExactArgs(1),
+		Args:    give("one DIR"),
 	}
 	rotate := command.Flags().Bool("rotate", false, "add a sealing identity to the keys in DIR")
 	command.RunE = func(command *cobra.Command, args []string) error {

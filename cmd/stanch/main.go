@@ -94,6 +94,16 @@ func refuseUnknown(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
+// give wants one argument, and says in words what it is.
+func give(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("give %s", what)
+		}
+		return nil
+	}
+}
+
 // commandError is the error of a command that was called correctly and failed. Cobra's own errors mean wrong usage.
 type commandError struct{ error }
 

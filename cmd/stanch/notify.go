@@ -152,7 +152,7 @@ func newNotifyTest() *cobra.Command {
 		Long: `Test opens the notifier as serve does and sends a notice that says that it is a test and that nothing leaked, then one
 that settles it, so that no page stays open. Both are critical. The exit code is 0 when the channel took both.`,
 		Example: "  stanch notify test oncall --config.file /etc/stanch/stanch.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    give("the name of one notifier"),
 	}
 	file := command.Flags().String("config.file", config.DefaultFile, "the configuration file")
 	command.RunE = func(command *cobra.Command, args []string) error {

@@ -35,7 +35,7 @@ var issued = []expr.Field[*Case]{
 	field("key.expires_at", cel.TimestampType, func(c *Case) any { return c.Key.ExpiresAt }),
 }
 
-// carried is what whoever leaks, finds or reports a key has a hand in, so it may only raise an action. When the key was used
+// carried is what whoever leaks, finds or reports a key can influence, so it may only raise an action. When the key was used
 // last is among it, because whoever found the key can move that, and so is the present: whoever leaks a key chooses the moment.
 var carried = []expr.Field[*Case]{
 	field("key.last_used_at", cel.TimestampType, func(c *Case) any { return c.Key.LastUsedAt }),

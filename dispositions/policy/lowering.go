@@ -40,7 +40,7 @@ func (e *examination) lowering(i int, asked []int) []Fault {
 		return nil
 	}
 	return []Fault{{Field: "when", Line: seen.Line, Column: seen.Column, Text: fmt.Sprintf(
-		"whoever leaks a key has a hand in %s, and may not lower an action: without this rule, %s could order %s; "+
+		"whoever leaks a key can influence %s, which must not lower an action: without this rule, %s could order %s; "+
 			"%s, or say action: %s, or drop %s",
 		seen.Field, worst.by, worst.action, before(rules, held), worst.action, seen.Field)}}
 }

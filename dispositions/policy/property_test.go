@@ -83,7 +83,7 @@ func (r random) key() leak.Key {
 	}
 }
 
-// leaked fills in what whoever leaks a key has a hand in.
+// leaked fills in what whoever leaks a key can influence.
 func (r random) leaked(c policy.Case) policy.Case {
 	c.Alert = policy.Alert{Source: r.word(), SourceType: r.word(), Type: r.word(), URL: r.word(), Place: r.word()}
 	c.Incident = leak.Incident{SightingCount: r.IntN(4), ReceivedAt: r.time()}

@@ -32,7 +32,7 @@ func TestRefusals(t *testing.T) {
 			Field: "name", Text: "is the name of policy.rules[0] already",
 		}},
 		{"reserved name", []rule{named("fuse", "true", leak.Delete)}, policy.Fault{
-			Field: "name", Text: "is what stanch calls a decision of its own; choose another",
+			Field: "name", Text: "is the name of a built-in rule; choose another",
 		}},
 		{"no action", []rule{named("it", "true", "")}, policy.Fault{
 			Field: "action", Text: "must be nothing, disable or delete",
@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 			named("it", `key.issuer == "ibm" && alert.source == "gh"`, leak.Disable),
 		}, policy.Fault{
 			Field: "when", Line: 1, Column: 24,
-			Text: "whoever leaks a key has a hand in alert.source, and may not lower an action: without this rule, " +
+			Text: "whoever leaks a key can influence alert.source, which must not lower an action: without this rule, " +
 				`the key's own setting could order delete; narrow it with && key.setting != "delete", ` +
 				"or say action: delete, or drop alert.source",
 		}},
@@ -182,7 +182,7 @@ func TestRefusals(t *testing.T) {
 			named("it", `key.issuer == "ibm" && source.type == "github_partner"`, leak.Nothing),
 		}, policy.Fault{
 			Field: "when", Line: 1, Column: 24,
-			Text: "whoever leaks a key has a hand in source.type, and may not lower an action: without this rule, " +
+			Text: "whoever leaks a key can influence source.type, which must not lower an action: without this rule, " +
 				`the key's own setting could order delete; narrow it with && !(key.setting in ["", "disable", "delete"]), ` +
 				"or say action: delete, or drop source.type",
 		}},
@@ -190,7 +190,7 @@ func TestRefusals(t *testing.T) {
 			named("it", `key.setting in ["", "nothing"] && incident.sighting_count < 2`, leak.Nothing),
 		}, policy.Fault{
 			Field: "when", Line: 1, Column: 35,
-			Text: "whoever leaks a key has a hand in incident.sighting_count, and may not lower an action: without this rule, " +
+			Text: "whoever leaks a key can influence incident.sighting_count, which must not lower an action: without this rule, " +
 				`policy.default could order disable; narrow it with && key.setting != "", ` +
 				"or say action: disable, or drop incident.sighting_count",
 		}},
@@ -198,7 +198,7 @@ func TestRefusals(t *testing.T) {
 			named("it", `key.setting == "" && now < timestamp("2030-01-01T00:00:00Z")`, leak.Nothing),
 		}, policy.Fault{
 			Field: "when", Line: 1, Column: 22,
-			Text: "whoever leaks a key has a hand in now, and may not lower an action: without this rule, " +
+			Text: "whoever leaks a key can influence now, which must not lower an action: without this rule, " +
 				`policy.default could order disable; narrow it with && key.setting != "", ` +
 				"or say action: disable, or drop now",
 		}},
@@ -206,7 +206,7 @@ func TestRefusals(t *testing.T) {
 			named("it", `key.setting == "" && has(key.last_used_at)`, leak.Nothing),
 		}, policy.Fault{
 			Field: "when", Line: 1, Column: 26,
-			Text: "whoever leaks a key has a hand in key.last_used_at, and may not lower an action: without this rule, " +
+			Text: "whoever leaks a key can influence key.last_used_at, which must not lower an action: without this rule, " +
 				`policy.default could order disable; narrow it with && key.setting != "", ` +
 				"or say action: disable, or drop key.last_used_at",
 		}},
@@ -235,7 +235,7 @@ func TestLoweringALaterRule(t *testing.T) {
 	_, faults := policy.New(policy.Config{Rules: rules})
 	want := policy.Fault{
 		Field: "when", Line: 1, Column: 1,
-		Text: "whoever leaks a key has a hand in alert.place, and may not lower an action: without this rule, " +
+		Text: "whoever leaks a key can influence alert.place, which must not lower an action: without this rule, " +
 			"rule user could order delete; put rules user and robot before it, or say action: delete, or drop alert.place",
 	}
 	if !slices.Equal(faults, []policy.Fault{want}) {

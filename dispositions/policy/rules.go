@@ -58,7 +58,7 @@ func (r Rule) check() []Fault {
 	case r.Name == "":
 		fault("name", "is missing; decisions and the log call the rule by it")
 	case slices.Contains(leak.BuiltInRules, r.Name):
-		fault("name", "is what stanch calls a decision of its own; choose another")
+		fault("name", "is the name of a built-in rule; choose another")
 	case !goodName.MatchString(r.Name):
 		fault("name", "must consist of lower-case letters, digits and hyphens, and not begin with a hyphen")
 	}
