@@ -3,6 +3,7 @@ package dispositions
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"stanch/dispositions/admit"
 	"stanch/receiver/leak"
@@ -28,7 +29,7 @@ func (c connection) locate(ctx context.Context, secret leak.Secret) (key leak.Ke
 		key, err = c.Issuer.Locate(ctx, secret)
 		return err
 	})
-	return key, err
+	return bounded(key, err)
 }
 
 // reads reports whether the issuer can say how a target stands now.
@@ -43,6 +44,22 @@ func (c connection) read(ctx context.Context, t Target) (key leak.Key, err error
 		key, err = c.Issuer.(Reader).Read(ctx, t)
 		return err
 	})
+	return bounded(key, err)
+}
+
+// maxSaid is how much is taken of each thing that an issuer says of a key, in bytes: an entry of the log holds all of them.
+const maxSaid = 1024
+
+// bounded cuts what an issuer says of a key. An id that long is none that a key can be named by.
+func bounded(key leak.Key, err error) (leak.Key, error) {
+	if err == nil && len(key.ID) > maxSaid {
+		return leak.Key{}, fmt.Errorf("the issuer's id of the key has %d bytes", len(key.ID))
+	}
+	for _, s := range []*string{&key.Name, &key.Kind, &key.Owner, &key.OwnerName, &key.Account} {
+		if len(*s) > maxSaid {
+			*s = strings.ToValidUTF8((*s)[:maxSaid], "") + "…"
+		}
+	}
 	return key, err
 }
 

@@ -585,3 +585,16 @@ func TestProtectedWhileAnActionIsAnnounced(t *testing.T) {
 		}
 	})
 }
+
+// TestLongWords: what an issuer says at length is cut, and keeps nobody from acting.
+func TestLongWords(t *testing.T) {
+	inFakeTime(t, func(w *world) {
+		long := strings.Repeat("é", 100_000)
+		id := w.report(w.cloud.add(leak.Key{ID: "ApiKey-1", Name: long, Owner: long, Setting: leak.Disable}), "https://example.com/1")
+		w.work(time.Second)
+		w.want(id, leak.Contained, leak.Disable, "key", "seen located decided intended proved")
+		if n := len(w.incident(id).Key.Name); n > 2000 || n < 500 {
+			w.t.Errorf("a name of %d bytes is kept", n)
+		}
+	})
+}

