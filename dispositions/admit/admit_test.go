@@ -317,3 +317,137 @@ func TestBatchAnswersAll(t *testing.T) {
 		}
 	})
 }
+
+// TestRestGrows: what finds no slot rests longer each time, up to a bound.
+func TestRestGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admit.NewLimiter(t.Context(), admit.Limit{InFlight: 1})
+		_, _ = l.Acquire(t.Context(), 1)
+		for delivered, rest := range map[int]time.Duration{
+			0: 2 * time.Second, 1: 2 * time.Second, 2: 4 * time.Second, 4: 16 * time.Second, 6: 64 * time.Second, 50: 64 * time.Second,
+		} {
+			for range 20 {
+				_, err := l.Acquire(t.Context(), delivered)
+				later, ok := errors.AsType[*queue.Later](err)
+				if !ok || later.Delay < rest/2 || later.Delay >= rest/2+rest {
+					t.Fatalf("delivered %d times: got %v, want a rest of about %s", delivered, err, rest)
+				}
+			}
+		}
+	})
+}
+
+// TestCallsAreBounded: a call that goes on being refused for now fails after four, and a pause of exactly five seconds is waited for.
+func TestCallsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admit.NewLimiter(t.Context(), admit.Limit{InFlight: 1})
+		calls, begun := 0, time.Now()
+		err := l.Do(t.Context(), func() error {
+			calls++
+			return &leak.Throttled{After: 5 * time.Second, Err: errors.New("429")}
+		})
+		if admit.Pause(err) != 5*time.Second || calls != 4 || time.Since(begun) != 15*time.Second {
+			t.Errorf("got %v after %d calls and %s, want four in 15 s", err, calls, time.Since(begun))
+		}
+	})
+}
+
+// TestRateAllowsASecondsWorth: as many as a second allows go at once, and the next ones in even steps.
+func TestRateAllowsASecondsWorth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			rate  admit.Rate
+			first int
+			step  time.Duration
+		}{
+			{admit.Rate{Times: 4}, 4, 250 * time.Millisecond},
+			{admit.Rate{Times: 240, Per: time.Minute}, 4, 250 * time.Millisecond},
+			{admit.Rate{Times: 30, Per: time.Minute}, 1, 2 * time.Second},
+		} {
+			l := admit.NewLimiter(t.Context(), admit.Limit{InFlight: 10, Rate: row.rate, Alone: true})
+			begun := time.Now()
+			for range row.first {
+				_, _ = l.Acquire(t.Context(), 1)
+			}
+			if took := time.Since(begun); took != 0 {
+				t.Errorf("%s: the first %d took %s", row.rate, row.first, took)
+			}
+			_, _ = l.Acquire(t.Context(), 1)
+			if took := time.Since(begun).Round(time.Millisecond); took != row.step {
+				t.Errorf("%s: the next one came after %s, want %s", row.rate, took, row.step)
+			}
+		}
+	})
+}
+
+// TestConcurrencyGrowsByOne: after a pause each round of passes adds one slot, and no more.
+func TestConcurrencyGrowsByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admit.NewLimiter(t.Context(), admit.Limit{InFlight: 16})
+		_ = l.Do(t.Context(), func() error { return &leak.Throttled{After: 10 * time.Second, Err: errors.New("429")} })
+		held := []func(){}
+		for {
+			release, err := l.Acquire(t.Context(), 1)
+			if err != nil {
+				break
+			}
+			held = append(held, release)
+		}
+		if len(held) != 8 {
+			t.Fatalf("%d slots after a pause, want 8", len(held))
+		}
+		for round := 8; round < 12; round++ {
+			for range round - 1 { // one pass less than a round
+				held[0]()
+				release, err := l.Acquire(t.Context(), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				held[0] = release
+			}
+			if _, err := l.Acquire(t.Context(), 1); err == nil {
+				t.Fatalf("a slot was added before %d passes had ended", round)
+			}
+			held[0]()
+			held[0], _ = l.Acquire(t.Context(), 1)
+			release, err := l.Acquire(t.Context(), 1)
+			if err != nil {
+				t.Fatalf("no slot was added after %d passes", round)
+			}
+			held = append(held, release)
+		}
+	})
+}
+
+// TestFuseForgets: what was spent counts until exactly the time has passed.
+func TestFuseForgets(t *testing.T) {
+	begun := time.Unix(1e9, 0)
+	for after, held := range map[time.Duration]bool{time.Minute - 1: true, time.Minute: false} {
+		f := admit.NewFuse(admit.FuseLimit{Max: 1, Per: time.Minute})
+		f.Admit(leaked(1, "acme"), leak.Disable, able, begun)
+		if got := f.Admit(leaked(2, "acme"), leak.Disable, able, begun.Add(after)); got.Held != held {
+			t.Errorf("after %s: got %+v, want held %v", after, got, held)
+		}
+	}
+}
+
+// TestBatchFailsForAll: a call that cannot be made fails for everybody who waits for it.
+func TestBatchFailsForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over, end := context.WithCancel(t.Context())
+		b := admit.NewBatch(over, 10, admit.Rate{Times: 1, Per: time.Hour}, func(_ context.Context, items []int) []error {
+			return make([]error, len(items))
+		})
+		_ = b.Do(t.Context(), 0)
+		var group sync.WaitGroup
+		for n := range 5 {
+			group.Go(func() {
+				if err := b.Do(t.Context(), n); err == nil {
+					t.Error("a call was made after the end")
+				}
+			})
+		}
+		time.AfterFunc(time.Minute, end)
+		group.Wait()
+	})
+}
