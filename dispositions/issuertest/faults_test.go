@@ -140,7 +140,8 @@ var faults = []fault{
 		switch {
 		case c.op == "Delete":
 			when[c.target.Key.ID] = time.Now()
-		case c.op == "Read" && time.Since(when[c.target.Key.ID]) < settles:
+		case c.op == "Read" && !when[c.target.Key.ID].IsZero(): // the first time, however late that is
+			delete(when, c.target.Key.ID)
 			c.err = errors.New("it is being deleted")
 		}
 	})},
