@@ -9,8 +9,8 @@ import (
 // maxWait bounds how long a far side can make us wait.
 const maxWait = 24 * time.Hour
 
-// RetryAfter is how long an answer asks to be left alone by its Retry-After, in seconds or until a date: between nothing and a
-// day. It reports false when the header is missing or cannot be read.
+// RetryAfter is how long an answer's Retry-After asks us to wait, in seconds or until a date. It is capped at a day, and never
+// negative. It reports false when the header is missing or cannot be read.
 func RetryAfter(header http.Header) (wait time.Duration, asked bool) {
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
